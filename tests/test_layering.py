@@ -66,10 +66,11 @@ TABLES = {
         request_checks  errors grammar request sampling executors
         sequence        priors grammar request sampling plan text adapters kv
         fairness        sequence
+        settlement      sequence
         scheduler       plan executors kv sequence fairness
         constraints     faults grammar sampling plan sequence scheduler
         engine          errors faults priors tool grammar request sampling plan step_timing text adapters executors kv
-                        step_runner scoring request_checks sequence scheduler constraints
+                        step_runner scoring request_checks sequence settlement scheduler constraints
         loading         errors fallbacks quantization weights request plan linear text models adapters executors kv engine
         front           errors tool grammar request adapters client engine loading
         process         errors priors tool grammar request text adapters client engine loading front
@@ -89,17 +90,18 @@ TABLES = {
         ir
         compiled         ir
         notation         ir
-        protocol         compiled
+        work_slice
+        protocol         compiled work_slice
         regular          ir
         rule_order       ir
         ecma             ir regular
         sample           ir regular
         shortest_length  bounds ir
         gbnf             ir notation regular
-        closing          bounds ir compiled protocol regular rule_order
+        closing          bounds ir compiled protocol regular rule_order work_slice
         schema           bounds cache ir compiled regular ecma shortest_length
         check            ecma schema
-        llguidance       bounds cache ir compiled notation protocol regular rule_order closing
+        llguidance       bounds cache ir compiled notation protocol regular rule_order work_slice closing
         lark             ir ecma gbnf shortest_length
         backend          bounds ir compiled protocol llguidance
         compile          bounds ir compiled shortest_length gbnf schema backend
@@ -121,7 +123,7 @@ TABLES = {
         mcp          caller errors model upstreams policy agent
         http         caller guidance errors config model upstreams policy agent mcp
         assembly     caller guidance safe_output errors config model upstreams policy agent mcp http
-        cli          safe_output errors config model bench background upstreams policy agent http assembly
+        cli          caller safe_output errors config model bench background upstreams policy agent http assembly
     """,
     "portico_gateway.cli": """
         exit_codes
@@ -135,15 +137,21 @@ TABLES = {
         asking              exit_codes screen view
         ask_background      exit_codes asking
         background_list
-        doctor_checks       background_list
+        audit_replay
+        doctor_check
+        doctor_places       doctor_check
+        doctor_checks       background_list doctor_check doctor_places
+        launch_clients
+        launch_server       launch_clients
         server_edits
         top_snapshot
         top_view            top_snapshot
+        chat                asking view
         background_process  exit_codes screen asking ask_background background_list
         main                exit_codes
-        commands            doctor_checks exit_codes grammar_input interrupt options process_start screen trust_prompt asking
-                            ask_background background_list background_process server_edits top_snapshot
-                            top_view
+        commands            audit_replay chat doctor_check doctor_checks exit_codes grammar_input interrupt launch_clients
+                            launch_server options process_start screen trust_prompt asking ask_background background_list
+                            background_process server_edits top_snapshot top_view
     """,
     "portico_gateway.http": """
         errors
@@ -156,21 +164,25 @@ TABLES = {
         validation        errors
         bodies            errors validation
         approvals         errors identity bodies
+        feedback          errors identity bodies
         generation        errors identity limits sse
         api               errors wire generation
         openai_shared     errors wire generation api
         anthropic         errors json_text wire sse bodies generation api
-        ollama            errors json_text wire sse bodies generation api
+        ollama            errors json_text wire sse bodies generation api openai_shared
+        decisions         errors identity json_text wire bodies generation api openai_shared
         ranking           errors identity json_text wire bodies generation api openai_shared
         tokens            errors json_text wire bodies generation api openai_shared
-        openai_chat       errors json_text wire sse bodies generation api openai_shared
+        server_tools      errors identity wire sse generation
+        openai_chat       errors json_text wire sse bodies generation api openai_shared server_tools
         openai_completions  errors json_text wire sse bodies generation api openai_shared
-        openai_responses  errors identity json_text wire sse bodies generation api openai_shared
-        apis              errors wire api openai_shared anthropic ollama ranking tokens openai_chat openai_completions
+        openai_responses  errors identity json_text wire sse bodies generation api openai_shared server_tools
+        apis              errors wire api openai_shared anthropic ollama decisions ranking tokens openai_chat openai_completions
                           openai_responses
         error_handlers    errors json_text apis
         middleware        errors identity json_text limits bodies apis
-        app               json_text limits bodies approvals generation apis error_handlers middleware
+        health            json_text middleware
+        app               json_text limits bodies approvals feedback generation apis error_handlers middleware health
     """,
     "portico_gateway.agent.guided": """
         questions

@@ -14,6 +14,7 @@ The loop, which sees tokens and never a tensor:
     scheduler.py       who runs in the next step
     fairness/          several callers: who of the waiting goes first, whose turn it is in a step
     sequence.py        one request under way
+    settlement.py      requests whose grammars have more to find out than fits into a step
     plan.py            one step's work as values: what an executor is asked for and answers
     step_runner.py     a step's rows on the executor, where some of them fail
     constraints.py     a step's token masks, and what priors add
@@ -25,7 +26,9 @@ The loop, which sees tokens and never a tensor:
 
 Rooms, each with a map of its own:
 
+    stores/            which models are on this machine, in whichever program's folders
     loading/           from a model on disk to an engine
+    conversion/        a model from one form on disk to another
     text/              tokenizers, chat templates, streamed text
     grammar/           tool lists, JSON Schemas and GBNF to a matcher
     adapters/          LoRA adapters: read, checked against the model, and which are loaded
@@ -62,26 +65,34 @@ from portico_engine.errors import (
     UnknownAdapter,
     Unsatisfiable,
 )
-from portico_engine.loading.model_path import find_model
+from portico_engine.loading.device import memory_bytes
+from portico_engine.loading.model_path import DEFAULT_MODEL, default_model_path, find_model
 from portico_engine.priors.protocol import Prior, TokenPrior
 from portico_engine.request import (
     SAMPLING_RANGES,
     Delta,
+    Embeddings,
     FinishReason,
     ModelInfo,
     ParameterRange,
+    Pooling,
     Request,
     SamplingParams,
     Usage,
 )
+from portico_engine.stores.places import find_stored, models_folder, remove_stored, stored_models
+from portico_engine.stores.stored_model import StoredModel
 from portico_engine.tool import TEXT_PARAMETER, TextInput, Tool, text_tool
 
 if TYPE_CHECKING:
     from portico_engine.adapters.adapter import AdapterInfo
     from portico_engine.adapters.default_adapter import default_adapter
     from portico_engine.client import EngineClient, VocabularyView
+    from portico_engine.conversion.requantize import quantization_types, requantize
+    from portico_engine.conversion.to_gguf import convert_folder
     from portico_engine.engine import Engine
     from portico_engine.front.async_engine import AsyncEngine
+    from portico_engine.loading.description import ModelDescription, describe_model, needed_memory
     from portico_engine.loading.engine_loader import EngineLoader, engine_loader
     from portico_engine.loading.load_engine import Outlook, foresee, load_engine
     from portico_engine.loading.model_digest import model_digest
@@ -100,6 +111,12 @@ _LAZY = {
     "AsyncEngine": "portico_engine.front.async_engine",
     "Engine": "portico_engine.engine",
     "EngineClient": "portico_engine.client",
+    "ModelDescription": "portico_engine.loading.description",
+    "describe_model": "portico_engine.loading.description",
+    "needed_memory": "portico_engine.loading.description",
+    "convert_folder": "portico_engine.conversion.to_gguf",
+    "quantization_types": "portico_engine.conversion.requantize",
+    "requantize": "portico_engine.conversion.requantize",
     "EngineProcess": "portico_engine.process.client",
     "EngineLoader": "portico_engine.loading.engine_loader",
     "LoadOptions": "portico_engine.loading.options",
@@ -119,6 +136,7 @@ _LAZY = {
 }
 
 __all__ = [
+    "DEFAULT_MODEL",
     "SAMPLING_RANGES",
     "TEXT_PARAMETER",
     "AdapterError",
@@ -128,6 +146,7 @@ __all__ = [
     "ChatTemplateError",
     "ContextOverflow",
     "Delta",
+    "Embeddings",
     "Engine",
     "EngineClient",
     "EngineDied",
@@ -140,14 +159,17 @@ __all__ = [
     "GrammarTooLarge",
     "LoadOptions",
     "LoadProgress",
+    "ModelDescription",
     "ModelError",
     "ModelInfo",
     "Outlook",
     "ParameterRange",
+    "Pooling",
     "Prior",
     "Request",
     "RequestError",
     "SamplingParams",
+    "StoredModel",
     "TextInput",
     "TextPrior",
     "TokenPrior",
@@ -158,13 +180,24 @@ __all__ = [
     "Unsatisfiable",
     "Usage",
     "VocabularyView",
+    "convert_folder",
     "default_adapter",
+    "default_model_path",
+    "describe_model",
     "engine_loader",
     "find_model",
+    "find_stored",
     "foresee",
     "lean_torch",
     "load_engine",
+    "memory_bytes",
     "model_digest",
+    "models_folder",
+    "needed_memory",
+    "quantization_types",
+    "remove_stored",
+    "requantize",
+    "stored_models",
     "text_tool",
     "usable_executors",
 ]

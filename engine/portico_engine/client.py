@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from portico_engine.adapters.adapter import AdapterInfo
-from portico_engine.request import Delta, ModelInfo, Request
+from portico_engine.request import Delta, Embeddings, ModelInfo, Pooling, Request
 from portico_engine.tool import Tool
 
 
@@ -68,6 +68,10 @@ class EngineClient(Protocol):
         self, prompt: Sequence[int], continuations: Sequence[Sequence[int]], salt: bytes = b""
     ) -> list[list[float]]:
         """See `Engine.score`."""
+        ...
+
+    async def embed(self, texts: Sequence[str | Sequence[int]], pooling: Pooling | None = None) -> Embeddings:
+        """See `Engine.embed`."""
         ...
 
     async def load_adapter(self, name: str, path: Path) -> AdapterInfo:

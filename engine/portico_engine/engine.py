@@ -20,7 +20,8 @@ from portico_engine.errors import ChatTemplateError, EngineError, RequestError
 from portico_engine.executors.protocol import Executor
 from portico_engine.faults import describe_fault
 from portico_engine.grammar.compiled import CompiledGrammar
-from portico_engine.grammar.protocol import MatcherFactory
+from portico_engine.grammar.protocol import Matcher, MatcherFactory
+from portico_engine.grammar.work_slice import WorkSlice
 from portico_engine.kv.block_pool import BlockPool
 from portico_engine.kv.cache import KVCache
 from portico_engine.kv.disk import DEFAULT_MAX_BYTES
@@ -29,12 +30,13 @@ from portico_engine.kv.hashing import root_key
 from portico_engine.kv.offloader import Offloader, open_tier
 from portico_engine.plan import Row
 from portico_engine.priors.token_texts import TokenTexts
-from portico_engine.request import EXPERT_TOKENS, Delta, FinishReason, ModelInfo, Request
-from portico_engine.request_checks import check_budget, check_request
+from portico_engine.request import EXPERT_TOKENS, Delta, Embeddings, FinishReason, ModelInfo, Pooling, Request
+from portico_engine.request_checks import check_budget, check_request, check_tokens
 from portico_engine.sampling import SampledToken, resolve_seed
 from portico_engine.scheduler import Scheduler
 from portico_engine.scoring import Scorer
 from portico_engine.sequence import Sequence, SequenceState
+from portico_engine.settlement import Settlement
 from portico_engine.step_runner import StepOutcome, StepRunner
 from portico_engine.step_timing import StepTiming
 from portico_engine.text.chat_template import ChatTemplate
@@ -62,9 +64,11 @@ class Engine:
         kv_dir: Path | None = None,
         kv_dir_bytes: int = DEFAULT_MAX_BYTES,
         read_adapter: Callable[[Path], Adapter] | None = None,
+        pooling: Pooling | None = None,
     ) -> None:
         """`check` asserts all invariants whenever the engine falls idle. `kv_dir` and `kv_dir_bytes`: see `LoadOptions`.
-        `read_adapter` makes an adapter for this model of a path; None takes none.
+        `read_adapter` makes an adapter for this model of a path; None takes none. `pooling` is of embeddings, where they don't
+        say.
         """
         self.info = info
         self.tokenizer = tokenizer
@@ -72,6 +76,7 @@ class Engine:
         self._template_source = chat_template
         self._given_grammars = grammars
         self._check = check
+        self._pooling = pooling
         root = root_key(info.name, str(info.bytes_on_disk), info.fingerprint, executor.caps.numerics_id)
         tier = open_tier(executor, kv_dir, root, kv_dir_bytes)
         caps = executor.caps
@@ -84,6 +89,8 @@ class Engine:
         self._adapters = AdapterRegistry(executor, executor.caps.adapters, read_adapter)
         self._live: dict[str, Sequence] = {}
         self._ended: list[Delta] = []  # deltas of requests that ended outside of a step
+        self._settlement = Settlement()
+        self._slice = WorkSlice()
         self._arrivals = 0
         self._steps = 0
         self._timing = StepTiming()
@@ -220,6 +227,12 @@ class Engine:
         """Run one step of whatever waits; what happened in it. Empty where there is nothing to do."""
         deltas, self._ended = self._ended, []
         self._timing.start()
+        self._slice = WorkSlice()
+        for seq in self._settlement.in_turn():
+            if self._slice.is_over:
+                break
+            self._settle(seq)
+            self._collect(seq, deltas)
         planned = self._scheduler.schedule()
         if planned is None:
             if not deltas and self._offloader.has_work:
@@ -300,6 +313,20 @@ class Engine:
             self.fail_all(f"the executor failed while scoring ({type(error).__name__}: {error})")
             raise
 
+    def embed(self, texts: Seq[str | Seq[int]], pooling: Pooling | None = None) -> Embeddings:
+        """One vector a text, or tokens that are one, between two steps. Text gets the tokens around it that the model was made
+        for. Raises RequestError (ContextOverflow) for one that is empty, too long or no text of this vocabulary, and where the
+        model makes no embeddings.
+        """
+        caps = self._executor.caps
+        if not caps.embedding_size:
+            raise RequestError(f"{self.info.name} makes no embeddings")
+        tokens = [self.tokenizer.encode_whole(text) if isinstance(text, str) else list(text) for text in texts]
+        for each in tokens:
+            check_tokens(each, caps)
+        vectors = self._executor.embed(tokens, pooling or self._pooling)
+        return Embeddings(vectors, tuple(map(len, tokens)))
+
     def fail_all(self, message: str) -> None:
         """End every request with ERROR; the deltas come from the next `step`. Cached blocks are forgotten: a step may have died
         half-way.
@@ -344,18 +371,38 @@ class Engine:
         request's own, and ends it.
         """
         try:
-            if sampled is None or self._take(seq, sampled, forced=False):
-                self._take_forced(seq)
+            if (sampled is None or self._take(seq, sampled, forced=False)) and seq.matcher is not None:
+                seq.unsettled = "run"
         except BaseException as error:  # noqa: BLE001 - see `describe_fault`
-            fault = describe_fault("its grammar" if seq.matcher is not None else "its text", error)
-            if seq.finish is None:
-                self._end(seq, FinishReason.ERROR, fault)
+            self._fail(seq, error)
+        self._settle(seq)
 
-    def _take_forced(self, seq: Sequence) -> None:
-        if seq.matcher is not None and seq.finish is None and seq.remaining > 0:
-            for token in seq.matcher.forced_tokens(seq.remaining):
-                if not self._take(seq, SampledToken(token, 0.0, ((token, 0.0),)), forced=True):
-                    return
+    def _settle(self, seq: Sequence) -> None:
+        """Have the grammar force what it forces here, and prepare the mask behind it, as far as this step's share of work goes:
+        until then the sequence has no part in a step.
+        """
+        try:
+            while (what := seq.unsettled) is not None and seq.finish is None and seq.remaining > 0:
+                assert seq.matcher is not None
+                if not seq.matcher.prepare(what, seq.remaining, self._slice):
+                    break
+                seq.unsettled = "mask" if what == "run" and self._take_forced(seq, seq.matcher) else None
+        except BaseException as error:  # noqa: BLE001 - see `describe_fault`
+            self._fail(seq, error)
+        self._settlement.note(seq)
+
+    def _fail(self, seq: Sequence, error: BaseException) -> None:
+        """Its grammar, or its text, is what failed."""
+        fault = describe_fault("its grammar" if seq.matcher is not None else "its text", error)
+        if seq.finish is None:
+            self._end(seq, FinishReason.ERROR, fault)
+
+    def _take_forced(self, seq: Sequence, matcher: Matcher) -> bool:
+        """The run that the grammar forces here. Does the answer go on?"""
+        return all(
+            self._take(seq, SampledToken(token, 0.0, ((token, 0.0),)), forced=True)
+            for token in matcher.forced_tokens(seq.remaining)
+        )
 
     def _take(self, seq: Sequence, sampled: SampledToken, *, forced: bool) -> bool:
         """One token, however it came: grammar, text, stop checks, length. Does the answer go on?"""

@@ -10,10 +10,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from portico_engine.grammar.compiled import CompiledGrammar
     from portico_engine.priors.protocol import Prior
 
 
+Pooling: TypeAlias = Literal["mean", "last", "cls"]  # how a text's states become one vector
 NO_SEED = -1  # as a seed: none was given
 
 
@@ -126,6 +130,14 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class Embeddings:
+    """`vectors` float32 [texts, size], not normalized; `tokens` that each text was."""
+
+    vectors: npt.NDArray[np.float32]
+    tokens: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     """Counts and times of one request. Times are seconds."""
 
@@ -160,6 +172,8 @@ MEMORY = "memory"  # the memory plan, in a line
 EXPERT_TOKENS = "expert_tokens."  # of `Engine.stats`, followed by layer and expert with a dot between them
 FALLBACKS = "fallbacks"  # see `ModelInfo.fallbacks`
 MAX_ROWS = "max_rows"  # of one step
+EMBEDDING_SIZE = "embedding_size"  # of what `embed` makes; 0 where it makes none
+GENERATES = "generates"  # False for a model that makes embeddings and no text
 
 
 # Deciding who runs; handing the batch to the executor (on a CPU: computing it); filling token masks and priors meanwhile;
@@ -189,6 +203,16 @@ class ModelInfo:
         """What the engine does instead of something better, by kind (`fallbacks.KINDS`): what, and why."""
         found: Mapping[str, str] = self.extra.get(FALLBACKS, {})
         return found
+
+    @property
+    def embedding_size(self) -> int:
+        """Numbers of an embedding; 0 where this model makes none."""
+        return int(self.extra.get(EMBEDDING_SIZE, 0))
+
+    @property
+    def generates(self) -> bool:
+        """Does it write text?"""
+        return bool(self.extra.get(GENERATES, True))
 
     @property
     def memory_plan(self) -> str | None:

@@ -5,6 +5,8 @@ It knows an executor's limits and a matcher's shortest ending, not what else is 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from portico_engine.errors import ContextOverflow, RequestError
 from portico_engine.executors.protocol import Capabilities
 from portico_engine.grammar.protocol import Matcher
@@ -17,6 +19,8 @@ _LONGEST_PIN = 3600
 
 def check_request(request: Request, caps: Capabilities) -> int:
     """How many tokens the answer may have. Raises RequestError naming the field, ContextOverflow with both numbers."""
+    if not caps.generates:
+        raise RequestError("this model makes embeddings (/v1/embeddings) and writes no text; name another one for that")
     if not request.prompt:
         raise RequestError("the prompt is empty; it needs at least one token")
     if request.max_tokens < 1:
@@ -38,6 +42,17 @@ def check_request(request: Request, caps: Capabilities) -> int:
         raise RequestError(f"pin is {request.pin}; it must be from 0 to {_LONGEST_PIN} seconds")
     validate(request.sampling, caps.vocab_size)
     return min(request.max_tokens, caps.context_length - len(request.prompt))
+
+
+def check_tokens(tokens: Sequence[int], caps: Capabilities) -> None:
+    """Can they be embedded? Raises RequestError, ContextOverflow with both numbers."""
+    if not tokens:
+        raise RequestError("input: a text is empty; an embedding needs at least one token")
+    if len(tokens) > caps.context_length:
+        raise ContextOverflow(len(tokens), caps.context_length)
+    wrong = next((token for token in tokens if not 0 <= token < caps.vocab_size), None)
+    if wrong is not None:
+        raise RequestError(f"input holds the token {wrong}; the vocabulary has {caps.vocab_size}")
 
 
 def check_budget(matcher: Matcher, max_new: int) -> None:

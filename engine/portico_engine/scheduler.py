@@ -115,10 +115,10 @@ class Scheduler:
         planned: list[Sequence] = []
         budget = self._budget()
         preemptions = self.preemptions
-        with_place = self._with_place()
+        takes_part = self._takes_part()
         heads = self._queue.heads().values() if self._slots else ()
         turns = Turns(self._running, heads, self._caps.light_tokens, budget)
-        short = {seq.arrival: turns.tokens(seq) for seq in self._running if seq.pending <= _SHORT and with_place(seq)}
+        short = {seq.arrival: turns.tokens(seq) for seq in self._running if seq.pending <= _SHORT and takes_part(seq)}
         reserved = sum(short.values())
         shares = self._shares(budget - reserved)
         for seq in list(self._running):
@@ -127,7 +127,7 @@ class Scheduler:
             if (wanted := short.get(seq.arrival)) is not None:
                 reserved -= wanted
                 count = min(wanted, budget)
-            elif not with_place(seq):
+            elif not takes_part(seq):
                 continue  # not its turn
             else:
                 count = min(turns.tokens(seq), budget - reserved, shares.get(seq.request.caller, budget))
@@ -142,7 +142,7 @@ class Scheduler:
             if first is None or not self._fits(first):
                 break
             self._admit(first)
-            count = min(turns.tokens(first), budget) if with_place(first) else 0
+            count = min(turns.tokens(first), budget) if takes_part(first) else 0
             if count <= 0:
                 continue  # it runs, and its turn comes
             if not self._make_room(first, count):
@@ -217,16 +217,15 @@ class Scheduler:
             last.yielded += 1
             self.preempt_last()
 
-    def _with_place(self) -> Callable[[Sequence], bool]:
-        """Which sequences may have a part in this step: all, or, where an executor can't mix adapters, those with the one of
-        who waits longest for a step.
+    def _takes_part(self) -> Callable[[Sequence], bool]:
+        """Which sequences may have a part in this step: those whose grammars have settled what comes next; where an executor
+        can't mix adapters, of these the ones with the adapter of who waits longest for a step.
         """
-        if self._caps.mixed_adapters:
-            return lambda _seq: True
-        first = min(self._running, key=lambda seq: seq.planned, default=None) or self._queue.first()
-        if first is None:
-            return lambda _seq: True
-        return lambda seq: seq.place == first.place
+        settled = [seq for seq in self._running if seq.unsettled is None]
+        first = min(settled, key=lambda seq: seq.planned, default=None) or self._queue.first()
+        if self._caps.mixed_adapters or first is None:
+            return lambda seq: seq.unsettled is None
+        return lambda seq: seq.unsettled is None and seq.place == first.place
 
     def _fits(self, seq: Sequence) -> bool:
         """Is there memory for all that it has so far?"""

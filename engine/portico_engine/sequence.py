@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 
 from portico_engine.adapters.adapter_registry import LoadedAdapter
-from portico_engine.grammar.protocol import Matcher
+from portico_engine.grammar.protocol import Matcher, Prepared
 from portico_engine.kv.cache import BlockTable
 from portico_engine.kv.hashing import BlockKeys, Salt
 from portico_engine.plan import BLOCK_TOKENS
@@ -63,6 +63,7 @@ class Sequence:
     text: str = ""  # all of it, what a stop string may still take back among it
     forced: int = 0
     sampled: int = 0
+    unsettled: Prepared | None = None  # what its grammar has yet to find out; until then it has no part in a step
     finish: FinishReason | None = None
     error: str | None = None
     unfinished: bool = False  # cut by its length, where its grammar wants more

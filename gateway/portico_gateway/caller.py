@@ -6,7 +6,7 @@ model or a file system, all go through it. It knows neither how anybody is asked
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -22,6 +22,22 @@ class ConsentRequest(Protocol):
     """The call that a person is asked about."""
 
     @property
+    def schema(self) -> Mapping[str, Any] | None:
+        """What its arguments must be, where that is known: then they may be edited."""
+
+    @property
+    def marks(self) -> Sequence[str]:
+        """What is known of where its arguments come from, in words."""
+
+    @property
+    def problem(self) -> str:
+        """Why the arguments that the person gave instead could not be taken; empty the first time."""
+
+    @property
+    def may_remember(self) -> bool:
+        """May the answer count for later calls?"""
+
+    @property
     def tool(self) -> str: ...
     @property
     def arguments(self) -> Mapping[str, Any]: ...
@@ -31,7 +47,27 @@ class ConsentRequest(Protocol):
 
 
 AskHost: TypeAlias = Callable[[mcp_types.InputRequest], Awaitable[mcp_types.InputResponse]]
-AskConsent: TypeAlias = Callable[[ConsentRequest], Awaitable[bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class Remember:
+    """For how long an answer is to count, and for which later calls of the tool: of exactly these arguments, or of any."""
+
+    seconds: float
+    arguments: Literal["exact", "any"] = "exact"
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentAnswer:
+    """What a person said of a call: whether it may run, with which arguments instead of its own, and for how long that
+    counts."""
+
+    approve: bool
+    arguments: Mapping[str, Any] | None = None
+    remember: Remember | None = None
+
+
+AskConsent: TypeAlias = Callable[[ConsentRequest], Awaitable[bool | ConsentAnswer]]
 
 # The caller of the running task's operation: what an upstream of 2026-07-28 asks comes back within that task.
 current_caller: ContextVar[Caller | None] = ContextVar("current_caller", default=None)
@@ -48,6 +84,8 @@ class Caller:
     ask: AskHost | None = None  # raises MCPError where the host answers with an error
     consent: AskConsent | None = None
     channel: ConsentChannel = "elicitation"  # how `consent` asks
+    careful: frozenset[str] = frozenset()  # tools that it wants a person asked about, whatever the policy lets it
+    said: str = ""  # what the person wrote, where that is known: what stands in it is theirs, wherever else it stands
 
 
 def principal(scope: Mapping[str, Any] | None) -> str:

@@ -6,7 +6,10 @@
     ├── PolicyError             a call that was not made, because of the policy
     │   ├── ToolDenied          the policy forbids it
     │   ├── ConsentRequired     a person has to approve it first; carries the approval's id where one can be given later
-    │   └── ConsentRefused      a person was asked and did not approve it
+    │   ├── ConsentRefused      a person was asked and did not approve it
+    │   └── QuotaExceeded       the caller has made as many calls as it may for now
+    ├── InvalidEdit             arguments that a person gave instead of a call's own, and that its tool can't take
+    ├── HubError                a model that can't be fetched: no network, no such one, no room, or not what it should be
     ├── ModelServerError        the model server of [engine] can't be reached, or answers with something else
     └── UpstreamError           an MCP server behind the gateway; names the server
         ├── UpstreamUnavailable it isn't up: still starting, failed to start, or its circuit is open
@@ -76,6 +79,23 @@ class ConsentRefused(PolicyError):
 
     def __init__(self, tool: str) -> None:
         super().__init__(f"the user did not allow this call of {tool}")
+
+
+class HubError(GatewayError):
+    """A model can't be fetched from the hub."""
+
+
+class QuotaExceeded(PolicyError):
+    """The caller has made as many calls as it may for now. `retry_after`: seconds until it may again, None where never."""
+
+    def __init__(self, caller: str, limit: int, span: str, retry_after: float | None) -> None:
+        again = "" if retry_after is None else f"; the next in {retry_after:.0f} s"
+        super().__init__(f"{caller!r} may make {limit} calls a {span}, and has{again}")
+        self.retry_after = retry_after
+
+
+class InvalidEdit(GatewayError):
+    """Arguments that a person gave instead of a call's own, and that its tool can't take."""
 
 
 class ModelServerError(GatewayError):

@@ -86,7 +86,7 @@ def running(
             GatewayServer(upstreams, tool_calls=calls),
             model,
             security=security("127.0.0.1", port),
-            approvals=calls.approvals,
+            tool_calls=calls,
             keys=made if live_keys is None else live_keys,
             oauth=oauth,
             limits=limits,

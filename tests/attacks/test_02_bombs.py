@@ -24,7 +24,7 @@ from portico_engine.process.client import EngineProcess
 pytestmark = [pytest.mark.attack("2 a schema or grammar costs its bound"), pytest.mark.anyio]
 
 _PAUSE = 0.1  # seconds that a stream may pause
-_STEP = 0.3  # seconds of the processor that one step may take: its work is counted, and took 0.18 on the slowest machine so far
+_STEP = 0.15  # seconds of the processor that one step may take: 0.05 at most on two busy cores, and machines differ by three
 _BUSY = 5  # times as long a wall clock may say on a machine with other work
 
 # Compiles one bomb as the gateway does and says what that cost: seconds and bytes of the whole tree of processes.

@@ -19,7 +19,7 @@ from tests.gateway.http.fake_engine import FakeEngine
 from portico_gateway.http.bodies import worker
 from portico_gateway.http.limits import CallerLimits
 from portico_gateway.http.middleware import body
-from portico_gateway.http.server import connection
+from portico_servers.common import http_connection as connection
 
 pytestmark = pytest.mark.attack("6 one client can't starve another")
 

@@ -23,7 +23,7 @@ from tests.gateway.http.fake_engine import FakeEngine
 from portico_engine import AsyncEngine, Delta, EngineClient, EngineProcess, FinishReason, Request
 from portico_engine.front import engine_thread, flow_control
 from portico_engine.front.flow_control import WINDOW
-from portico_gateway.http.server import connection
+from portico_servers.common import http_connection as connection
 
 pytestmark = pytest.mark.attack("6 a stalled reader pauses its generation")
 SHORT_WINDOW = 16

@@ -92,9 +92,9 @@ def test_redaction_of_anything_takes_no_time() -> None:
         "?key" * 30_000,
         "a-" * 60_000,
     ):
-        began = time.perf_counter()
+        began = time.thread_time()
         redacted(text)
-        assert time.perf_counter() - began < 1.0
+        assert time.thread_time() - began < 1.0
 
 
 LAST_WORDS = f"import sys; sys.stderr.write('connecting to db://u:{SECRET}@h with KEY-{SECRET}\\n'); sys.exit(3)"

@@ -17,7 +17,7 @@ from tests.attacks.http_server import BODIES, CHAT, COUNT, MESSAGES, RESPONSES, 
 pytestmark = pytest.mark.attack("23 every route asks who it is")
 
 KEYS = {"ada": ["chat", "mcp"], "eve": ["chat", "mcp"], "watch": ["metrics"], "root": ["admin"]}
-OPEN = {"/healthz"}
+OPEN = {"/", "/healthz", "/readyz"}
 SCOPES = {"/mcp": "ada", "/metrics": "watch", "/v1/approvals": "root", "/v1/approvals/{identity}": "root"}
 WRONG = {"ada": "watch", "watch": "ada", "root": "ada"}  # a key that is good for something else
 INITIALIZE = {

@@ -269,5 +269,8 @@ def test_several_answers_and_a_text_that_goes_on(client: openai.OpenAI) -> None:
     assert [choice.index for choice in answer.choices] == [0, 1]
     text = client.completions.create(model=MODEL, prompt="The capital of France is", max_tokens=2, temperature=0)
     assert "Paris" in text.choices[0].text
-    with pytest.raises(openai.NotFoundError, match="no pooled hidden states"):
-        client.embeddings.create(model=MODEL, input="x")
+    found = client.embeddings.create(model=MODEL, input=["A cat sat on the mat.", "A cat is on the mat.", "Prices fell by 3%."])
+    cat, other_cat, prices = (entry.embedding for entry in found.data)
+    assert len(cat) == 576
+    assert sum(a * b for a, b in zip(cat, other_cat, strict=True)) > sum(a * b for a, b in zip(cat, prices, strict=True))
+    assert found.usage.prompt_tokens > 15

@@ -14,7 +14,8 @@ from tests.engine.tiny_model import CHAT_TEMPLATE, MERGES, SPECIAL, vocabulary
 from portico_engine import Delta, Engine, ModelInfo, Request
 from portico_engine.adapters.adapter import Adapter, LowRank
 from portico_engine.grammar.compiled import CompiledGrammar
-from portico_engine.grammar.protocol import Bitmask, Matcher
+from portico_engine.grammar.protocol import Bitmask, Matcher, Prepared
+from portico_engine.grammar.work_slice import WorkSlice
 from portico_engine.text.bpe import byte_level_merger
 from portico_engine.text.tokenizer import Tokenizer
 
@@ -46,6 +47,9 @@ class ScriptMatcher:
         if self.at >= len(self.script) or token not in self.script[self.at]:
             return False
         self.at += 1
+        return True
+
+    def prepare(self, what: Prepared, remaining: int, slice: WorkSlice) -> bool:
         return True
 
     def fill_bitmask(self, bitmask: Bitmask, row: int, remaining: int | None = None) -> None:

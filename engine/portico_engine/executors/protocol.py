@@ -7,9 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+import numpy as np
+import numpy.typing as npt
+
 from portico_engine.adapters.adapter import Adapter
 from portico_engine.grammar.protocol import Bitmask
 from portico_engine.plan import Bias, StepPlan, StepResult, blocks_for
+from portico_engine.request import Pooling
 
 
 class PendingStep(Protocol):
@@ -58,6 +62,8 @@ class Capabilities:
     adapters: int = 0
     adapter_rank: int = 0
     mixed_adapters: bool = True
+    generates: bool = True  # False: it makes embeddings and has no next token
+    embedding_size: int = 0  # of one embedding; 0: it makes none
 
 
 class BlockStore(Protocol):
@@ -84,6 +90,13 @@ class Executor(Protocol):
 
     def submit(self, plan: StepPlan) -> PendingStep:
         """Run a plan. One without rows has only its `kv_ops` done."""
+        ...
+
+    def embed(self, texts: Sequence[Sequence[int]], pooling: Pooling | None = None) -> npt.NDArray[np.float32]:
+        """texts as tokens -> float32 [len(texts), caps.embedding_size], not normalized. `pooling` None is the model's own, or
+        the mean. It looks at no blocks and changes none; asked only where `caps.embedding_size` is over 0. Raises RequestError
+        for a pooling that it has not.
+        """
         ...
 
     def load_adapter(self, place: int, adapter: Adapter) -> None:

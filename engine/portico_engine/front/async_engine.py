@@ -19,7 +19,7 @@ from portico_engine.front.engine_thread import EngineThread
 from portico_engine.front.flow_control import Receipts
 from portico_engine.loading.engine_loader import EngineLoader
 from portico_engine.loading.options import LoadProgress
-from portico_engine.request import Delta, ModelInfo, Request
+from portico_engine.request import Delta, Embeddings, ModelInfo, Pooling, Request
 from portico_engine.tool import Tool
 
 T = TypeVar("T")
@@ -102,6 +102,10 @@ class AsyncEngine:
     ) -> list[list[float]]:
         """See `EngineClient`."""
         return await self.run_sync(lambda: self._engine.score(prompt, continuations, salt))
+
+    async def embed(self, texts: Sequence[str | Sequence[int]], pooling: Pooling | None = None) -> Embeddings:
+        """See `EngineClient`."""
+        return await self.run_sync(lambda: self._engine.embed(texts, pooling))
 
     async def load_adapter(self, name: str, path: Path) -> AdapterInfo:
         """See `EngineClient`. It is read beside the steps."""

@@ -13,6 +13,7 @@ backend.py     the seam: which matcher enforces, named here alone
 protocol.py    what the engine asks of a matcher, whichever it is
 llguidance/    the matcher: IR -> its Lark, lexeme by lexeme; masks, forced runs
 closing/       the shortest way to end from every state, so that no answer is cut by its budget
+work_slice.py  how much of that a step may find out
 isolated/      compiling in a process that can be ended, for what anybody may have written
 check.py       a value against its schema, after the call
 sample.py      random sentences of a grammar

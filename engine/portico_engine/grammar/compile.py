@@ -56,16 +56,20 @@ class Enforced(NamedTuple):
 def enforced_or_looser(make: Callable[[Limits], Joined], limits: Limits) -> Enforced:
     """What `make` makes, in the matcher's language.
 
-    Digits that are counted by rules are no JSON tokens; where the search for other lexemes takes too long, they are not
-    counted, and the report says so. Raises GrammarTooLarge where that doesn't help.
+    Digits that are counted by rules are no JSON tokens, and many rules; where the text is too large, or the search for other
+    lexemes takes too long, they are not counted, and the report says so. Raises GrammarTooLarge where that doesn't help.
     """
     meter = Meter(limits)
     grammar, report, json_rules = make(limits)
     try:
         return Enforced(grammar, report, enforced_text(grammar, json_rules=json_rules, meter=meter))
-    except LexemesTooLarge:
-        grammar, report, json_rules = make(replace(limits, residues=0))
-        return Enforced(grammar, report, enforced_text(grammar, json_rules=json_rules, meter=Meter(limits)))
+    except GrammarTooLarge as error:
+        if not limits.residues:
+            raise
+        looser, report, json_rules = make(replace(limits, residues=0))
+        if len(looser.rules) == len(grammar.rules) and not isinstance(error, LexemesTooLarge):
+            raise  # nothing was counted
+        return Enforced(looser, report, enforced_text(looser, json_rules=json_rules, meter=Meter(limits)))
 
 
 def compile_gbnf(text: str, *, tokens: Mapping[str, int] | None = None) -> CompiledGrammar:

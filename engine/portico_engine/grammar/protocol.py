@@ -6,14 +6,17 @@ Names follow the field (xgrammar, llguidance). A matcher is one request's state;
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from portico_engine.grammar.work_slice import WorkSlice
+
 if TYPE_CHECKING:
     from portico_engine.grammar.compiled import CompiledGrammar
 
+Prepared = Literal["run", "mask"]
 Bitmask = npt.NDArray[np.int32]  # [rows, ceil(vocab_size / 32)], bit i of word w allows token 32 * w + i
 
 
@@ -22,6 +25,12 @@ class Matcher(Protocol):
 
     def accept_token(self, token: int) -> bool:
         """Advance by a token; False, and no change, where the grammar refuses it."""
+        ...
+
+    def prepare(self, what: Prepared, remaining: int, slice: WorkSlice) -> bool:
+        """Find out what `forced_tokens(remaining)` or a mask with `remaining` asks next, as far as the slice allows; False: not
+        yet all, ask again. Without it they find it out themselves, however long that takes. Another token makes it void.
+        """
         ...
 
     def fill_bitmask(self, bitmask: Bitmask, row: int, remaining: int | None = None) -> None:

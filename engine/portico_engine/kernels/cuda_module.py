@@ -17,7 +17,6 @@ from torch import Tensor
 
 CUDA_SOURCES = Path(__file__).with_name("cuda")
 _Argument = Tensor | int | None
-_SHARED_BYTES = 48 << 10  # that a kernel may have without being allowed to
 
 
 class CUDAModule:
@@ -30,7 +29,7 @@ class CUDAModule:
         self._library = _checked(driver.cuLibraryLoadData(_compile(path, options), [], [], 0, [], [], 0))
         self._device = device
         self._kernels: dict[str, tuple[Any, Any]] = {}
-        self._allowed: dict[str, int] = {}  # bytes of shared memory, by kernel, where more than any may have
+        self._allowed: dict[str, int] = {}  # bytes of dynamic shared memory, by kernel
 
     def launch(
         self,
@@ -63,7 +62,7 @@ class CUDAModule:
             kernel = _checked(driver.cuLibraryGetKernel(self._library, name.encode()))
             self._kernels[name] = kernel, driver.CUfunction(int(kernel))
         kernel, function = self._kernels[name]
-        if shared_bytes > self._allowed.get(name, _SHARED_BYTES):
+        if shared_bytes > self._allowed.get(name, 0):  # what any may have, 48 KiB, counts its static memory, too
             attribute = driver.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
             index = self._device.index
             device = _checked(driver.cuDeviceGet(torch.cuda.current_device() if index is None else index))

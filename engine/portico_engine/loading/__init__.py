@@ -3,6 +3,8 @@
     options.py        what a user may ask for (`LoadOptions`), and the sizes that memory allows
     memory_plan.py    what memory goes to: weights, steps and KV
     weight_forms.py   what weights are stored as, and what products with them run from, in a line
+    fitting.py        which quantization and which context a memory has room for
+    description.py    what a model on disk is, before it is loaded
     model_digest.py   by which a model is known again; whether the default one is the file that was tested
     model_path.py     where a model is: a path, or the default model's package
     device.py         GPU or CPU, how much memory it has, and why a GPU can't be used

@@ -17,12 +17,14 @@ import gguf
 from portico_engine.adapters.adapter import Adapter, AdapterLimits
 from portico_engine.adapters.read_adapter import read_adapter
 from portico_engine.engine import Engine
-from portico_engine.errors import AdapterError, ModelError, UnsupportedModel
+from portico_engine.errors import AdapterError, ModelError, RequestError, UnsupportedModel
+from portico_engine.executors.llama_cpp.embedding import ENCODERS, LlamaEmbeddingExecutor
 from portico_engine.executors.llama_cpp.executor import LlamaCppExecutor
 from portico_engine.executors.llama_cpp.library import has_llama_cpp, kv_bytes_per_token
 from portico_engine.executors.protocol import Capabilities, Executor, Sizes, SizesFor
 from portico_engine.fallbacks import Fallbacks
 from portico_engine.loading.device import Device, choose_device, has_nvidia_gpu, memory_bytes
+from portico_engine.loading.fitting import USABLE, smaller_context
 from portico_engine.loading.memory_plan import (
     MemoryPlan,
     Placement,
@@ -36,7 +38,7 @@ from portico_engine.loading.options import MIN_CONTEXT, MOST_ROWS, LoadOptions, 
 from portico_engine.loading.torch_import import import_torch
 from portico_engine.loading.weight_forms import describe_weights
 from portico_engine.models.config import DecoderConfig, read_config
-from portico_engine.request import FALLBACKS, MAX_ROWS, MEMORY, TEMPLATE_PROBLEM, ModelInfo
+from portico_engine.request import EMBEDDING_SIZE, FALLBACKS, GENERATES, MAX_ROWS, MEMORY, TEMPLATE_PROBLEM, ModelInfo, Pooling
 from portico_engine.text.tokenizer import Tokenizer
 from portico_engine.text.tokenizer_json import read_tokenizer
 from portico_engine.weights.gguf_file import GGUFFile
@@ -44,6 +46,7 @@ from portico_engine.weights.hugging_face import PACKING, HuggingFaceFolder
 from portico_engine.weights.model_file import ModelFile
 
 _log = logging.getLogger(__name__)
+_POOLINGS: Mapping[int, Pooling] = {1: "mean", 2: "cls", 3: "last"}  # GGUF's numbers
 _KV_CONTEXTS = 4  # conversations' worth of KV kept by default, memory allowing; by llama.cpp one: each step looks at all of it
 
 
@@ -60,22 +63,24 @@ def load_with_options(path: Path, options: LoadOptions, progress: LoadProgress) 
     """See `load_engine`."""
     loading = _Loading(path, options, progress)
     made = loading.executor(options.executor)
-    template = loading.file.metadata.get("tokenizer.chat_template")
+    template = options.chat_template or loading.file.metadata.get("tokenizer.chat_template")
     engine = Engine(
         made,
         loading.tokenizer,
-        _info(loading.file, made.caps, "llama_cpp" if isinstance(made, LlamaCppExecutor) else "torch"),
+        _info(loading.file, made.caps, "llama_cpp" if isinstance(made, LlamaCppExecutor | LlamaEmbeddingExecutor) else "torch"),
         chat_template=template if isinstance(template, str) else None,
         check=os.environ.get("PORTICO_ENGINE_CHECK") == "1",
         kv_dir=options.kv_dir,
         kv_dir_bytes=options.kv_dir_bytes,
         read_adapter=loading.read_adapter() if options.adapters else None,
+        pooling=options.pooling or loading.own_pooling,
     )
     engine.info.extra.update({MAX_ROWS: made.caps.rows, FALLBACKS: loading.fallbacks.described()})
+    engine.info.extra.update({EMBEDDING_SIZE: made.caps.embedding_size, GENERATES: made.caps.generates})
     if loading.plan is not None:
         engine.info.extra[MEMORY] = loading.plan
     problem = engine.template_problem()
-    if problem is not None:
+    if problem is not None and made.caps.generates:
         _log.warning("%s answers no chats: %s", engine.info.name, problem)
         engine.info.extra[TEMPLATE_PROBLEM] = problem
     return engine
@@ -117,7 +122,7 @@ class _Loading:
         self.weights: str | None = None  # what they are stored as and computed from, by torch's executors
         self.fallbacks = Fallbacks(quiet=quiet)
         report("reading", 0.0)
-        self.file = _open(path)
+        self.file = open_model(path)
         report("tokenizer", 0.0)
         self.tokenizer = read_tokenizer(path) if path.is_dir() else Tokenizer.from_gguf(self.file.metadata)
         assert self.tokenizer.token_bytes, "made now: the first request shouldn't wait for it"
@@ -134,6 +139,13 @@ class _Loading:
                 return self._llama_cpp()
             except ModelError as other:
                 raise ModelError(f"{error}; nor by llama.cpp: {other}") from None
+
+    @property
+    def own_pooling(self) -> Pooling | None:
+        """A decoder's, as its file says it; llama.cpp reads it of encoders by itself."""
+        arch = self.file.get("general.architecture", str)
+        kind = self.file.metadata.get(f"{arch}.pooling_type")
+        return None if arch in ENCODERS else _POOLINGS.get(kind) if isinstance(kind, int) else None
 
     def read_adapter(self) -> Callable[[Path], Adapter]:
         """What reads adapters for this model."""
@@ -197,6 +209,8 @@ class _Loading:
             )
         codes = device.cuda or self._has_fast_codes(placed.second)
         self.weights = describe_weights(self.file, cuda=device.cuda, codes=codes, copies=placed.second)
+        if isinstance(sizes, Sizes) and not device.cuda:
+            self._check_kv(sizes, weight_bytes(self.file, device)[0], config.kv_bytes_per_token, device.memory)
         if not device.cuda:
             weights = sum(weight_bytes(self.file, device)[: 1 + codes])
             assert isinstance(sizes, Sizes), "a CPU's memory is not filled"
@@ -221,9 +235,10 @@ class _Loading:
         options, share = self.options, self.options.memory
         longest, per_token = config.context_length, config.kv_bytes_per_token
         if share is None or not device.cuda:
-            return choose_sizes(
+            sizes = choose_sizes(
                 options, longest=longest, kv_bytes_per_token=per_token, memory=device.memory, contexts=_KV_CONTEXTS
             )
+            return sizes
 
         def fill(weights: int) -> Sizes:
             from portico_engine.executors.torch.cuda_executor import STEP_TOKENS
@@ -241,6 +256,12 @@ class _Loading:
 
         return fill
 
+    def _check_kv(self, sizes: Sizes, weights: int, per_token: int, memory: int) -> None:
+        """Raises RequestError where the user asks for more KV than there is memory for, saying how much there is."""
+        name, asked = ("kv_tokens", self.options.kv_tokens) if self.options.kv_tokens else ("context", self.options.context)
+        if asked and weights + sizes.kv_tokens * per_token > memory * USABLE:
+            raise RequestError(f"{name} is {asked}: {smaller_context(weights, per_token, memory, sizes.kv_tokens)}")
+
     def _llama_cpp(self) -> Executor:
         if self._path.is_dir():
             raise ModelError(f"{self._path} is a folder; executor llama_cpp reads GGUF files only")
@@ -251,23 +272,36 @@ class _Loading:
             )
         self._report("weights", 0.0)
         arch = self.file.get("general.architecture", str)
+        if arch in ENCODERS:
+            longest = self.file.get(f"{arch}.context_length", int)
+            return LlamaEmbeddingExecutor.load(
+                self._path,
+                min(self.options.context or longest, longest),
+                pooling=self.options.pooling,
+                vocab_size=self.tokenizer.vocab_size,
+                progress=self._report,
+            )
+        per_token, memory = kv_bytes_per_token(self.file, arch), memory_bytes()
         sizes = choose_sizes(
             self.options,
             longest=self.file.get(f"{arch}.context_length", int),
-            kv_bytes_per_token=kv_bytes_per_token(self.file, arch),
-            memory=memory_bytes(),
+            kv_bytes_per_token=per_token,
+            memory=memory,
             contexts=1,
         )
+        self._check_kv(sizes, self.file.size, per_token, memory)
         return LlamaCppExecutor.load(
             self._path,
             sizes,
             vocab_size=self.tokenizer.vocab_size,
             long_rope="rope_factors_long.weight" in self.file.tensors,
+            pooling=self.own_pooling,
             progress=self._report,
         )
 
 
-def _open(path: Path) -> ModelFile:
+def open_model(path: Path) -> ModelFile:
+    """A model's headers, its weights mapped. Raises ModelError naming what is wrong with it."""
     if path.suffix == ".safetensors":
         raise ModelError(f"{path} is one file of a model; give its folder, which holds config.json and tokenizer.json too")
     return HuggingFaceFolder(path) if path.is_dir() else GGUFFile(path)
@@ -284,20 +318,26 @@ def _executor(device: Device, placed: Placement, fallbacks: Fallbacks) -> Callab
     return partial(TorchCPUExecutor.load, int4=None if placed.second else False)
 
 
+def quantization_name(file: ModelFile) -> str:
+    """llama.cpp's name for the type of the whole file, or the packing of a folder's weights; "unknown" where it doesn't say."""
+    if packing := file.metadata.get(PACKING):
+        return str(packing)
+    try:
+        name: str = gguf.LlamaFileType(int(file.metadata.get("general.file_type", -1))).name
+    except (ValueError, TypeError):
+        return "unknown"
+    return name.removeprefix("MOSTLY_").removeprefix("ALL_")
+
+
 def _info(file: ModelFile, caps: Capabilities, executor: str) -> ModelInfo:
     arch = file.get("general.architecture", str)
-    packing = file.metadata.get(PACKING)
-    try:
-        quantization = gguf.LlamaFileType(int(file.metadata.get("general.file_type", -1))).name.removeprefix("MOSTLY_")
-    except ValueError:
-        quantization = "unknown"
     return ModelInfo(
         name=file.path.name.removesuffix(".gguf"),
         architecture=arch,
         context_length=caps.context_length,
         vocab_size=caps.vocab_size,
         parameters=n_parameters(file),
-        quantization=packing or quantization.removeprefix("ALL_"),
+        quantization=quantization_name(file),
         bytes_on_disk=file.size,
         executor=executor,
         numerics_id=caps.numerics_id,

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from portico_engine.errors import UnsupportedModel
 from portico_engine.executors.protocol import Sizes
 from portico_engine.loading.device import Device
+from portico_engine.loading.fitting import smaller_weights
 from portico_engine.loading.options import MIN_CONTEXT
 from portico_engine.models.config import DecoderConfig
 from portico_engine.plan import BLOCK_TOKENS
@@ -100,7 +101,7 @@ def placement(path: Path, config: DecoderConfig, file: ModelFile, device: Device
             return Placement(False, layers)
     raise UnsupportedModel(
         f"{path} has {parameters / 1e9:.1f} billion weights, which take {needed / 2**30:.0f} GiB in memory; "
-        f"{device.name} has {memory / 2**30:.0f} GiB: use a smaller model"
+        f"{device.name} has {memory / 2**30:.0f} GiB: {smaller_weights(parameters, config.kv_bytes_per_token, memory)}"
     )
 
 

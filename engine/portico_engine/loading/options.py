@@ -13,6 +13,7 @@ from typing import Any
 from portico_engine.errors import RequestError
 from portico_engine.executors.protocol import Sizes
 from portico_engine.kv.disk import DEFAULT_MAX_BYTES
+from portico_engine.request import Pooling
 
 EXECUTORS = ("auto", "torch", "torch-cpu", "torch-cuda", "llama_cpp")
 MIN_CONTEXT = 64
@@ -32,7 +33,8 @@ class LoadOptions:
     rows and as much KV as fit; None, and any CPU, has rows and KV for a few conversations. The KV of prefixes that requests ask
     to `keep`, or that came again and again, survives this process in `kv_dir`, which grows to `kv_dir_bytes`; None keeps
     nothing. `adapters` is room for so many LoRA adapters at once, of ranks up to `adapter_rank`: on a GPU that memory is taken
-    when the model is loaded, and each step computes them.
+    when the model is loaded, and each step computes them. `chat_template` stands in the model's place; `pooling` is what
+    embeddings are made by, None by the model's own, or the mean.
     """
 
     executor: str = "auto"
@@ -44,6 +46,8 @@ class LoadOptions:
     kv_dir_bytes: int = DEFAULT_MAX_BYTES
     adapters: int = 0
     adapter_rank: int = 64
+    chat_template: str | None = None
+    pooling: Pooling | None = None
 
     def __post_init__(self) -> None:
         if self.executor not in EXECUTORS:

@@ -36,7 +36,7 @@ from portico_engine.process.lazy_prior import join_prior
 from portico_engine.request import Delta
 from portico_engine.text.tokenizer import Tokenizer
 
-_SWITCH_SECONDS = 0.0005  # that a thread beside the steps holds Python's lock when a step wants it
+_SWITCH_SECONDS = 0.00005  # that a thread beside the steps keeps Python's lock when a step wants it: some 600 times, on a CPU
 _BESIDE = 4  # threads for what doesn't wait for a step
 _log = logging.getLogger(__name__)
 
@@ -81,7 +81,8 @@ class Child:
     def _load(self, load: EngineLoader) -> None:
         try:
             engine = load(lambda stage, fraction: self._send(messages.LoadingProgress(stage, fraction)))
-            engine.grammars  # noqa: B018 - made now: it takes 0.2 s, for which streams would pause
+            if engine.info.generates:
+                engine.grammars  # noqa: B018 - made now: it takes 0.2 s, for which streams would pause
             gc.collect()
             gc.freeze()  # what is loaded stays: looking through it for garbage takes 80 ms, in the middle of somebody's step
             self._thread = EngineThread(engine, self._deliver, self._ended)
@@ -117,6 +118,8 @@ class Child:
         match function:
             case "score":
                 return self._engine_thread.call(lambda: engine.score(*arguments))
+            case "embed":
+                return self._engine_thread.call(lambda: engine.embed(*arguments))
             case "render_chat":
                 return self._beside.submit(engine.render_chat, *arguments)
             case "tokenize":

@@ -32,7 +32,7 @@ from portico_engine.process import messages
 from portico_engine.process.exit_reason import describe_exit, memory_kills
 from portico_engine.process.grammar_cache import GrammarSender
 from portico_engine.process.lazy_prior import split_prior
-from portico_engine.request import Delta, ModelInfo, Request
+from portico_engine.request import Delta, Embeddings, ModelInfo, Pooling, Request
 from portico_engine.tool import Tool
 
 CLOSE_SECONDS = 12.0  # that the child gets to save what is to be kept; its disk gets 10
@@ -138,6 +138,11 @@ class EngineProcess:
         """See `EngineClient`."""
         scores: list[list[float]] = await self._call("score", prompt, continuations, salt)
         return scores
+
+    async def embed(self, texts: Sequence[str | Sequence[int]], pooling: Pooling | None = None) -> Embeddings:
+        """See `EngineClient`."""
+        found: Embeddings = await self._call("embed", texts, pooling)
+        return found
 
     async def load_adapter(self, name: str, path: Path) -> AdapterInfo:
         """See `EngineClient`. A relative path is this process's."""

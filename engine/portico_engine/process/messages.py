@@ -25,7 +25,9 @@ HEADER = struct.Struct(">Q")  # a message's length in bytes
 _FIELDS = tuple(name for name in Delta.__dataclass_fields__ if name != "request_id")
 _VALUES = attrgetter(*_FIELDS)
 
-Function: TypeAlias = Literal["render_chat", "tokenize", "score", "stats", "load_adapter", "unload_adapter", "adapters"]
+Function: TypeAlias = Literal[
+    "render_chat", "tokenize", "score", "embed", "stats", "load_adapter", "unload_adapter", "adapters"
+]
 
 
 class LoadEngine(NamedTuple):

@@ -1,9 +1,11 @@
 """Text to tokens and back, and chats to text.
 
-    tokenizer.py       Tokenizer: a vocabulary, its special tokens, the bytes of every token; from GGUF metadata
-    tokenizer_json.py  the same from a Hugging Face folder
+    tokenizer.py       Tokenizer: a vocabulary, its special tokens, the bytes of every token
+    gguf_tokenizer.py  one from GGUF metadata
+    tokenizer_json.py  one from a Hugging Face folder
     pretokenize.py     how text is cut before merging, by family
     bpe.py             merging, by the `tokenizers` library
+    unigram.py         Unigram and WordPiece, by the same
     chat_template.py   chat turns to prompt text, by the model's own template
     template_environment.py  the sandbox that templates run in
     untrusted.py       stand-ins for characters from outside, and strings that hold some

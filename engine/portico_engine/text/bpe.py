@@ -28,8 +28,13 @@ def byte_level_merger(
     Raises ModelError where vocabulary and merges contradict each other.
     """
     out = _merger(ids, merges, ignore_merges=ignore_merges)
-    out.pre_tokenizer = PreTokenizers([*_splits(patterns), ByteLevel(add_prefix_space=False, use_regex=False)])
+    out.pre_tokenizer = split_pre_tokenizer(patterns)
     return out
+
+
+def split_pre_tokenizer(patterns: Sequence[str]) -> PreTokenizers:
+    """What cuts a text by each pattern in turn, and writes bytes as characters."""
+    return PreTokenizers([*_splits(patterns), ByteLevel(add_prefix_space=False, use_regex=False)])
 
 
 def sentencepiece_merger(ids: Mapping[str, int], merges: Merges, patterns: Sequence[str] = ()) -> tokenizers.Tokenizer:

@@ -97,6 +97,11 @@ def split_patterns(pre: str) -> tuple[str, ...]:
     return patterns
 
 
+def pre_tokenizer_names() -> tuple[str, ...]:
+    """All that are known, the commonest of those with equal patterns first."""
+    return tuple(_PATTERNS)
+
+
 def ignores_merges(pre: str) -> bool:
     """Is a piece that is a whole vocabulary entry taken as it is, whatever the merges say?"""
     return pre in _IGNORE_MERGES

@@ -1,8 +1,8 @@
 """Text to token ids and back; vocabularies from a GGUF file's metadata (`tokenizer_json` reads the other kind).
 
-It owns vocabularies: byte-level BPE ("gpt2") and SentencePiece BPE ("llama", "gemma4"), their special tokens, and the bytes of
-every token. Plain text is merged by `bpe`. It knows neither models nor chat turns, and decodes whole sequences only
-(detokenizer.py streams).
+It owns vocabularies, their special tokens, and the bytes of every token: byte-level BPE ("gpt2"), SentencePiece's BPE ("llama",
+"gemma4") and Unigram ("t5"), and WordPiece ("bert"). Plain text is cut by `bpe` and `unigram`, GGUF's keys are read by
+`gguf_tokenizer`. It knows neither models nor chat turns, and decodes whole sequences only (detokenizer.py streams).
 """
 
 from __future__ import annotations
@@ -14,9 +14,6 @@ from typing import Any, Literal
 
 import tokenizers
 
-from portico_engine.errors import ModelError
-from portico_engine.text.bpe import byte_level_merger, merges_from_scores, sentencepiece_merger
-from portico_engine.text.pretokenize import adds_bos, ignores_merges, split_patterns
 from portico_engine.text.untrusted import clean_text
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6  # tokenizer.ggml.token_type
@@ -26,7 +23,7 @@ SPACE = "\u2581"  # SentencePiece's visible space
 SpacePrefix = Literal["always", "missing", "first"]
 _BYTE_TOKEN = re.compile(r"<0x([0-9A-F]{2})>")
 # Control tokens that end a turn in the families we run, whatever the file's own eos is.
-_TURN_ENDS = frozenset(
+TURN_ENDS = frozenset(
     (
         "<|im_end|>",
         "<|eot_id|>",
@@ -70,18 +67,26 @@ class Tokenizer:
         eos_token_id: int,
         end_token_ids: Iterable[int] = (),
         add_bos: bool = False,
+        add_eos: bool = False,
+        separator_id: int | None = None,
+        prepared: bool = False,
         space_prefix: SpacePrefix | None = None,
         strips_left: Iterable[int] = (),
         strips_right: Iterable[int] = (),
     ) -> None:
         """`merger` makes ids of plain text. A vocabulary that isn't `byte_level` is SentencePiece's: visible spaces and byte
-        tokens. Special tokens in `strips_left` swallow white space before them, those in `strips_right` after them."""
+        tokens; where it is `prepared`, the merger makes the spaces visible. `add_bos` and `add_eos` say what a whole text
+        stands between; it ends with `separator_id` where there is one. Special tokens in `strips_left` swallow white space
+        before them, those in `strips_right` after them."""
         self.tokens = tokens
         self.types = types
         self.byte_level = byte_level
         self.bos_token_id = bos_token_id
         self.eos_token_id = eos_token_id
         self.add_bos = add_bos and bos_token_id is not None
+        self.add_eos = add_eos
+        self._last_id = eos_token_id if separator_id is None else separator_id
+        self._prepared = prepared
         self.space_prefix = space_prefix
         self._strips_left = frozenset(strips_left)
         self._strips_right = frozenset(strips_right)
@@ -98,40 +103,9 @@ class Tokenizer:
     @classmethod
     def from_gguf(cls, metadata: Mapping[str, Any]) -> Tokenizer:
         """From `GGUFFile.metadata`. Raises ModelError naming the key that is missing or not supported."""
-        kind = metadata.get("tokenizer.ggml.model")
-        tokens = metadata.get("tokenizer.ggml.tokens")
-        if kind not in ("gpt2", "llama", "gemma4"):
-            raise ModelError(
-                f"tokenizer.ggml.model is {kind!r}; supported are 'gpt2' (byte-level BPE), 'llama' and 'gemma4' (SentencePiece)"
-            )
-        if not isinstance(tokens, list) or not tokens:
-            raise ModelError("the metadata key tokenizer.ggml.tokens is missing: this file carries no vocabulary")
-        types_value = metadata.get("tokenizer.ggml.token_type")
-        types = [NORMAL] * len(tokens) if types_value is None else [int(t) for t in types_value]
-        if len(types) != len(tokens):
-            raise ModelError(f"tokenizer.ggml.token_type has {len(types)} entries for {len(tokens)} tokens")
-        pre = str(metadata.get("tokenizer.ggml.pre", "default"))
-        merger = _gguf_merger(metadata, kind, pre, tokens, types)
-        bos = metadata.get("tokenizer.ggml.bos_token_id", 1 if kind == "llama" else None)
-        eos = metadata.get("tokenizer.ggml.eos_token_id", 2 if kind == "llama" else 11)
-        for name, value in (("bos_token_id", bos), ("eos_token_id", eos)):
-            if value is not None and not 0 <= value < len(tokens):
-                raise ModelError(f"tokenizer.ggml.{name} is {value}, outside of the vocabulary of {len(tokens)} tokens")
-        ends = [int(metadata[key]) for key in ("tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id") if key in metadata]
-        return cls(
-            tokens,
-            types,
-            merger,
-            byte_level=kind == "gpt2",
-            bos_token_id=bos,
-            eos_token_id=int(eos),
-            end_token_ids=ends,
-            add_bos=bool(metadata.get("tokenizer.ggml.add_bos_token", kind == "llama" or adds_bos(pre))),
-            strips_right=_phi3_strips(metadata, tokens, types),
-            space_prefix="always"
-            if metadata.get("tokenizer.ggml.add_space_prefix", kind == "llama") and kind != "gpt2"
-            else None,
-        )
+        from portico_engine.text.gguf_tokenizer import tokenizer_from_gguf  # which needs this class
+
+        return tokenizer_from_gguf(metadata)
 
     @property
     def vocab_size(self) -> int:
@@ -162,6 +136,11 @@ class Tokenizer:
         (lone surrogates) becomes U+FFFD."""
         ids = self._encode(clean_text(text), self._control if special else self._user_defined)
         return self._with_bos(ids) if bos else ids
+
+    def encode_whole(self, text: str) -> list[int]:
+        """Token ids of a text as the model was made to read whole ones: between start and end tokens, where it wants them."""
+        ids = self.encode(text, bos=True)
+        return [*ids, self._last_id] if self.add_eos and ids[-1:] != [self._last_id] else ids
 
     def encode_rendered(self, text: str, pattern: re.Pattern[str] | None, show: Callable[[str], str]) -> list[int]:
         """Token ids of a prompt, behind the start token where the model wants one. `pattern` finds added tokens in a text that
@@ -215,6 +194,8 @@ class Tokenizer:
         return text[1:] if self.space_prefix and text.startswith(" ") else text
 
     def _encode_plain(self, text: str, *, prefix: SpacePrefix | None) -> Sequence[int]:
+        if self._prepared:
+            return self._merge(text)
         if prefix == "always" or (prefix and not text.startswith(" ")):
             text = " " + text
         if not self.byte_level:
@@ -252,42 +233,8 @@ class Tokenizer:
 
     def _turn_ends(self) -> Iterable[int]:
         return (
-            i for token in _TURN_ENDS if (i := self._ids.get(token)) is not None and self.types[i] in (CONTROL, USER_DEFINED)
+            i for token in TURN_ENDS if (i := self._ids.get(token)) is not None and self.types[i] in (CONTROL, USER_DEFINED)
         )
-
-
-def _phi3_strips(metadata: Mapping[str, Any], tokens: Sequence[str], types: Sequence[int]) -> Iterable[int]:
-    """Phi-3's markers swallow the line break after them. GGUF has no place to say so: its name tells."""
-    if not re.search("phi-?3", str(metadata.get("general.name", "")), re.IGNORECASE):
-        return ()
-    kept = ("<unk>", "<s>", "<|endoftext|>")
-    return (i for i, kind in enumerate(types) if kind in (CONTROL, USER_DEFINED) and tokens[i] not in kept)
-
-
-def _gguf_merger(
-    metadata: Mapping[str, Any], kind: str, pre: str, tokens: Sequence[str], types: Sequence[int]
-) -> tokenizers.Tokenizer:
-    ids = {token: i for i, token in enumerate(tokens)}
-    if kind == "llama":
-        scores = metadata.get("tokenizer.ggml.scores")
-        if scores is None or len(scores) != len(tokens):
-            raise ModelError("tokenizer.ggml.scores is missing or not as long as tokenizer.ggml.tokens")
-        usable = {t: i for i, t in enumerate(tokens) if types[i] in (NORMAL, USER_DEFINED, UNUSED)}
-        return sentencepiece_merger(ids, merges_from_scores(usable, [float(s) for s in scores]))
-    lines = metadata.get("tokenizer.ggml.merges")
-    if not isinstance(lines, list):
-        raise ModelError("the metadata key tokenizer.ggml.merges is missing")
-    merges = [_pair(line) for line in lines]
-    if kind == "gemma4":
-        return sentencepiece_merger(ids, merges, patterns=split_patterns("gemma4"))
-    return byte_level_merger(ids, merges, split_patterns(pre), ignore_merges=ignores_merges(pre))
-
-
-def _pair(merge: str) -> tuple[str, str]:
-    left, _, right = merge.partition(" ")
-    if not left or not right:
-        raise ModelError(f"tokenizer.ggml.merges holds {merge!r}, which is not two pieces with a space between them")
-    return left, right
 
 
 def _after_spaces(text: str, at: int) -> int:
@@ -297,7 +244,7 @@ def _after_spaces(text: str, at: int) -> int:
 
 
 def _is_marker(token: str, kind: int) -> bool:
-    return kind == CONTROL or (kind == USER_DEFINED and (token in _TURN_ENDS or _MARKER.fullmatch(token) is not None))
+    return kind == CONTROL or (kind == USER_DEFINED and (token in TURN_ENDS or _MARKER.fullmatch(token) is not None))
 
 
 def _alternation(tokens: Iterable[str]) -> re.Pattern[str] | None:

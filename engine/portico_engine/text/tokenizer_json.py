@@ -16,10 +16,13 @@ from typing import Any, NamedTuple
 from portico_engine.errors import ModelError
 from portico_engine.text.bpe import merger_from_spec
 from portico_engine.text.tokenizer import BYTE, CONTROL, NORMAL, SPACE, UNKNOWN, UNUSED, USER_DEFINED, SpacePrefix, Tokenizer
+from portico_engine.text.unigram import from_word_piece, hide
 from portico_engine.weights.json_file import read_json, read_optional_json
 
 _BYTE_TOKEN = re.compile(r"<0x[0-9A-F]{2}>")
+_BRACKETED = re.compile(r"\[.+\]")
 _MAX_TOKENS = 1 << 24
+_VOCABULARIES = {"BPE": dict, "Unigram": list, "WordPiece": dict}  # what each kind's vocab is
 
 
 class _Added(NamedTuple):
@@ -46,14 +49,21 @@ def read_tokenizer(folder: Path) -> Tokenizer:
     path = folder / "tokenizer.json"
     spec = read_json(path)
     model = spec.get("model")
-    if not isinstance(model, dict) or model.get("type", "BPE") != "BPE" or not isinstance(model.get("vocab"), dict):
-        kind = model.get("type") if isinstance(model, dict) else None
+    kind = model.get("type", "BPE") if isinstance(model, dict) else None
+    if not isinstance(model, dict) or kind not in _VOCABULARIES or not isinstance(model.get("vocab"), _VOCABULARIES[kind]):
         raise ModelError(
-            f"{path}: the model is {kind!r}; supported is 'BPE' (byte-level, or SentencePiece's with visible spaces)"
+            f"{path}: the model is {kind!r}; supported are 'BPE' (byte-level, or SentencePiece's with visible spaces), "
+            "'Unigram' and 'WordPiece', each with its vocabulary"
         )
-    cutting = _cutting(spec, path)
+    cutting = (
+        _cutting(spec, path) if kind == "BPE" else _Cutting(spec.get("normalizer"), spec.get("pre_tokenizer"), byte_level=False)
+    )
     added = [_added_token(entry, path) for entry in spec.get("added_tokens") or []]
     tokens, types = _vocabulary(model, added, path)
+    if kind == "Unigram":
+        added_ids = {extra.id for extra in added}
+        pieces = [[hide(i), score] if i in added_ids else [piece, score] for i, (piece, score) in enumerate(model["vocab"])]
+        model = {**model, "vocab": pieces}
     bare: dict[str, Any] = {
         "added_tokens": [],
         "normalizer": cutting.normalizer,
@@ -63,7 +73,9 @@ def read_tokenizer(folder: Path) -> Tokenizer:
     config = read_optional_json(folder / "tokenizer_config.json")
     ids = {token: i for i, token in enumerate(tokens)}
     bos = _first_of_template(spec)
+    last = _last_of_template(spec)
     ends = [*_ids_of(ids, config, "eos_token"), *_end_ids(folder, len(tokens))]
+    ends = ends or _ids_of(ids, {"last": last}, "last")
     if not ends:
         raise ModelError(f"{folder}: no end-of-sequence token: eos_token is in none of tokenizer_config.json and config.json")
     return Tokenizer(
@@ -75,7 +87,10 @@ def read_tokenizer(folder: Path) -> Tokenizer:
         eos_token_id=ends[0],
         end_token_ids=ends,
         add_bos=bos is not None,
-        space_prefix=cutting.space_prefix,
+        add_eos=last is not None,
+        separator_id=next(iter(_ids_of(ids, {"last": last}, "last")), None),
+        prepared=kind != "BPE",
+        space_prefix=cutting.space_prefix if kind == "BPE" else "always",
         strips_left=(token.id for token in added if token.strips_left),
         strips_right=(token.id for token in added if token.strips_right),
     )
@@ -90,7 +105,7 @@ def _added_token(entry: object, path: Path) -> _Added:
 
 def _vocabulary(model: Mapping[str, Any], added: list[_Added], path: Path) -> tuple[list[str], list[int]]:
     """Every id's token and type. Ids that nothing has are unused."""
-    vocab: Mapping[str, Any] = model["vocab"]
+    vocab = _ids_by_token(model, path)
     wrong = next((t for t, i in vocab.items() if not isinstance(i, int) or not 0 <= i < _MAX_TOKENS), None)
     if wrong is not None or not vocab:
         raise ModelError(f"{path}: the vocabulary is empty" if not vocab else f"{path}: the token {wrong!r} has no id")
@@ -103,10 +118,29 @@ def _vocabulary(model: Mapping[str, Any], added: list[_Added], path: Path) -> tu
     for extra in added:
         tokens[extra.id] = extra.content
         types[extra.id] = CONTROL if extra.special else USER_DEFINED
-    unknown = vocab.get(model.get("unk_token") or "")
+    unknown = (
+        model.get("unk_id") if model.get("type") == "Unigram" else vocab.get(_visible(model, model.get("unk_token") or ""))
+    )
     if unknown is not None:
         types[unknown] = UNKNOWN
     return tokens, types
+
+
+def _ids_by_token(model: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
+    """A vocabulary as a mapping, in the form that GGUF has it."""
+    if model.get("type") == "Unigram":
+        pieces = [entry[0] if isinstance(entry, list) and len(entry) == 2 else None for entry in model["vocab"]]
+        if not all(isinstance(piece, str) for piece in pieces) or len(set(pieces)) != len(pieces):
+            raise ModelError(f"{path}: the vocabulary holds entries that are no piece with a score, or one of them twice")
+        return {str(piece): i for i, piece in enumerate(pieces)}
+    return {_visible(model, token): i for token, i in model["vocab"].items()}
+
+
+def _visible(model: Mapping[str, Any], token: str) -> str:
+    """WordPiece marks what goes on with a word, we what begins one."""
+    if model.get("type") != "WordPiece" or _BRACKETED.fullmatch(token):
+        return token
+    return from_word_piece(token)
 
 
 def _cutting(spec: Mapping[str, Any], path: Path) -> _Cutting:
@@ -151,6 +185,19 @@ def _first_of_template(spec: Mapping[str, Any]) -> str | None:
     for step in _steps(spec.get("post_processor"), "processors"):
         match step:
             case {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": str(token)}}, *_]}:
+                return token
+            case {"type": "BertProcessing" | "RobertaProcessing", "cls": [str(token), *_]}:
+                return token
+    return None
+
+
+def _last_of_template(spec: Mapping[str, Any]) -> str | None:
+    """The token that the post-processor puts after every text."""
+    for step in _steps(spec.get("post_processor"), "processors"):
+        match step:
+            case {"type": "TemplateProcessing", "single": [*_, {"SpecialToken": {"id": str(token)}}]}:
+                return token
+            case {"type": "BertProcessing" | "RobertaProcessing", "sep": [str(token), *_]}:
                 return token
     return None
 

@@ -44,7 +44,7 @@ def says_nothing(text: str, data: Any = None) -> bool:
     if stripped[:1] in ("[", "{"):
         try:
             return _empty(json.loads(stripped))
-        except ValueError:
+        except (ValueError, RecursionError):
             pass
     return not stripped or (len(stripped) <= MAX_NOTICE and _NOTHING.search(stripped) is not None and "\n" not in stripped)
 

@@ -42,6 +42,7 @@ class ToolCallFinished:
     seconds: float
     error: str | None = None
     denied: bool = False
+    id: str = ""  # as the log of tool calls and feedback know it
 
 
 @dataclass(frozen=True, slots=True)

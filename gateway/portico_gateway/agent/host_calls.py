@@ -19,6 +19,7 @@ from portico_gateway.agent.question_run import QuestionRun
 from portico_gateway.agent.rendered_results import RenderedResult, render
 from portico_gateway.agent.tool_host import ToolHost
 from portico_gateway.errors import GatewayError, PolicyError
+from portico_gateway.policy.tool_calls import CALL, DECISION
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,12 @@ class HostCalls:
         except GatewayError as failure:
             error = str(failure)
         seconds = time.perf_counter() - started
-        return CallOutcome(ToolCallFinished(tool, arguments, rendered, seconds, error, refusal is not None), result, refusal)
+        said = (result.meta or {}) if result is not None else {}
+        edited = (said.get(DECISION) or {}).get("arguments")  # a person's, where one has changed them
+        finished = ToolCallFinished(
+            tool, edited or arguments, rendered, seconds, error, refusal is not None, str(said.get(CALL) or "")
+        )
+        return CallOutcome(finished, result, refusal)
 
     async def confirmed(self, calls: Sequence[ToolCallFinished]) -> list[ConfirmedCitation]:
         """The citations of all results that were found, those alone that still hold."""

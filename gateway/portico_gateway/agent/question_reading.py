@@ -34,7 +34,7 @@ def question_reading(text: str) -> QuestionReading | None:
     """A server's JSON as a reading; None where it has none, or says something else."""
     try:
         data = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         data = None
     if not isinstance(data, Mapping) or not isinstance(data.get("arguments"), Mapping):
         return None
@@ -42,5 +42,5 @@ def question_reading(text: str) -> QuestionReading | None:
     if not isinstance(schema, Mapping):
         log.warning("a server's reading of a question has no schema")
         return None
-    used, unused = (tuple(map(str, data.get(key) or ())) for key in ("used", "unused"))
+    used, unused = (tuple(map(str, words)) if isinstance(words := data.get(key), list) else () for key in ("used", "unused"))
     return QuestionReading(data["arguments"], schema, used, unused)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -12,6 +12,8 @@ from portico_gateway.agent.events import RunMetrics, ToolCallFinished, ToolCallS
 from portico_gateway.agent.question_reading import QuestionReading
 from portico_gateway.agent.rendered_results import RenderedResult
 from portico_gateway.errors import GatewayError
+
+CallTextListener = Callable[[str], None]
 
 
 @dataclass(slots=True)
@@ -27,11 +29,17 @@ class QuestionRun:
     said: str | None = None  # of a part, what the question says of it itself: the rest comes from an earlier part
     call_logprobs: list[float] = field(default_factory=list)  # of each call that the model wrote, under its prior
     drafts: list[tuple[str, str]] = field(default_factory=list)  # tool and text of each answer that was chosen so far
+    on_call_text: CallTextListener | None = None  # hears a call as it is decoded
     readings: dict[str, QuestionReading] = field(default_factory=dict)  # by tool, how its server reads the question
 
     @property
     def found(self) -> bool:
         return any(call.result.found for call in self.tool_calls)
+
+    def tell_call_text(self, text: str) -> None:
+        """A piece of a call that is being decoded."""
+        if self.on_call_text is not None and text:
+            self.on_call_text(text)
 
     def take(self, part: QuestionRun) -> None:
         """What a part of the question has used and found, too."""

@@ -12,6 +12,7 @@ from portico_gateway.agent.free.local.local_model import LocalModel
 from portico_gateway.agent.free.loop import FreeAgent
 from portico_gateway.agent.free.remote.remote_model import RemoteModel
 from portico_gateway.agent.guided.loop import Agent
+from portico_gateway.agent.question_run import CallTextListener
 from portico_gateway.agent.upstream_tool_host import UpstreamToolHost, retriever_of
 from portico_gateway.caller import LOCAL
 from portico_gateway.guidance.tool_retrieval import ToolRetriever
@@ -23,7 +24,16 @@ Guidance: TypeAlias = Literal["auto", "off"]
 class QuestionAgent(Protocol):
     """Answers one question at a time, whichever loop it is."""
 
-    def ask(self, question: str, *, history: Sequence[Exchange] = (), max_steps: int | None = None) -> AsyncIterator[Event]: ...
+    def ask(
+        self,
+        question: str,
+        *,
+        history: Sequence[Exchange] = (),
+        max_steps: int | None = None,
+        on_call_text: CallTextListener | None = None,
+    ) -> AsyncIterator[Event]:
+        """`on_call_text` hears each piece of a call while it is decoded, before the call is whole."""
+        ...
 
 
 def is_guided(parameters: int, guidance: Guidance) -> bool:

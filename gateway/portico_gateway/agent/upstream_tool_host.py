@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -23,6 +24,8 @@ from portico_gateway.upstreams.names import outward_uri
 from portico_gateway.upstreams.upstreams import Upstreams
 
 log = logging.getLogger(__name__)
+
+_MAX_SAID = 100_000  # characters
 
 
 class UpstreamToolHost:
@@ -47,6 +50,10 @@ class UpstreamToolHost:
         self._tool_calls = tool_calls or ToolCalls(upstreams)
         self._caller = caller or Caller(client="portico ask")
         self._place = {name: i for i, name in enumerate(order or ())}
+
+    def person_said(self, text: str) -> None:
+        """What the person asked, who this model works for: what stands in it is theirs, wherever else the model reads it."""
+        self._caller = replace(self._caller, said=f"{self._caller.said}\n{text}"[-_MAX_SAID:])
 
     def tools(self) -> Sequence[Tool]:
         entries = [

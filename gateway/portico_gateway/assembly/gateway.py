@@ -24,6 +24,7 @@ from portico_gateway.mcp.local_sampling import LocalSampler
 from portico_gateway.mcp.server import GatewayServer
 from portico_gateway.model.lazy_engine import GetEngine
 from portico_gateway.policy.audit import audit_log
+from portico_gateway.policy.remembered import RememberedChoices, choices_file
 from portico_gateway.policy.rules import Policy
 from portico_gateway.policy.tool_calls import ToolCalls
 from portico_gateway.upstreams.upstreams import Upstreams
@@ -88,4 +89,5 @@ def open_tool_calls(
     sampler = LocalSampler(get_engine) if get_engine is not None and config.policy.local_sampling else None
     upstreams = Upstreams(specs, log_dir=log_folder(config.log), sampler=sampler)
     with audit_log(config.audit) as audit:
-        yield ToolCalls(upstreams, policy=Policy(config.policy), audit=audit, takes_approvals=takes_approvals)
+        choices = RememberedChoices(choices_file())
+        yield ToolCalls(upstreams, policy=Policy(config.policy), audit=audit, takes_approvals=takes_approvals, choices=choices)

@@ -23,13 +23,17 @@ from portico_gateway.http.app import create_app
 from portico_gateway.http.limits import RUNNING_OF_A_KEY, RUNNING_WITHOUT_KEYS, CallerLimits
 from portico_gateway.http.server.server import HttpServer
 from portico_gateway.model.chosen_adapter import AdaptedEngine
-from portico_gateway.model.host import LoadStatus, ModelHost, model_host
+from portico_gateway.model.host import LoadStatus, ModelHost, model_host, model_on_demand
+from portico_gateway.model.pool import ModelPool
 from portico_gateway.safe_output.inert import inert
 from portico_servers.common.transport import bind, security
 
 if TYPE_CHECKING:
     from portico_engine import EngineClient
     from portico_gateway.guidance.call_guide import CallGuide
+
+
+_MODELS_SHARE = 0.6  # of the machine's memory that models on demand may take together, where nothing is said
 
 
 class ServeFailed(GatewayError):
@@ -82,10 +86,10 @@ def run_server(
         app = create_app(
             gateway.upstreams,
             gateway.server,
-            model,
+            _pool(model, config) if with_model else None,
             security=rules,
             load_timeout=config.serve.load_timeout,
-            approvals=gateway.tool_calls.approvals,
+            tool_calls=gateway.tool_calls,
             keys=keys,
             oauth=config.oauth,
             limits=_limits(config),
@@ -100,6 +104,15 @@ def run_server(
             server.run(sockets=[sock])
     if ended and ended[0].state == "failed":
         raise ServeFailed(f"the model can't be loaded: {ended[0].error}")
+
+
+def _pool(model: ModelHost | None, config: PorticoConfig) -> ModelPool:
+    """The default model, and those of [models] within their bound."""
+    from portico_engine import memory_bytes
+
+    others = [model_on_demand(name, entry, config.engine) for name, entry in config.models.items()]
+    bound = config.engine.models_gib * 2**30 if config.engine.models_gib else _MODELS_SHARE * memory_bytes()
+    return ModelPool(model, others, memory=int(bound))
 
 
 def _has_keys(config: PorticoConfig) -> bool:

@@ -26,7 +26,7 @@ _START_TIMEOUT = 30.0  # seconds that a fresh process has until it listens
 _LOOK_EVERY = 0.01
 _STATUS_TIMEOUT = 2.0
 
-Confirm = Callable[[str], bool]  # asks the person at this terminal
+Confirm = Callable[[Any], Any]  # asks the person at this terminal, a question as JSON to an answer as JSON
 
 
 class BackgroundLost(BackgroundUnavailable):
@@ -107,7 +107,7 @@ def ask(connection: socket.socket, question: Question, confirm: Confirm) -> int:
             if "refused" in message:
                 raise BackgroundUnavailable(str(message["refused"]))
             if "confirm" in message:
-                _send(connection, {"confirmed": confirm(str(message["confirm"]))})
+                _send(connection, {"confirmed": confirm(message["confirm"])})
             shown = _show(message) or shown
         raise BackgroundLost(nothing_shown=not shown)
 

@@ -1,9 +1,9 @@
 """The JSON lines between a command and the process that answers for it: one object a line, UTF-8, one question a connection.
 
-    client: {"ask": {"question": {...}, "terminal": {...}}, "version": ...}   then {"confirmed": true|false} for each question
+    client: {"ask": {"question": {...}, "terminal": {...}}, "version": ...}   then {"confirmed": answer} for each question
             {"status": true} or {"stop": true}
-    server: {"stdout": text}, {"stderr": text}, {"confirm": text}, and at last {"exit": code}; {"refused": why} instead of all;
-            {"status": {...}}
+    server: {"stdout": text}, {"stderr": text}, {"confirm": question}, and at last {"exit": code}; {"refused": why} instead of
+            all; {"status": {...}}
 
 The client hanging up cancels its question. The process writes what the command would have written itself, so that whatever an
 answer shows, here and in later versions, passes through unchanged.
@@ -23,6 +23,7 @@ MAX_LINE = 16 << 20  # bytes of one line
 _LOOKS = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "COLORTERM", "TERM", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "COLUMNS", "LINES")
 _DUMB = ("dumb", "unknown")
 _SIZE = (80, 25)  # where no terminal says another
+_MAX_DIGITS = 5  # of one of its sizes
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +91,13 @@ def _size() -> tuple[int, int]:
             break
         except (OSError, ValueError, AttributeError):
             continue
-    width, height = os.environ.get("COLUMNS", ""), os.environ.get("LINES", "")
-    return int(width) if width.isdigit() else found[0] or _SIZE[0], int(height) if height.isdigit() else found[1] or _SIZE[1]
+    return _said("COLUMNS") or found[0] or _SIZE[0], _said("LINES") or found[1] or _SIZE[1]
+
+
+def _said(variable: str) -> int:
+    """A size that the environment says; 0 where it says none."""
+    value = os.environ.get(variable, "")
+    return int(value) if value.isdecimal() and len(value) <= _MAX_DIGITS else 0
 
 
 def encode(message: Mapping[str, Any]) -> bytes:

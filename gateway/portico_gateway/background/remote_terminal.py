@@ -62,10 +62,10 @@ class RemoteTerminal:
         except (anyio.ClosedResourceError, anyio.BrokenResourceError):
             pass
 
-    async def confirm(self, text: str) -> bool:
-        """Ask the person at the client's terminal, y or n."""
-        self.send({"confirm": text})
-        return (await self._replies.receive()).get("confirmed") is True
+    async def confirm(self, question: Any) -> Any:
+        """Ask the person at the client's terminal; both are JSON, and theirs who ask and answer."""
+        self.send({"confirm": question})
+        return (await self._replies.receive()).get("confirmed")
 
     async def listen(self) -> None:
         """Take the client's replies until it hangs up."""

@@ -14,8 +14,14 @@ background_process.py  how such a process answers
 background_list.py     which of them there are
 screen.py              this process's terminal, or that of a command elsewhere
 view.py                how a person watches a question being answered: `portico ask`
+chat/                  a conversation at the terminal: `portico chat`
 grammar_input.py       what `portico grammar` reads
 top_snapshot.py        what `portico top` reads of a running server
 top_view.py            how it is shown
+launch_clients.py      how coding agents are told to use the local model
+launch_server.py       the `portico serve` behind a client that is launched
+audit_replay.py        a call of the log made again
+doctor_check.py        one line of `portico doctor`
 doctor_checks.py       what `portico doctor` looks at
+doctor_places.py       the same, of files, ports and permissions
 """

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -49,8 +49,10 @@ def ask_background(question: Question, options: AskOptions, config: Path | None)
     return None
 
 
-def _confirm(text: str) -> bool:
-    return click.confirm(text, default=False, err=True)
+def _confirm(question: Any) -> Any:
+    from portico_gateway.policy.terminal_consent import ask_at_terminal
+
+    return ask_at_terminal(question)
 
 
 def is_enabled(config: ConfigFile | None) -> bool:

@@ -52,17 +52,18 @@ async def answer(open_session: OpenSession, question: Question, screen: Screen) 
             if not session.host.tools():
                 screen.complain("no server could be started, so there is nothing to ask")
                 return exit_codes.UNREACHABLE
+            session.host.person_said(question.text)
             finished = await _watch(session.agent.ask(question.text, history=history, max_steps=question.max_steps), handle)
             if question.as_json:
                 screen.print_line(as_json_object(finished, session.failures(), session.model, started=question.started))
     try:
-        conversation.save(kept, [*history, _exchange(finished)])
+        conversation.save(kept, [*history, exchange_of(finished)])
     except OSError as error:  # a disk that is full or read-only costs --continue, and not the answer
         screen.complain(f"portico: the conversation can't be kept in {kept}: {error.strerror or error}")
     return exit_codes.of_answer(finished)
 
 
-def _exchange(finished: RunFinished) -> Exchange:
+def exchange_of(finished: RunFinished) -> Exchange:
     """What is kept of a question. A call counts as right where its answer was given."""
     from portico_gateway.agent.conversation import Exchange, KeptCall
 

@@ -16,12 +16,12 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from portico_gateway.background.socket_place import BackgroundUnavailable, runtime_folder
 from portico_gateway.cli.background_list import running
+from portico_gateway.cli.doctor_check import Check
+from portico_gateway.cli.doctor_places import host_checks, permission_checks, port_check
 from portico_gateway.config.config_file import find_config
 from portico_gateway.config.isolated_python import python_module
 from portico_gateway.config.portico_config import parse_config
@@ -34,16 +34,6 @@ from portico_servers.common.version import package_version
 
 START_GOAL = 1.5  # seconds until one of our servers has answered
 _FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "avx_vnni", "amx_bf16", "amx_int8", "neon", "asimd", "bf16", "i8mm")
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One line of the table. "warn" is worth knowing but stops nothing."""
-
-    what: str
-    state: Literal["ok", "warn", "fail"]
-    found: str
-    mend: str = ""
 
 
 def machine_checks() -> Iterator[Check]:
@@ -81,6 +71,9 @@ def configuration_checks() -> Iterator[Check]:
     for spec in specs:
         if spec.problem:
             yield Check(f"server {spec.name}", "warn", spec.problem, "it is left out until then")
+    yield from host_checks(Path.cwd())
+    yield port_check(config)
+    yield from permission_checks(file, config)
 
 
 def _background() -> Check:
@@ -140,10 +133,12 @@ def _model() -> Check:
 
 def model_checks() -> Iterator[Check]:
     """How the default model would be run here, without loading it: by which executor, in what memory, and instead of what."""
-    from portico_engine import EngineError, find_model, foresee
+    from portico_engine import EngineError, find_model, foresee, usable_executors
 
     if missing_libraries():
         return  # which has its line
+    for name, obstacle in usable_executors().items():
+        yield Check(f"executor {name}", "ok", "can be used" if obstacle is None else f"can't be used: {obstacle}")
     try:
         path = find_model()
         outlook = foresee(path, **follow_bench(path, {}))

@@ -60,7 +60,10 @@ def read_input(words: Sequence[str], *, timeout: float) -> GrammarInput:
             return ToolsInput(_tools_of_server(word, (), timeout))
         if Path(word).is_file() and (word.endswith((".json", ".gbnf")) or not os.access(word, os.X_OK)):
             return recognize(read_text(Path(word)), word)
-        words = shlex.split(word)
+        try:
+            words = shlex.split(word)
+        except ValueError as error:
+            raise click.UsageError(f"{word!r} is no command: {error}") from None
     if words and shutil.which(words[0]):
         return ToolsInput(_tools_of_server(words[0], words[1:], timeout))
     if words and len(words) > 1 and (words[0].startswith("-") or Path(words[0]).is_file()):
@@ -94,6 +97,8 @@ def recognize(text: str, name: str) -> GrammarInput:
         ) from None
     except RecursionError:
         raise click.UsageError(f"{name} nests too deeply") from None
+    except ValueError:  # Python's limit, against the square of their length
+        raise click.UsageError(f"{name} holds a number of more than {sys.get_int_max_str_digits():,} digits") from None
     if isinstance(data, dict) and isinstance(data.get("result"), dict):
         data = data["result"]
     if isinstance(data, dict) and "tools" in data:

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import importlib
 import io
+import logging
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -16,27 +18,33 @@ from portico_gateway.cli import exit_codes
 from portico_gateway.config.isolated_python import shut_out_workspace
 from portico_gateway.errors import GatewayError
 from portico_gateway.safe_output.inert import inert
+from portico_servers.common.standard_streams import open_standard_streams
 from portico_servers.common.version import package_version
+
+_SIZE = re.compile("[0-9]{1,5}")  # of a terminal
 
 # The one-liners of `portico --help`, kept here so that help imports no command. A test holds them against the commands' own.
 SUMMARIES = {
     "ask": "Answer QUESTION (or stdin) about code, documents and databases, with sources.",
+    "chat": "Talk with the local model about code, documents and databases; calls are approved or edited as they come.",
     "serve": "Serve the model under OpenAI's and Anthropic's API, and MCP, over HTTP.",
     "stdio": "Be an MCP server on stdin and stdout, with all tools of all servers.",
     "server": "Run one of Portico's own MCP servers.",
-    "config": "Print the entry that adds Portico to an MCP host.",
+    "config": "Print the entry that adds Portico to an MCP host, put it into the host's file, or take it out.",
+    "launch": "Start Codex, Claude Code or opencode on the local model; ARGUMENTS go to the client as they are.",
     "background": "Show and stop the processes that answer questions at once.",
     "add": "Add an MCP server to portico.toml, and leave the rest of the file as it is.",
     "remove": "Take an MCP server out of portico.toml, and leave the rest of the file as it is.",
     "tools": "List the tools of all servers, or of NAME: read-only or not, whether a call asks first, what they do.",
     "trust": "Trust a workspace's portico.toml, or show and revoke what is trusted.",
     "model": "Show or install the default model.",
-    "audit": "Show the log of tool calls.",
+    "audit": "Show the log of tool calls, follow it, or make a call of it again.",
+    "policy": "Say why a call runs, asks or is denied; show and forget remembered answers.",
     "key": "Make keys for the HTTP side.",
     "grammar": "Show the grammar that tools, a schema or a GBNF file compile to.",
     "bench": "Measure the model on this machine, by executor: prefill, decode, tool calls, reuse of a prefix.",
     "top": "Watch a running `portico serve`: requests, speed, KV blocks, where the time of steps goes.",
-    "doctor": "Check this machine: Python, libraries, model, servers.",
+    "doctor": "Check this machine: Python, libraries, model, configuration, hosts' files, port, permissions, servers.",
 }
 
 
@@ -81,8 +89,12 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point of the `portico` script: no stack trace reaches a user, and no file of the working directory is imported."""
+    open_standard_streams()
     shut_out_workspace()
-    sys.exit(run(sys.argv[1:]))
+    for size in ("COLUMNS", "LINES"):  # libraries take them for numbers, whatever they are
+        if not _SIZE.fullmatch(os.environ.get(size, "1")):
+            del os.environ[size]
+    sys.exit(_flushed(run(sys.argv[1:])))
 
 
 def run(args: list[str]) -> int:
@@ -99,17 +111,49 @@ def run(args: list[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         return exit_codes.INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader left; python must not complain while it flushes
+        _silence_stdout()  # the reader left
         return exit_codes.FAILED
     except GatewayError as error:
         click.echo(f"portico: {inert(str(error))}", err=True)
         return exit_codes.of_error(error)
-    except Exception as error:
-        if not _is_engine_error(error):
-            raise
-        click.echo(f"portico: {inert(str(error))}", err=True)
+    except Exception as error:  # noqa: BLE001 - the outermost: no stack trace reaches a user
+        click.echo(f"portico: {inert(str(error) if _is_engine_error(error) else _unexpected(error))}", err=True)
         return exit_codes.FAILED
     return result if isinstance(result, int) else exit_codes.OK
+
+
+def _flushed(code: int) -> int:
+    """The exit code, once all that was printed is written; a disk that is full is a line, not Python's last words."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        _silence_stdout()
+        if not isinstance(error, BrokenPipeError):
+            click.echo(f"portico: the output can't be written: {error.strerror}", err=True)
+        return code or exit_codes.FAILED
+    return code
+
+
+def _silence_stdout() -> None:
+    """Python must not complain about it while it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _unexpected(error: Exception) -> str:
+    """What to say of a mistake of ours, whose trace goes to the log; of a file or disk that refuses, what it said."""
+    from portico_gateway.config.logs import set_up_logging
+    from portico_gateway.config.sections import LogConfig
+    from portico_gateway.errors import first_line
+
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if isinstance(error.filename, str) else error.strerror
+    said = f"{type(error).__name__}: {first_line(error)}"
+    path = set_up_logging("errors", LogConfig())
+    for handler in logging.getLogger().handlers:
+        if not isinstance(handler, logging.FileHandler):
+            handler.setLevel(logging.CRITICAL + 1)  # the line below says it
+    logging.getLogger("portico_gateway").error("a command failed", exc_info=error)
+    return f"this is a mistake in Portico ({said}); " + (f"{path} has more" if path else "no log could be written")
 
 
 def _is_engine_error(error: Exception) -> bool:

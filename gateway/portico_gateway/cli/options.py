@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,6 +25,16 @@ model_option = click.option("--model", metavar="NAME|FILE.gguf", help="The model
 log_level_option = click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="How much goes to the log file."
 )
+
+
+class Seconds(click.FloatRange):
+    """A range of times; `nan` and `inf`, which floats can be, are none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        seconds = super().convert(value, param, ctx)
+        if not math.isfinite(seconds):
+            self.fail(f"{value!r} is no number of seconds", param, ctx)
+        return seconds
 
 
 def workspace_options(command: _Command) -> _Command:

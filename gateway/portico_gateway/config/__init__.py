@@ -12,7 +12,7 @@
     mcp_servers_json.py  the server lists that MCP hosts keep
     places.py            are the given folders and databases there?
     workspace.py         which servers a command works with, and where to read that anew
-    host_entry.py        the entry that adds Portico to a host
+    hosts/               Portico in the files of the hosts that start it
     isolated_python.py   how this Python is started as a child, so that a workspace's files are never imported
     logs.py              where logs go
 

@@ -19,43 +19,50 @@ from typing import Any, TypeAlias
 from portico_gateway.config.key_lines import toml_line
 from portico_gateway.errors import ConfigError, UnknownName
 
-Value: TypeAlias = str | Sequence[str] | Mapping[str, str]
+Value: TypeAlias = str | bool | int | float | Sequence[Any] | Mapping[str, Any]
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _NAME = re.compile(r"(?!.*__)[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
 _HEADER = re.compile(r"^\s*\[(?!\[)(.+)\]\s*(?:#.*)?$")
 
 
-def with_server(text: str, name: str, entry: Mapping[str, Value], path: Path) -> str:
-    """The text with `[servers.NAME]` at its end. Raises ConfigError where there is one, or the name can't be a server's."""
+def with_server(text: str, name: str, entry: Mapping[str, Value], path: Path, *, table: str = "servers") -> str:
+    """The text with `[servers.NAME]`, or that of another table, at its end. Raises ConfigError where there is one, or the name
+    can't be a server's."""
     if not _NAME.fullmatch(name):
         raise ConfigError(f"{name!r} can't name a server: letters, digits, - and _ (not two in a row), at most 32 of them")
-    before = _document(text, path)
-    if name in before.get("servers", {}):
+    before = toml_document(text, path)
+    if not isinstance(before.get(table, {}), dict):
+        raise ConfigError(
+            f"{table!r} must be a table of servers; {name!r} can't be added", path=path, line=toml_line(text, (table,))
+        )
+    if name in before.get(table, {}):
         raise ConfigError(f"there is a server {name!r} already; portico remove {name} takes it out", path=path)
-    lines = [f"[servers.{name}]"]
-    lines += [f"{key} = {_value(value)}" for key, value in entry.items() if value]
+    lines = [f"[{table}.{name}]"]
+    lines += [f"{key} = {_value(value)}" for key, value in entry.items() if value not in ("", [], (), {})]
     if any("\ud800" <= character <= "\udfff" for line in lines for character in line):
         raise ConfigError(f"what is given for {name!r} holds bytes that are no UTF-8 text, which a portico.toml can't hold")
-    added = text.rstrip("\n") + ("\n\n" if text.strip() else "") + "\n".join(lines) + "\n"
-    after = _document(added, path)
-    if after.get("servers", {}).pop(name, None) is None or _without_empty(after) != _without_empty(before):
+    newline = "\r\n" if "\r\n" in text else "\n"
+    added = text.rstrip("\r\n") + (newline * 2 if text.strip() else "") + newline.join(lines) + newline
+    after = _added_document(added, name, path)
+    if after.get(table, {}).pop(name, None) is None or _without_empty(after, table) != _without_empty(before, table):
         raise ConfigError(f"{name!r} can't be added to what is written there; add it by hand", path=path)
     return added
 
 
-def without_server(text: str, name: str, path: Path) -> str:
-    """The text without `[servers.NAME]` and the tables below it. Raises UnknownName; ConfigError where it is no table."""
-    before = _document(text, path)
-    if name not in before.get("servers", {}):
+def without_server(text: str, name: str, path: Path, *, table: str = "servers") -> str:
+    """The text without `[servers.NAME]`, or that of another table, and the tables below it. Raises UnknownName; ConfigError
+    where it is no table."""
+    before = toml_document(text, path)
+    if name not in before.get(table, {}):
         raise UnknownName("server", name)
-    cut = "".join(_lines_without(text, ["servers", name]))
-    del before["servers"][name]
-    if not _is_document(cut, before):
+    cut = "".join(_lines_without(text, [table, name]))
+    del before[table][name]
+    if not _is_document(cut, before, table):
         raise ConfigError(
-            f"the server {name!r} is not written as a table [servers.{name}]; take it out by hand",
+            f"the server {name!r} is not written as a table [{table}.{name}]; take it out by hand",
             path=path,
-            line=toml_line(text, ("servers", name)),
+            line=toml_line(text, (table, name)),
         )
     return cut
 
@@ -99,23 +106,32 @@ def write(path: Path, text: str) -> None:
         raise ConfigError(f"can't be written: {error.strerror or error}", path=path) from None
 
 
-def _document(text: str, path: Path) -> dict[str, Any]:
+def toml_document(text: str, path: Path) -> dict[str, Any]:
+    """What a TOML text says. Raises ConfigError."""
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"this is not valid TOML: {error}", path=path) from None
 
 
-def _is_document(text: str, wanted: dict[str, Any]) -> bool:
+def _added_document(text: str, name: str, path: Path) -> dict[str, Any]:
+    """A document after its edit, which was one before it."""
     try:
-        return _without_empty(tomllib.loads(text)) == _without_empty(wanted)
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        raise ConfigError(f"{name!r} can't be added to what is written there; add it by hand", path=path) from None
+
+
+def _is_document(text: str, wanted: dict[str, Any], table: str) -> bool:
+    try:
+        return _without_empty(tomllib.loads(text), table) == _without_empty(wanted, table)
     except tomllib.TOMLDecodeError:
         return False
 
 
-def _without_empty(document: dict[str, Any]) -> dict[str, Any]:
-    """`[servers]` without any is as none."""
-    return {key: value for key, value in document.items() if key != "servers" or value}
+def _without_empty(document: dict[str, Any], table: str) -> dict[str, Any]:
+    """The table of servers without any is as none."""
+    return {key: value for key, value in document.items() if key != table or value}
 
 
 def _path_of(header: str) -> list[str]:
@@ -134,6 +150,8 @@ def _path_of(header: str) -> list[str]:
 def _value(value: Value) -> str:
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, bool | int | float):
+        return json.dumps(value)
     if isinstance(value, Mapping):
         pairs = ", ".join(f"{key if _BARE.fullmatch(key) else _value(key)} = {_value(each)}" for key, each in value.items())
         return f"{{ {pairs} }}"

@@ -16,7 +16,7 @@ _TOML_HEADER = re.compile(r"^\s*(\[\[?)\s*([^\]]+?)\s*\]\]?\s*(?:#.*)?$")
 _TOML_KEY = re.compile(r"""^\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*=""")
 _TOML_PART = re.compile(r"""[A-Za-z0-9_-]+|"[^"]*"|'[^']*'""")
 _TOML_INLINE = re.compile(r"""[{,]\s*([A-Za-z0-9_-]+|"[^"]*")\s*=""")
-_JSON_TOKEN = re.compile(r'"(?:[^"\\\n]|\\.)*"|//[^\n]*|/\*.*?\*/|[{}\[\],:]|[^\s{}\[\],:"/]+', re.DOTALL)
+JSON_TOKEN = re.compile(r'"(?:[^"\\\n]|\\.)*"|//[^\n]*|/\*.*?\*/|[{}\[\],:]|[^\s{}\[\],:"/]+', re.DOTALL)
 
 
 def toml_line(text: str, path: Sequence[str | int]) -> int | None:
@@ -62,7 +62,7 @@ def _json_keys(text: str) -> Iterator[tuple[Path, int]]:
     stack: list[str | int | None] = []  # per open bracket: the current key of an object, or the index in a list
     is_list: list[bool] = []
     pending = ""  # a string that is a key once a colon follows
-    for token in _JSON_TOKEN.finditer(text):
+    for token in JSON_TOKEN.finditer(text):
         what = token[0]
         if what in "{[":
             is_list.append(what == "[")
@@ -84,7 +84,7 @@ def without_comments(text: str) -> str:
     """A JSON text that editors write (comments, trailing commas) as plain JSON, every line where it was."""
     out: list[str] = []
     at = 0
-    for token in _JSON_TOKEN.finditer(text):
+    for token in JSON_TOKEN.finditer(text):
         out.append(text[at : token.start()])
         what = token[0]
         out.append("\n" * what.count("\n") if what.startswith(("//", "/*")) else what)
@@ -94,6 +94,6 @@ def without_comments(text: str) -> str:
 
 
 def _drop_trailing_commas(text: str) -> str:
-    tokens = list(_JSON_TOKEN.finditer(text))
+    tokens = list(JSON_TOKEN.finditer(text))
     drop = {here.start() for here, after in itertools.pairwise(tokens) if here[0] == "," and after[0] in "}]"}
     return "".join(char for index, char in enumerate(text) if index not in drop)

@@ -104,7 +104,7 @@ def set_up_logging(command: str, config: LogConfig, *, stderr_level: int = loggi
     try:
         private_folder(path.parent)
         to_file = _PrivateFile(path, maxBytes=_MAX_BYTES, backupCount=_KEPT, encoding="utf-8")
-    except OSError as error:
+    except (OSError, ValueError) as error:  # the latter for a name that no file can have
         root.warning("no log file: %s", error)
         return None
     to_file.setFormatter(_Plain(_FORMAT))

@@ -40,6 +40,8 @@ def read_host_json(text: str, path: Path) -> HostServers:
         raise ConfigError(f"this is not valid JSON: {error.msg}", path=path, line=error.lineno) from None
     except RecursionError:
         raise ConfigError("this nests too deeply for a configuration", path=path) from None
+    except ValueError as error:  # a number of thousands of digits
+        raise ConfigError(f"this can't be read: {error}", path=path) from None
     key = next((key for key in SERVER_KEYS if isinstance(document, dict) and key in document), None)
     if key is None:
         raise ConfigError("expected an object with 'mcpServers' (or 'servers', as VS Code writes it)", path=path)

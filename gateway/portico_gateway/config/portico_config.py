@@ -14,9 +14,9 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_origin
+from typing import Annotated, Any, get_origin
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from portico_gateway.config.config_file import ConfigFile, find_config
 from portico_gateway.config.mcp_servers_json import read_host_json
@@ -30,6 +30,7 @@ from portico_gateway.config.sections import (
     KeyConfig,
     LogConfig,
     ModelConfig,
+    NamedModelConfig,
     OAuthConfig,
     PolicyConfig,
     ServeConfig,
@@ -41,6 +42,8 @@ from portico_gateway.config.variables import VariableError, Variables
 from portico_gateway.errors import ConfigError
 
 _PREFIX = "PORTICO_"
+_MAX_DEPTH = 100  # tables and lists in one another; no key is five deep
+_MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,95}$"
 
 
 class PorticoConfig(ConfigSection):
@@ -50,6 +53,9 @@ class PorticoConfig(ConfigSection):
         default=None, description="NAME=VALUE lines for ${NAME} in this file; the environment goes before"
     )
     model: ModelConfig = ModelConfig()
+    models: dict[Annotated[str, Field(pattern=_MODEL_NAME)], NamedModelConfig] = Field(
+        default={}, max_length=32, description="models beside [model], each loaded when a request names it"
+    )
     engine: EngineConfig = EngineConfig()
     serve: ServeConfig = ServeConfig()
     gateway: GatewayConfig = GatewayConfig()
@@ -60,6 +66,16 @@ class PorticoConfig(ConfigSection):
     log: LogConfig = LogConfig()
     keys: dict[str, KeyConfig] = Field(default={})
     servers: dict[str, ServerConfig] = Field(default={})
+
+    @model_validator(mode="after")
+    def _one_model_a_name(self) -> PorticoConfig:
+        taken = {self.model.name: "[model]"}
+        for name, entry in self.models.items():
+            for each in (name, *entry.aliases):
+                if each in taken and taken[each] != f"[models.{name}]":
+                    raise ValueError(f"models.{name}: the name {each!r} is {taken[each]}'s already")
+                taken[each] = f"[models.{name}]"
+        return self
 
     def specs(self) -> tuple[UpstreamSpec, ...]:
         """The enabled servers, in order; one that can't be used says why and is never started."""
@@ -143,13 +159,27 @@ def read_document(file: ConfigFile) -> dict[str, Any]:
     if file.is_json:
         return {"servers": read_host_json(file.text, file.path).entries}
     try:
-        return tomllib.loads(file.text)
+        document = tomllib.loads(file.text)
+        if _depth(document) > _MAX_DEPTH:  # dotted keys need no brackets for it
+            raise RecursionError
+        return document
     except tomllib.TOMLDecodeError as error:
         found = re.search(r"at line (\d+)", str(error))
         line = int(found[1]) if found else file.text.count("\n") + 1
         raise ConfigError(f"this is not valid TOML: {error}", path=file.path, line=line) from None
     except RecursionError:
         raise ConfigError("this nests too deeply for a configuration", path=file.path) from None
+    except ValueError as error:  # a number of thousands of digits
+        raise ConfigError(f"this can't be read: {error}", path=file.path) from None
+
+
+def _depth(document: Any) -> int:
+    """How many tables and lists lie in one another."""
+    depth, level = 0, [document]
+    while level := [each for each in level if isinstance(each, dict | list)]:
+        depth += 1
+        level = [inner for each in level for inner in (each.values() if isinstance(each, dict) else each)]
+    return depth
 
 
 def _read(file: ConfigFile, environ: Mapping[str, str]) -> _Given:

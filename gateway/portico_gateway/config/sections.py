@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
+from pydantic import AfterValidator, AnyHttpUrl, BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
 from portico_gateway.config.server_spec import UpstreamSpec
 
@@ -51,7 +51,15 @@ ToolPattern = Annotated[str, AfterValidator(checked_pattern)]
 class ConfigSection(BaseModel):
     """A table of portico.toml: unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def _is_url(text: str) -> bool:
+    try:
+        AnyHttpUrl(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _not_local(url: str) -> str | None:
@@ -88,6 +96,11 @@ class ModelConfig(ConfigSection):
         description="the adapter that answers where a request names none: default (Portico's own), one of `adapters`, or none",
     )
 
+    chat_template: str | None = Field(default=None, description="a Jinja file, or the template's text, in place of the model's")
+    pooling: Literal["mean", "last", "cls"] | None = Field(
+        default=None, description="how /v1/embeddings makes one vector of a text's; default: the model's own, or mean"
+    )
+
     @model_validator(mode="after")
     def _adapter_is_there(self) -> ModelConfig:
         if taken := {"none", DEFAULT_ADAPTER} & set(self.adapters):
@@ -96,6 +109,67 @@ class ModelConfig(ConfigSection):
             known = ", ".join(["none", DEFAULT_ADAPTER, *self.adapters])
             raise ValueError(f"there is no adapter {self.adapter!r}; adapter may be {known}")
         return self
+
+
+class NamedModelConfig(ConfigSection):
+    """[models.NAME]: a model beside the default one, which `portico serve` loads when a request names it."""
+
+    path: str = Field(
+        default="", description="a GGUF file, a folder, or a name that `portico models list` shows; default: NAME"
+    )
+    aliases: list[str] = Field(default=[], description="further names that requests may use")
+    keep_alive: str | float = Field(
+        default="5m", description="how long it stays without a request: seconds, or as 30s, 5m, 2h; -1: for ever; 0: not at all"
+    )
+    context: int | None = Field(default=None, gt=0, description="context length in tokens; default: the model's own")
+    executor: Literal["auto", "torch", "torch-cpu", "torch-cuda", "llama_cpp"] = "auto"
+    memory: float | None = Field(default=None, gt=0, le=1, description="share of a GPU's free memory; default: [engine]'s")
+    max_rows: int | None = Field(default=None, gt=0, le=256, description="requests in one step; default: [engine]'s")
+    kv_tokens: int | None = Field(default=None, gt=0, description="tokens of KV in all; default: [engine]'s")
+    kv_disk_gib: float = Field(default=0.0, ge=0, description="GiB on disk for prompts' beginnings; 0: none")
+    chat_template: str | None = Field(default=None, description="a Jinja file, or the template's text, in place of the model's")
+    pooling: Literal["mean", "last", "cls"] | None = Field(
+        default=None, description="how /v1/embeddings makes one vector of a text's; default: the model's own, or mean"
+    )
+    adapters: dict[Annotated[str, Field(pattern=_ADAPTER_NAME)], Path] = Field(default={}, max_length=32)
+
+    @field_validator("keep_alive")
+    @classmethod
+    def _is_time(cls, value: str | float) -> str | float:
+        seconds_of(value)
+        return value
+
+    @property
+    def keep_alive_seconds(self) -> float | None:
+        """None: for ever."""
+        seconds = seconds_of(self.keep_alive)
+        return None if seconds < 0 else seconds
+
+    def model_config_of(self, name: str) -> ModelConfig:
+        """The same as [model] says it."""
+        return ModelConfig(
+            name=self.path or name,
+            context=self.context,
+            executor=self.executor,
+            kv_disk_gib=self.kv_disk_gib,
+            chat_template=self.chat_template,
+            pooling=self.pooling,
+            adapters=self.adapters,
+        )
+
+    def engine_config(self, shared: EngineConfig) -> EngineConfig:
+        """[engine], with what this model says otherwise."""
+        own = {"memory": self.memory, "max_rows": self.max_rows, "kv_tokens": self.kv_tokens}
+        return shared.model_copy(update={key: value for key, value in own.items() if value is not None})
+
+
+def seconds_of(value: str | float) -> float:
+    """Of a time as people write it: 30, "30s", "5m", "2h". Raises ValueError saying what would be right."""
+    units = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+    found = re.fullmatch(r"\s*(-?\d+(?:\.\d+)?)\s*([smh]?)\s*", str(value))
+    if found is None:
+        raise ValueError(f"{value!r} is no time; write seconds, or a number with s, m or h as in 5m (-1: for ever)")
+    return float(found[1]) * units[found[2]]
 
 
 class EngineConfig(ConfigSection):
@@ -115,6 +189,11 @@ class EngineConfig(ConfigSection):
     )
     kv_tokens: int | None = Field(
         default=None, gt=0, description="tokens of KV in all; default: what the memory holds on a GPU, 4 contexts on a CPU"
+    )
+    models_gib: float | None = Field(
+        default=None,
+        gt=0,
+        description="GiB that the models of [models] may take together; default: 60% of the memory",
     )
     adapter_rank: int = Field(
         default=64, gt=0, le=512, description="the largest rank of an adapter; on a GPU, memory for it is taken for each one"
@@ -167,6 +246,28 @@ class BackgroundConfig(ConfigSection):
     idle_minutes: float = Field(default=10.0, gt=0, description="minutes without a question after which it ends")
 
 
+def _checked_address(pattern: str) -> str:
+    """A pattern over URLs. Raises ValueError where it can match none."""
+    parts = urlsplit(pattern)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
+        raise ValueError('it must be a URL, as "https://mcp.example.com/*": its host and its path may have * and ?')
+    return pattern
+
+
+class CallerRules(ConfigSection):
+    """[policy.callers.PATTERN]: further rules for the callers that the pattern names: keys, "local", or "client:NAME" for what
+    a host calls itself, which can be anything and so may only be narrowed."""
+
+    allow: list[ToolPattern] = Field(default=[], description="tools that run without consent")
+    ask: list[ToolPattern] = Field(default=[], description="tools that need consent at every call")
+    deny: list[ToolPattern] = Field(default=[], description="tools that these callers neither see nor call")
+    others: Literal["allow", "ask", "deny"] | None = Field(
+        default=None, description="what becomes of a tool that is not read-only and that no list names; default: as for all"
+    )
+    calls_per_minute: int | None = Field(default=None, ge=0, description="calls of one caller at most; 0: none at all")
+    calls_per_day: int | None = Field(default=None, ge=0, description="calls of one caller at most; 0: none at all")
+
+
 class PolicyConfig(ConfigSection):
     """[policy]: which tool calls run, which need a person's consent. Patterns are over gateway names, e.g. "files__write_*".
 
@@ -189,11 +290,35 @@ class PolicyConfig(ConfigSection):
         default=False,
         description="consent for a call that isn't read-only, once its caller has read something untrusted",
     )
-    trusted: list[ToolPattern] = Field(default=[], description="tools whose results count as trusted, for ask_after_read")
+    request_servers: list[Annotated[str, AfterValidator(_checked_address)]] = Field(
+        default=[],
+        description="MCP servers that a request over HTTP may bring along, as patterns over their URLs, e.g. "
+        '"https://mcp.example.com/*"',
+    )
+    provenance: bool = Field(
+        default=True,
+        description="consent for a call that isn't read-only, or leaves this machine, with an argument from untrusted text",
+    )
+    trusted: list[ToolPattern] = Field(
+        default=[], description="tools whose results count as trusted, for ask_after_read and provenance"
+    )
+    egress: list[ToolPattern] = Field(
+        default=[], description="tools that send their arguments elsewhere, whatever their server says"
+    )
+    callers: dict[str, CallerRules] = Field(default={})
     approval_seconds: float = Field(default=300.0, gt=0, description="how long a consent is waited for, and is good for")
     local_sampling: bool = Field(
         default=True, description="the local model answers a server's sampling request where the host can't"
     )
+
+    @model_validator(mode="after")
+    def _clients_narrow_only(self) -> PolicyConfig:
+        for name, rules in self.callers.items():
+            if name.startswith("client:") and (rules.allow or rules.others == "allow"):
+                raise ValueError(
+                    f"callers.{name} allows something, and a host can call itself anything: name a key, or leave out allow"
+                )
+        return self
 
 
 class AuditConfig(ConfigSection):
@@ -202,8 +327,8 @@ class AuditConfig(ConfigSection):
     enabled: bool = True
     file: Path | None = Field(default=None, description="default: audit.db in the user's data folder")
     arguments: bool = Field(default=False, description="keep the arguments of calls, not only their digest")
-    max_rows: int = Field(default=100_000, gt=0, description="the oldest rows go when there are more")
-    max_days: float = Field(default=90.0, gt=0, description="rows older than this go")
+    max_rows: int = Field(default=100_000, gt=0, le=10**12, description="the oldest rows go when there are more")
+    max_days: float = Field(default=90.0, gt=0, le=36_500, description="rows older than this go")
 
 
 class KeyConfig(ConfigSection):
@@ -230,6 +355,8 @@ class OAuthConfig(ConfigSection):
             raise ValueError(f"OAuth needs {' and '.join(missing)} too")
         if wrong := next((k for k, v in needed.items() if v and not v.startswith(("https://", "http://"))), None):
             raise ValueError(f"{wrong} must be a URL that starts with https:// (or http:// on this machine)")
+        if wrong := next((k for k, v in needed.items() if v and not _is_url(v)), None):
+            raise ValueError(f"{wrong} is no URL")
         return self
 
 

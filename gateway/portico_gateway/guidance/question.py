@@ -139,10 +139,10 @@ def _date(text: str, tokens: Sequence[Token], at: int) -> Value | None:
     if re.fullmatch(r"\d{4}-\d\d(-\d\d)?", tokens[at].text):
         return Value(at, at, tokens[at].text, frozenset({"date"}))
     day, month, year = 0, at, at + 1
-    if tokens[at].text.isdigit() and int(tokens[at].text) <= 31:
+    if _is_day(tokens[at].text):
         day, month, year = int(tokens[at].text), at + 1, at + 2
     if month < len(tokens) and tokens[month].low in MONTHS and tokens[month].text[0].isupper():
-        if not day and year + 1 < len(tokens) and tokens[year].text.isdigit() and int(tokens[year].text) <= 31:
+        if not day and year + 1 < len(tokens) and _is_day(tokens[year].text):
             day, year = int(tokens[year].text), year + 1 + (tokens[year + 1].text == ",")
         if year < len(tokens) and _is_year(tokens[year].text):
             written = f"{tokens[year].text}-{MONTHS[tokens[month].low]:02}" + (f"-{day:02}" if day else "")
@@ -188,8 +188,12 @@ def _is_name(token: Token) -> bool:
     )
 
 
+def _is_day(text: str) -> bool:
+    return len(text) <= 2 and text.isdecimal() and int(text) <= 31
+
+
 def _is_year(text: str) -> bool:
-    return len(text) == 4 and text.isdigit() and int(text) in _YEARS
+    return len(text) == 4 and text.isdecimal() and int(text) in _YEARS
 
 
 def phrase_at(tokens: Sequence[Token], phrase: Sequence[str], start: int = 0) -> Iterator[int]:

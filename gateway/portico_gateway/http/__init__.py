@@ -8,11 +8,15 @@ metrics.
     openai_responses/  /v1/responses
     openai_shared/     what OpenAI's APIs have in common, and /v1/models
     anthropic/         POST /v1/messages
-    ollama/            /api/chat, /api/generate, /api/tags, /api/show
+    ollama/            /api/chat, /api/generate, /api/tags, /api/show, /api/ps
     tokens/            POST /tokenize and /detokenize
     ranking/           POST /v1/rerank; /v1/embeddings, which says what is missing
+    decisions/         POST /v1/decisions and /v1/systemone
     generation/        the request and the answer behind all of them, in no API's words
+    server_tools/      the gateway's own tools behind OpenAI's APIs: tools of type "mcp"
     approvals.py       /v1/approvals
+    health.py          /healthz, /readyz
+    feedback.py        /v1/feedback
     middleware/        what every request goes through
     bodies/            from a body's bytes to its wire schema's object, within bounds
     server/            uvicorn, with what one client's connections may take

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from portico_gateway.http.anthropic.endpoint import MESSAGES_API
 from portico_gateway.http.api import Api
+from portico_gateway.http.decisions.endpoint import DECISIONS_API, SYSTEM_ONE_API
 from portico_gateway.http.errors import ApiError
 from portico_gateway.http.ollama.endpoint import OLLAMA_API
 from portico_gateway.http.openai_chat.endpoint import CHAT_COMPLETIONS_API
@@ -12,7 +13,7 @@ from portico_gateway.http.openai_responses.endpoint import RESPONSES_API
 from portico_gateway.http.openai_shared.errors import openai_error_body
 from portico_gateway.http.openai_shared.models import MODELS_API
 from portico_gateway.http.ranking.embeddings import EMBEDDINGS_API
-from portico_gateway.http.ranking.rerank import RERANK_API
+from portico_gateway.http.ranking.rerank import RERANK_APIS
 from portico_gateway.http.tokens.endpoint import DETOKENIZE_API, TOKENIZE_API
 from portico_gateway.http.wire import Json
 
@@ -23,7 +24,9 @@ APIS: tuple[Api, ...] = (
     RESPONSES_API,
     MESSAGES_API,
     EMBEDDINGS_API,
-    RERANK_API,
+    *RERANK_APIS,
+    DECISIONS_API,
+    SYSTEM_ONE_API,
     TOKENIZE_API,
     DETOKENIZE_API,
     OLLAMA_API,

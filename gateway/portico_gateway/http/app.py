@@ -7,12 +7,10 @@ It owns the order of the middleware, and life: upstreams and the model start wit
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
 from fastapi.responses import Response
 from mcp.server.transport_security import TransportSecuritySettings
 
@@ -22,47 +20,52 @@ from portico_gateway.http.apis import APIS
 from portico_gateway.http.approvals import approvals_router
 from portico_gateway.http.bodies.worker import BodyWorker
 from portico_gateway.http.error_handlers import add_error_handlers
+from portico_gateway.http.feedback import feedback_router
 from portico_gateway.http.generation.service import GenerationService
+from portico_gateway.http.health import health_router
 from portico_gateway.http.json_text import StrictJsonResponse
 from portico_gateway.http.limits import CallerLimits
-from portico_gateway.http.middleware.auth import AuthMiddleware, may_see_details, metadata_routes
+from portico_gateway.http.middleware.auth import AuthMiddleware, metadata_routes
 from portico_gateway.http.middleware.body import BodyMiddleware
 from portico_gateway.http.middleware.host_origin import HostOriginMiddleware
 from portico_gateway.http.middleware.mcp_streams import McpStreamMiddleware
 from portico_gateway.http.middleware.metrics import CONTENT_TYPE, Metrics, MetricsMiddleware
 from portico_gateway.mcp.server import GatewayServer
 from portico_gateway.model.host import ModelHost
-from portico_gateway.policy.approvals import Approvals
+from portico_gateway.model.pool import ModelPool
+from portico_gateway.policy.tool_calls import ToolCalls
 from portico_gateway.upstreams.upstreams import Upstreams
 
 
 def create_app(
     upstreams: Upstreams,
     gateway: GatewayServer,
-    model: ModelHost | None,
+    models: ModelPool | ModelHost | None,
     *,
     security: TransportSecuritySettings,
     load_timeout: float = 60.0,
-    approvals: Approvals | None = None,
+    tool_calls: ToolCalls | None = None,
     keys: Mapping[str, KeyConfig] | None = None,
     oauth: OAuthConfig | None = None,
     limits: CallerLimits | None = None,
     guide: CallGuide | None = None,
 ) -> FastAPI:
-    """The application over these parts, which it starts and ends. `security` says which Host and Origin are answered.
+    """The application over these parts, which it starts and ends. `security` says which Host and Origin are answered. With
+    `tool_calls` APIs may call the gateway's own tools, pending consents are decided, and there is feedback.
 
     With `keys` or `oauth` every request but health needs a token; `keys` may change while it runs. Without them whoever reaches
     the port is served. How the servers and the model are, health tells only those whom `may_see_details` names.
     """
     oauth = oauth or OAuthConfig()
+    pool = models if isinstance(models, ModelPool) else ModelPool(models)
+    model = pool.default
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(app.state.bodies.aclose)
             await stack.enter_async_context(upstreams)
-            if model is not None:
-                await stack.enter_async_context(model.running())
+            await stack.enter_async_context(pool.running())
             await stack.enter_async_context(gateway.server.session_manager.run())
             beside = asyncio.create_task(gateway.run(), name="gateway")
             try:
@@ -86,40 +89,17 @@ def create_app(
     app.add_middleware(MetricsMiddleware, metrics=metrics)
     app.router.routes.extend(gateway.server.streamable_http_app(transport_security=security).routes)
     app.router.routes.extend(metadata_routes(oauth))
-    service = GenerationService(model, load_timeout=load_timeout, limits=limits, guide=guide)
+    service = GenerationService(pool, load_timeout=load_timeout, limits=limits, guide=guide, tool_calls=tool_calls)
     for api in APIS:
         app.include_router(api.router(service))
-    if approvals is not None:
-        app.include_router(approvals_router(approvals))
+    if tool_calls is not None:
+        app.include_router(approvals_router(tool_calls))
+        app.include_router(feedback_router(tool_calls))
 
-    @app.get("/healthz")
-    async def healthz(request: Request) -> dict[str, Any]:
-        about = await health(upstreams, model)
-        return about if may_see_details(request.scope, keys_needed=keys_needed) else {"status": about["status"]}
+    app.include_router(health_router(upstreams, pool, keys_needed=keys_needed))
 
     @app.get("/metrics")
     async def all_metrics() -> Response:
         return Response(await metrics.text(), media_type=CONTENT_TYPE)
 
     return app
-
-
-async def health(upstreams: Upstreams, model: ModelHost | None) -> dict[str, Any]:
-    """Answers while everything is still starting; `status` is "ok" once the model is ready and every server is."""
-    servers = [dataclasses.asdict(status) for status in upstreams.status()]
-    states = {server["state"] for server in servers}
-    if model is not None and model.status.state != "ready":
-        status: str = model.status.state
-    elif states <= {"ready"}:
-        status = "ok"
-    else:
-        status = "starting" if states <= {"ready", "starting"} else "degraded"
-    about: dict[str, Any] = {"status": status, "servers": servers, "model": None}
-    if model is not None:
-        about["model"] = {"id": model.name, **dataclasses.asdict(model.status)}
-        if model.loaded is not None:
-            info = model.loaded.info
-            about["model"] |= {"executor": info.executor, "memory": info.memory_plan, "fallbacks": dict(info.fallbacks)}
-        if (stats := await model.stats()) is not None:
-            about["model"]["stats"] = stats
-    return about

@@ -50,6 +50,11 @@ async def with_caller(
     return await pending.start(_binding(ctx, params), progress, run)
 
 
+def caller_of(ctx: Context) -> Caller:
+    """Who sent a request, where nothing is asked back."""
+    return _caller(ctx, ctx.session.client_capabilities or mcp_types.ClientCapabilities(), None)
+
+
 def _caller(ctx: Context, capabilities: mcp_types.ClientCapabilities, ask: AskHost | None) -> Caller:
     name = _principal(ctx)
     client = ctx.session.client_params.client_info.name if ctx.session.client_params else ""

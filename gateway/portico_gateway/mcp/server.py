@@ -30,7 +30,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from portico_gateway.caller import Caller
 from portico_gateway.errors import GatewayError, PolicyError, UnknownName, UpstreamError
-from portico_gateway.mcp.host_caller import Operation, with_caller
+from portico_gateway.mcp.host_caller import Operation, caller_of, with_caller
 from portico_gateway.mcp.input_required import PendingOperations
 from portico_gateway.mcp.outward import as_servers_sent_it, for_version, outward_content
 from portico_gateway.mcp.outward import outward_result as _outward_result
@@ -150,11 +150,12 @@ class GatewayServer:
 
     async def _list_tools(self, ctx: Context, params: mcp_types.PaginatedRequestParams | None) -> mcp_types.ListToolsResult:
         await self._upstreams.ready(self._list_timeout)
-        tools = [own.tool for own in self._own_tools.values() if self._tool_calls.is_visible(_own_entry(own.tool))]
+        caller = caller_of(ctx)
+        tools = [own.tool for own in self._own_tools.values() if self._tool_calls.is_visible(_own_entry(own.tool), caller)]
         tools += [
             for_version(entry.tool, ctx.protocol_version).model_copy(update={"name": entry.name})
             for entry in self._catalog.tools
-            if self._tool_calls.is_visible(entry)
+            if self._tool_calls.is_visible(entry, caller)
         ]
         return mcp_types.ListToolsResult(tools=tools)
 
@@ -193,10 +194,11 @@ class GatewayServer:
 
     async def _list_prompts(self, ctx: Context, params: mcp_types.PaginatedRequestParams | None) -> mcp_types.ListPromptsResult:
         await self._upstreams.ready(self._list_timeout)
+        caller = caller_of(ctx)
         prompts = [
             entry.prompt.model_copy(update={"name": entry.name})
             for entry in self._catalog.prompts
-            if self._tool_calls.is_readable(entry.name)
+            if self._tool_calls.is_readable(entry.name, caller=caller)
         ]
         return mcp_types.ListPromptsResult(prompts=prompts)
 
@@ -216,11 +218,12 @@ class GatewayServer:
         self, ctx: Context, params: mcp_types.PaginatedRequestParams | None
     ) -> mcp_types.ListResourcesResult:
         await self._upstreams.ready(self._list_timeout)
+        caller = caller_of(ctx)
         return mcp_types.ListResourcesResult(
             resources=[
                 entry.resource.model_copy(update={"uri": entry.uri})
                 for entry in self._catalog.resources
-                if self._tool_calls.is_readable(entry.uri, resource_name(entry.server, entry.resource.uri))
+                if self._tool_calls.is_readable(entry.uri, resource_name(entry.server, entry.resource.uri), caller=caller)
             ]
         )
 
@@ -228,11 +231,14 @@ class GatewayServer:
         self, ctx: Context, params: mcp_types.PaginatedRequestParams | None
     ) -> mcp_types.ListResourceTemplatesResult:
         await self._upstreams.ready(self._list_timeout)
+        caller = caller_of(ctx)
         return mcp_types.ListResourceTemplatesResult(
             resource_templates=[
                 entry.template.model_copy(update={"uri_template": entry.uri_template})
                 for entry in self._catalog.templates
-                if self._tool_calls.is_readable(entry.uri_template, resource_name(entry.server, entry.template.uri_template))
+                if self._tool_calls.is_readable(
+                    entry.uri_template, resource_name(entry.server, entry.template.uri_template), caller=caller
+                )
             ]
         )
 
@@ -252,15 +258,17 @@ class GatewayServer:
         with _protocol_errors(ctx):
             await self._upstreams.ready(self._list_timeout)
             argument = {"name": params.argument.name, "value": params.argument.value}
-            self._refuse_completion_of_denied(params.ref)
+            self._refuse_completion_of_denied(params.ref, caller_of(ctx))
             return await self._upstreams.complete(params.ref, argument, params.context.arguments if params.context else None)
 
-    def _refuse_completion_of_denied(self, ref: mcp_types.PromptReference | mcp_types.ResourceTemplateReference) -> None:
+    def _refuse_completion_of_denied(
+        self, ref: mcp_types.PromptReference | mcp_types.ResourceTemplateReference, caller: Caller
+    ) -> None:
         """Raises UnknownName where the caller may not see what it completes."""
         if isinstance(ref, mcp_types.PromptReference):
-            if not self._tool_calls.is_readable(ref.name):
+            if not self._tool_calls.is_readable(ref.name, caller=caller):
                 raise UnknownName("prompt", ref.name)
-        elif not self._tool_calls.is_readable(ref.uri, resource_name(*self._catalog.resource_owner(ref.uri))):
+        elif not self._tool_calls.is_readable(ref.uri, resource_name(*self._catalog.resource_owner(ref.uri)), caller=caller):
             raise UnknownName("resource", ref.uri)
 
 

@@ -8,6 +8,7 @@
     start.py         an engine in a thread, or in a process where that is safer
     lazy_engine.py   one that is started for the first question: `portico stdio`
     host.py          one that is served: loaded in the background, started again when it ends: `portico serve`
+    pool.py          several that are: the others than the default one loaded on demand, within a bound on memory
 
 Neither tools nor protocols are known here.
 """

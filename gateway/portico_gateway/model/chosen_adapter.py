@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from portico_gateway.config.sections import DEFAULT_ADAPTER, ModelConfig
 
 if TYPE_CHECKING:
-    from portico_engine import AdapterInfo, Delta, EngineClient, ModelInfo, Request, Tool, VocabularyView
+    from portico_engine import AdapterInfo, Delta, Embeddings, EngineClient, ModelInfo, Pooling, Request, Tool, VocabularyView
 
 
 def chosen_adapter(config: ModelConfig) -> str | None:
@@ -48,6 +48,11 @@ class AdaptedEngine:
         self._adapter = adapter
 
     @property
+    def base(self) -> EngineClient:
+        """The engine itself, whose requests are under no adapter."""
+        return self._engine
+
+    @property
     def info(self) -> ModelInfo:
         return self._engine.info
 
@@ -73,6 +78,10 @@ class AdaptedEngine:
     ) -> list[list[float]]:
         """By the base: what is compared by scores was fitted with those."""
         return await self._engine.score(prompt, continuations, salt)
+
+    async def embed(self, texts: Sequence[str | Sequence[int]], pooling: Pooling | None = None) -> Embeddings:
+        """By the base: no adapter was trained for it."""
+        return await self._engine.embed(texts, pooling)
 
     async def load_adapter(self, name: str, path: Path) -> AdapterInfo:
         return await self._engine.load_adapter(name, path)

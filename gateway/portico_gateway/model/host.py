@@ -1,4 +1,4 @@
-"""The one model that this process serves: loaded in the background, waited for by requests, loaded again where its engine ends
+"""One model that this process serves: loaded in the background, waited for by requests, loaded again where its engine ends
 by itself, and closed at the end.
 
 It owns the model's states, its name in the API and the decision to start it again. It knows nothing of HTTP.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from portico_engine.errors import EngineDied, EngineError, ModelError
 from portico_engine.request import TEMPLATE_PROBLEM
-from portico_gateway.config.sections import EngineConfig, ModelConfig
+from portico_gateway.config.sections import EngineConfig, ModelConfig, NamedModelConfig
 from portico_gateway.model.bench_record import follow_bench
 from portico_gateway.model.chosen_adapter import adapter_places, chosen_adapter
 from portico_gateway.model.installed import INSTALL_ENGINE
@@ -43,7 +43,7 @@ class LoadStatus:
     model that is ready, why it can't answer chats.
     """
 
-    state: Literal["loading", "ready", "restarting", "failed"]
+    state: Literal["unloaded", "loading", "ready", "restarting", "failed"]
     stage: str = ""
     fraction: float = 0.0
     error: str | None = None
@@ -52,7 +52,9 @@ class LoadStatus:
 
 
 class ModelHost:
-    """`async with host.running():` loads; meanwhile `engine(timeout)` waits for it."""
+    """`async with host.running():` loads; meanwhile `engine(timeout)` waits for it. One on demand is started and stopped by
+    whoever has it (`pool`).
+    """
 
     def __init__(
         self,
@@ -63,9 +65,13 @@ class ModelHost:
         adapter: str | None = None,
         first_delay: float = FIRST_DELAY,
         pause: float = PAUSE,
+        aliases: Sequence[str] = (),
+        keep_alive: float | None = None,
+        needed: Callable[[], int] = lambda: 0,
     ) -> None:
-        """`name` is the model's id in the API, `adapter` the one that answers where a request names none.
-        `start(progress)` raises EngineError where the model can't be loaded.
+        """`name` is the model's id in the API, `aliases` are further ones, `adapter` the one that answers where a request names
+        none. `start(progress)` raises EngineError where the model can't be loaded. Of one on demand: `keep_alive` seconds
+        without a request end it (None: nothing does), `needed()` says how many bytes it takes.
 
         `on_end` hears when the first loading is over, one way or the other.
         """
@@ -75,6 +81,10 @@ class ModelHost:
         self._start = start
         self._on_end = on_end
         self.adapter = adapter
+        self.aliases = tuple(aliases)
+        self.keep_alive = keep_alive
+        self.needed = needed
+        self._task: asyncio.Task[None] | None = None
         self._first_delay = first_delay
         self._pause = pause
         self._engine: EngineClient | None = None
@@ -82,12 +92,32 @@ class ModelHost:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        task = asyncio.create_task(self._run(), name=f"model {self.name}")
+        self.start()
         try:
             yield
         finally:
+            await self.stop()
+
+    @property
+    def is_started(self) -> bool:
+        """Is it there, or on its way? False where nobody has started it, or where it was given up."""
+        return self._task is not None and not self._task.done()
+
+    def start(self) -> None:
+        """Load it, in the background. No effect on one that is started."""
+        if not self.is_started:
+            self._settled.clear()
+            self.status = LoadStatus("loading")
+            self._task = asyncio.create_task(self._run(), name=f"model {self.name}")
+
+    async def stop(self) -> None:
+        """End what runs; it may be started again."""
+        task, self._task = self._task, None
+        if task is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+            self._settled.clear()
+            self.status = LoadStatus("unloaded")
 
     async def engine(self, timeout: float) -> EngineClient | None:
         """The engine, once it is loaded; None where that takes over `timeout` seconds. Raises ModelError if it failed."""
@@ -189,9 +219,42 @@ def model_host(config: ModelConfig, engine: EngineConfig, *, on_end: Callable[[L
     """A host for the configured model and its adapters, whose engine is a process of its own. Raises ModelError where there is
     no such model.
     """
-    from portico_engine import EngineProcess, engine_loader, find_model
+    from portico_engine import find_model
 
     path = find_model(config.name)
+    return ModelHost(model_id(config.name, path), _starter(path, config, engine), on_end=on_end, adapter=chosen_adapter(config))
+
+
+def model_on_demand(name: str, entry: NamedModelConfig, engine: EngineConfig) -> ModelHost:
+    """A host for a model of [models.NAME]. Whether there is such a file is found out when it is first asked for."""
+    from portico_engine import find_model
+
+    config, own = entry.model_config_of(name), entry.engine_config(engine)
+
+    async def start(progress: LoadProgress) -> EngineClient:
+        return await _starter(await asyncio.to_thread(find_model, config.name), config, own)(progress)
+
+    def needed() -> int:
+        from portico_engine import needed_memory
+
+        return needed_memory(find_model(config.name), **load_options(config, own))
+
+    host = ModelHost(
+        name,
+        start,
+        adapter=chosen_adapter(config),
+        aliases=entry.aliases,
+        keep_alive=entry.keep_alive_seconds,
+        needed=needed,
+    )
+    host.status = LoadStatus("unloaded")
+    return host
+
+
+def _starter(path: Path, config: ModelConfig, engine: EngineConfig) -> Start:
+    """What starts an engine with the model at `path` and its adapters, in a process of its own."""
+    from portico_engine import EngineProcess, engine_loader
+
     places = adapter_places(config)
     load = engine_loader(path, **follow_bench(path, load_options(config, engine)))
 
@@ -205,7 +268,7 @@ def model_host(config: ModelConfig, engine: EngineConfig, *, on_end: Callable[[L
             raise
         return process
 
-    return ModelHost(model_id(config.name, path), start, on_end=on_end, adapter=chosen_adapter(config))
+    return start
 
 
 def model_id(name: str, path: Path) -> str:

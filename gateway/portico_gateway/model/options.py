@@ -9,6 +9,7 @@ from typing import Any
 import platformdirs
 
 from portico_gateway.config.sections import EngineConfig, ModelConfig
+from portico_gateway.errors import ConfigError
 
 WAIT_SECONDS = 60.0  # that a conversation which may call a tool stays in memory for its result
 
@@ -16,6 +17,10 @@ WAIT_SECONDS = 60.0  # that a conversation which may call a tool stays in memory
 def load_options(config: ModelConfig, engine: EngineConfig | None = None) -> dict[str, Any]:
     """`load_engine`'s keyword arguments. With `engine`, for many clients: the machine's memory is theirs."""
     options: dict[str, Any] = {"executor": config.executor, "context": config.context}
+    if config.chat_template:
+        options["chat_template"] = chat_template(config.chat_template)
+    if config.pooling:
+        options["pooling"] = config.pooling
     if engine is not None:
         options |= {"memory": engine.memory, "max_rows": engine.max_rows, "kv_tokens": engine.kv_tokens}
     loaded = {config.adapter} - {"none"} | (set(config.adapters) if engine is not None else set())  # clients may name any
@@ -24,6 +29,20 @@ def load_options(config: ModelConfig, engine: EngineConfig | None = None) -> dic
     if config.kv_disk_gib:
         options |= {"kv_dir": kv_folder(), "kv_dir_bytes": max(1, int(config.kv_disk_gib * 2**30))}
     return options
+
+
+def chat_template(given: str) -> str:
+    """The template's text, given as such or as a file's path. Raises ConfigError for a file that can't be read."""
+    if "{{" in given or "{%" in given:
+        return given
+    try:
+        return Path(given).expanduser().read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "it is no text"
+        raise ConfigError(
+            f"chat_template is {given!r}, which can't be read ({why}); it is a Jinja file, or the template's text itself",
+            key="model.chat_template",
+        ) from None
 
 
 def kv_folder() -> Path:

@@ -5,6 +5,9 @@
     visible_text.py      what a person decides on, with nothing hidden in it
     consent.py           what a person is asked, and asking it through a host's dialog
     terminal_consent.py  asking it at a terminal
+    quotas.py            how many calls a caller may make
+    provenance.py        which arguments are copied from an untrusted result
+    remembered.py        answers of people that count for a while
     tool_calls.py        every tool call, resource and prompt: rules, consent, the upstream, the log
     audit.py             the log of calls, in SQLite
 

@@ -15,8 +15,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import anyio
+
 from portico_gateway.caller import ConsentChannel
-from portico_gateway.errors import UnknownName
+from portico_gateway.errors import InvalidEdit, UnknownName
 
 MAX_APPROVALS = 1000  # records kept of one caller; its oldest go, undecided ones first
 MAX_ALL_APPROVALS = 10_000  # records kept of all; those of the caller with the most go
@@ -47,6 +49,29 @@ class Approval:
     channel: ConsentChannel | None = None  # how it was decided
     decided_by: str = ""  # the key that decided it, where the HTTP API did
     size: int = 0  # bytes of its arguments as JSON
+    schema: Mapping[str, Any] | None = None  # what the arguments must be
+    marks: tuple[str, ...] = ()  # where they come from, in words
+    may_remember: bool = False
+    problem: str = ""  # why the last edit of them could not be taken
+    edited: Mapping[str, Any] | None = None  # what the consent is to, instead of `arguments`
+
+    @property
+    def approved_arguments(self) -> Mapping[str, Any]:
+        """What exactly a consent is to."""
+        return self.arguments if self.edited is None else self.edited
+
+
+@dataclass(frozen=True, slots=True)
+class CallAsked:
+    """What a person is asked about, beside who calls."""
+
+    tool: str
+    arguments: Mapping[str, Any]
+    digest: str
+    reason: str
+    schema: Mapping[str, Any] | None = None
+    marks: tuple[str, ...] = ()
+    may_remember: bool = False
 
 
 def call_digest(tool: str, arguments: Mapping[str, Any], policy_version: str, definition: str = "") -> str:
@@ -54,6 +79,21 @@ def call_digest(tool: str, arguments: Mapping[str, Any], policy_version: str, de
     parts = [tool, arguments, policy_version, definition]
     whole = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def same_arguments(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """As JSON, in which 1 and true differ."""
+    return json.dumps(one, sort_keys=True, default=str) == json.dumps(other, sort_keys=True, default=str)
+
+
+def check_edit(schema: Mapping[str, Any] | None, arguments: Mapping[str, Any]) -> None:
+    """Raises InvalidEdit where a tool of this schema can't take the arguments, or nothing is known of what it takes."""
+    from portico_engine.grammar import check_arguments
+
+    if schema is None:
+        raise InvalidEdit("what this takes is not known, so its arguments can't be edited; approve or deny it as it is")
+    if violations := check_arguments(dict(schema), dict(arguments)):
+        raise InvalidEdit(f"{violations[0].pointer or '/'}: {violations[0].message}")
 
 
 class Approvals:
@@ -72,36 +112,68 @@ class Approvals:
         self._on_decision = on_decision
         self._records: dict[str, Approval] = {}
         self._by_caller: dict[str, dict[str, Approval]] = {}  # the same ones, oldest first
+        self._waiting: dict[str, list[anyio.Event]] = {}  # for the decision on a record, by its id
 
-    def ask(
-        self, caller: str, tool: str, arguments: Mapping[str, Any], digest: str, reason: str, *, fresh: bool = False
-    ) -> Approval:
+    def ask(self, caller: str, call: CallAsked, *, fresh: bool = False) -> Approval:
         """The record of this call: a decided one, else a pending one (not if `fresh`), else a new one."""
         self._expire()
         for record in self._by_caller.get(caller, {}).values():
             reusable = record.state is not ApprovalState.PENDING or not fresh
-            if record.digest == digest and reusable:
+            if record.digest == call.digest and reusable:
                 return record
-        size = len(json.dumps(arguments, default=str))
+        size = len(json.dumps(call.arguments, default=str))
         self._make_room(caller, size)
         now = self._clock()
-        record = Approval(secrets.token_urlsafe(12), caller, tool, dict(arguments), digest, reason, now, now + self._seconds)
-        record.size = size
+        record = Approval(
+            secrets.token_urlsafe(12), caller, call.tool, dict(call.arguments), call.digest, call.reason,
+            created=now, expires=now + self._seconds, size=size,
+            schema=call.schema, marks=call.marks, may_remember=call.may_remember,
+        )  # fmt: skip
         self._records[record.id] = record
         self._by_caller.setdefault(caller, {})[record.id] = record
         return record
 
-    def decide(self, identity: str, *, approve: bool, channel: ConsentChannel, by: str = "") -> Approval:
-        """Approve or deny a record. `by` is the key that does. Raises UnknownName where there is no such record, or it expired
-        or was used; a decision stays."""
+    def decide(
+        self,
+        identity: str,
+        *,
+        approve: bool,
+        channel: ConsentChannel,
+        by: str = "",
+        arguments: Mapping[str, Any] | None = None,
+    ) -> Approval:
+        """Approve or deny a record, or approve it with other `arguments`. `by` is the key that does. Raises UnknownName where
+        there is no such record, or it expired or was used, InvalidEdit where the tool can't take the arguments; a decision
+        stays."""
         record = self.get(identity)
         if record.state is ApprovalState.PENDING:
+            if approve and arguments is not None and not same_arguments(arguments, record.arguments):
+                check_edit(record.schema, arguments)
+                record.edited = dict(arguments)
             record.state = ApprovalState.APPROVED if approve else ApprovalState.DENIED
             record.channel = channel
             record.decided_by = by
+            for event in self._waiting.pop(identity, ()):
+                event.set()
             if self._on_decision is not None:
                 self._on_decision(record)
         return record
+
+    async def decided(self, record: Approval) -> ApprovalState:
+        """How it is decided, waited for as long as the record lives; PENDING where nobody did."""
+        if record.state is ApprovalState.PENDING and record.id in self._records:
+            event = anyio.Event()
+            self._waiting.setdefault(record.id, []).append(event)
+            try:
+                with anyio.move_on_after(max(0.0, record.expires - self._clock())):
+                    await event.wait()
+            finally:
+                waiting = self._waiting.get(record.id, [])
+                if event in waiting:
+                    waiting.remove(event)
+                if not waiting:
+                    self._waiting.pop(record.id, None)
+        return record.state
 
     def use(self, record: Approval) -> bool:
         """Take a decided record out, which counts for one call; whether it allows that call."""

@@ -29,7 +29,7 @@ import platformdirs
 
 from portico_gateway.config.sections import AuditConfig
 from portico_gateway.safe_output.private_files import private_folder
-from portico_gateway.safe_output.redaction import redacted, without_known_values
+from portico_gateway.safe_output.redaction import redacted, redacted_value
 
 log = logging.getLogger(__name__)
 
@@ -51,8 +51,11 @@ COLUMNS: dict[str, type] = {
     "bytes": int,
     "kind": str,
     "decided_by": str,  # the key that gave the consent
+    "call": str,  # its id, as the result's `_meta` and feedback name it
+    "result_sha256": str,
+    "marks": str,  # where arguments were copied from, one a line
 }
-AuditKind: TypeAlias = Literal["tool", "own tool", "resource", "prompt", "decision"]
+AuditKind: TypeAlias = Literal["tool", "own tool", "resource", "prompt", "decision", "feedback"]
 _MAX_WAITING = 10_000  # records that may wait for the writer; more are lost, with a warning
 _MAX_OF_CALLER = 2_000  # of them, one caller's once half of the room is taken: a flood costs its own records, not others'
 _MAX_BYTES_OF_CALLER = 32 << 20  # of the results that these hold
@@ -83,19 +86,23 @@ class AuditRecord:
     kind: AuditKind = "tool"
     decided_by: str = ""
     outcome: str = ""
+    call: str = ""
+    marks: tuple[str, ...] = ()
+    note: str = ""  # of feedback
 
     def row(self, *, with_arguments: bool) -> dict[str, Any]:
         """The row of this call."""
         arguments = _json(self.arguments)
         outcome, error, size = self._ending()
+        content = None if self.result is None else result_digest(self.result)
         return {
             "time": datetime.fromtimestamp(self.started, UTC).isoformat(timespec="milliseconds"),
             "caller": self.caller,
             "client": self.client,
             "server": self.server,
-            "tool": self.tool,
+            "tool": redacted(self.tool),  # a resource's is its URI
             "arguments_sha256": hashlib.sha256(arguments.encode()).hexdigest(),
-            "arguments": without_known_values(arguments) if with_arguments else None,
+            "arguments": _json(redacted_value(self.arguments)) if with_arguments else None,
             "decision": self.decision,
             "approval": self.approval,
             "outcome": outcome,
@@ -104,6 +111,9 @@ class AuditRecord:
             "bytes": size,
             "kind": self.kind,
             "decided_by": self.decided_by or None,
+            "call": self.call or None,
+            "result_sha256": content,
+            "marks": "\n".join(self.marks) or None,
         }
 
     @property
@@ -114,13 +124,19 @@ class AuditRecord:
 
     def _ending(self) -> tuple[str, str | None, int]:
         if self.outcome:
-            return self.outcome, None, 0
+            return self.outcome, _encodable(redacted(self.note))[:_MAX_ERROR] or None, 0
         if isinstance(self.failure, asyncio.CancelledError):
             return "cancelled", None, 0
         if self.result is None:
             return type(self.failure).__name__, _encodable(redacted(str(self.failure)))[:_MAX_ERROR] or None, 0
         failed = isinstance(self.result, mcp_types.CallToolResult) and self.result.is_error
         return "tool_error" if failed else "ok", None, len(_json(self.result.model_dump(by_alias=True)).encode())
+
+
+def result_digest(result: mcp_types.Result) -> str:
+    """sha256 over what a result says, without `_meta`: the same answer has the same digest."""
+    said = result.model_dump(by_alias=True, mode="json", exclude={"meta"}, exclude_none=True)
+    return hashlib.sha256(_json(said).encode()).hexdigest()
 
 
 def _json(value: Any) -> str:

@@ -1,20 +1,26 @@
-"""Which tool calls run, which need a person's consent, which never run: rules over names and annotations.
+"""Which tool calls run, which need a person's consent, which never run: rules over names, annotations and callers.
 
 It owns the rules and their version. It knows neither who is asked nor how: `approvals.py` keeps consents, `tool_calls.py`
-applies both.
+applies both. A ruling and its explanation are made by the same rules, one after the other.
 """
 
 from __future__ import annotations
 
 import enum
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import NamedTuple
 
 import mcp_types
 
-from portico_gateway.config.sections import PolicyConfig
+from portico_gateway.caller import Caller
+from portico_gateway.config.sections import CallerRules, PolicyConfig
+from portico_gateway.policy.quotas import Quota
+
+_CLIENT = "client:"
+_CAREFUL = ("deny", "ask", "allow")  # the most careful first
 
 
 class Verdict(enum.StrEnum):
@@ -27,10 +33,36 @@ class Verdict(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """A verdict and why, in words for a user."""
+    """A verdict and why, in words for a user. `may_remember`: a person's answer may count for later calls, too; `exact`: for
+    calls with the same arguments alone."""
 
     verdict: Verdict
     reason: str
+    may_remember: bool = False
+    exact: bool = False
+
+
+class Rule(NamedTuple):
+    """One rule as it was applied: what it looks at, and its ruling, None where it has nothing to say of this call."""
+
+    question: str
+    ruling: Ruling | None
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What a ruling depends on beside the tool. `read_untrusted`: the caller has read untrusted text; `changed`: the tool's
+    definition is another one than when it was first seen, and nobody has consented to that; `copied`: arguments that come from
+    an untrusted result, in words; `leaves`: an argument names a place on the web."""
+
+    read_untrusted: bool = False
+    changed: bool = False
+    copied: Sequence[str] = ()
+    leaves: bool = False
+
+
+NOTHING_SPECIAL = Circumstances()
+ANYBODY = Caller()
 
 
 class Policy:
@@ -51,34 +83,112 @@ class Policy:
         """Whether what the tool `name` returns counts as trusted text."""
         return _matches(name, self.config.trusted)
 
-    def ruling(self, name: str, tool: mcp_types.Tool, *, read_untrusted: bool = False, changed: bool = False) -> Ruling:
-        """What becomes of a call of `tool`, by its gateway name. `read_untrusted`: its caller has read untrusted text.
-        `changed`: its definition is another one than when it was first seen, and nobody has consented to that."""
-        if _matches(name, self.config.deny):
-            return Ruling(Verdict.DENY, "policy.deny names it")
-        if _matches(name, self.config.ask):
-            return Ruling(Verdict.ASK, "policy.ask names it")
-        if self.is_read_only(name, tool, changed=changed):
-            return Ruling(Verdict.ALLOW, "it is read-only")
-        named = _matches(name, self.config.allow)
-        if not named and changed and _says_read_only(tool) and not _matches(name, self.config.writes):
-            return self._of_changed()
-        verdict = Verdict.ALLOW if named else Verdict(self.config.others)
-        if verdict is Verdict.ALLOW and read_untrusted and self.config.ask_after_read:
-            return Ruling(Verdict.ASK, "it is not read-only, and this caller has read untrusted text")
-        return Ruling(verdict, "policy.allow names it" if named else "it is not read-only")
+    def is_egress(self, name: str, tool: mcp_types.Tool, *, leaves: bool = False) -> bool:
+        """Whether a call sends its arguments elsewhere: by the owner's word, the server's, or because it names a place on the
+        web."""
+        hints = tool.annotations
+        return leaves or _matches(name, self.config.egress) or (hints is not None and hints.open_world_hint is True)
 
-    def ruling_of_read(self, *names: str) -> Ruling:
+    def quota(self, caller: Caller) -> Quota:
+        """How many calls this caller may make: the least of what names it."""
+        rules = [rules for _, rules in self._of(caller)]
+        minute = [each.calls_per_minute for each in rules if each.calls_per_minute is not None]
+        day = [each.calls_per_day for each in rules if each.calls_per_day is not None]
+        return Quota(min(minute, default=None), min(day, default=None))
+
+    def ruling(
+        self, name: str, tool: mcp_types.Tool, caller: Caller = ANYBODY, circumstances: Circumstances = NOTHING_SPECIAL
+    ) -> Ruling:
+        """What becomes of a call of `tool`, by its gateway name: the word of the first rule that has one."""
+        *_, last = self.explained(name, tool, caller, circumstances)
+        assert last.ruling is not None
+        return last.ruling
+
+    def explained(
+        self, name: str, tool: mcp_types.Tool, caller: Caller = ANYBODY, circumstances: Circumstances = NOTHING_SPECIAL
+    ) -> list[Rule]:
+        """The rules in the order in which they are applied, up to the one that decides."""
+        applied: list[Rule] = []
+        for rule in self._rules(name, tool, caller, circumstances):
+            applied.append(rule)
+            if rule.ruling is not None:
+                break
+        if rule.ruling is not None and rule.ruling.verdict is Verdict.ALLOW and name in caller.careful:
+            asks = Ruling(Verdict.ASK, "the request wants a person asked")
+            applied.append(Rule("does the request want a person asked?", asks))
+        return applied
+
+    def ruling_of_read(self, *names: str, caller: Caller = ANYBODY) -> Ruling:
         """What becomes of reading a resource or rendering a prompt, which changes nothing: any of its names may be listed."""
-        if any(_matches(name, self.config.deny) for name in names):
-            return Ruling(Verdict.DENY, "policy.deny names it")
-        if any(_matches(name, self.config.ask) for name in names):
-            return Ruling(Verdict.ASK, "policy.ask names it")
+        for verdict in (Verdict.DENY, Verdict.ASK):
+            for where, patterns in self._lists(verdict.value, caller):
+                if any(_matches(name, patterns) for name in names):
+                    return Ruling(verdict, f"{where} names it")
         return Ruling(Verdict.ALLOW, "it is read-only")
 
-    def _of_changed(self) -> Ruling:
-        reason = "its server calls it read-only, and has changed its definition since it was first seen"
-        return Ruling(Verdict.DENY if self.config.others == "deny" else Verdict.ASK, reason)
+    # -- the rules, the first that has a word decides
+
+    def _rules(self, name: str, tool: mcp_types.Tool, caller: Caller, now: Circumstances) -> Iterator[Rule]:
+        for verdict in (Verdict.DENY, Verdict.ASK):
+            for where, patterns in self._lists(verdict.value, caller):
+                yield Rule(f"does {where} name it?", _named(name, patterns, Ruling(verdict, f"{where} names it")))
+        read_only = self.is_read_only(name, tool, changed=now.changed)
+        allowing = next((where for where, patterns in self._lists("allow", caller) if _matches(name, patterns)), None)
+        others = self._others(caller)
+        if self.config.provenance and (read_only or allowing is not None or others == "allow"):
+            yield self._of_copied(name, tool, read_only, now)
+        yield Rule("is it read-only?", Ruling(Verdict.ALLOW, "it is read-only") if read_only else None)
+        if allowing is None:
+            yield self._of_changed(name, tool, others, now)
+        if (allowing is not None or others == "allow") and self.config.ask_after_read:
+            reason = "it is not read-only, and this caller has read untrusted text"
+            asks = Ruling(Verdict.ASK, reason, may_remember=True, exact=True) if now.read_untrusted else None
+            yield Rule("has this caller read untrusted text?", asks)
+        if allowing is not None:
+            yield Rule("does a list allow it?", Ruling(Verdict.ALLOW, f"{allowing} names it"))
+        yield Rule("what becomes of others?", Ruling(Verdict(others), "it is not read-only", may_remember=True))
+
+    def _of_copied(self, name: str, tool: mcp_types.Tool, read_only: bool, now: Circumstances) -> Rule:
+        ruling = None
+        if now.copied and not (read_only and not self.is_egress(name, tool, leaves=now.leaves)):
+            what = "it sends its arguments elsewhere" if read_only else "it is not read-only"
+            reason = f"{what}, and {'; '.join(now.copied)}, which is not trusted"
+            ruling = Ruling(Verdict.ASK, reason, may_remember=True, exact=True)
+        return Rule("is an argument of a write, or of what leaves this machine, copied from an untrusted result?", ruling)
+
+    def _of_changed(self, name: str, tool: mcp_types.Tool, others: str, now: Circumstances) -> Rule:
+        ruling = None
+        if now.changed and _says_read_only(tool) and not _matches(name, self.config.writes):
+            reason = "its server calls it read-only, and has changed its definition since it was first seen"
+            ruling = Ruling(Verdict.DENY if others == "deny" else Verdict.ASK, reason)
+        return Rule("has its definition changed since it was first seen?", ruling)
+
+    def _of(self, caller: Caller) -> list[tuple[str, CallerRules]]:
+        """The further rules for this caller, by the pattern that names it."""
+        found = []
+        for pattern, rules in self.config.callers.items():
+            name = f"{_CLIENT}{caller.client}" if pattern.startswith(_CLIENT) else caller.name
+            if fnmatchcase(name, pattern):
+                found.append((pattern, rules))
+        return found
+
+    def _lists(self, verdict: str, caller: Caller) -> Iterator[tuple[str, Sequence[str]]]:
+        """The lists of one verdict that count for this caller, and their names."""
+        yield f"policy.{verdict}", getattr(self.config, verdict)
+        for pattern, rules in self._of(caller):
+            yield f"policy.callers.{pattern}.{verdict}", getattr(rules, verdict)
+
+    def _others(self, caller: Caller) -> str:
+        """What becomes of others: what names the caller goes before what holds for all, the most careful of several first."""
+        given = [rules.others for _, rules in self._of(caller) if rules.others is not None]
+        by_client = [rules.others for pattern, rules in self._of(caller) if pattern.startswith(_CLIENT) and rules.others]
+        own = [each for each in given if each not in by_client]
+        base = [min(own, key=_CAREFUL.index)] if own else [self.config.others]
+        return min([*base, *by_client], key=_CAREFUL.index)
+
+
+def _named(name: str, patterns: Iterable[str], ruling: Ruling) -> Ruling | None:
+    return ruling if _matches(name, patterns) else None
 
 
 def _says_read_only(tool: mcp_types.Tool) -> bool:

@@ -6,31 +6,37 @@ come through here as a `Caller`.
 
 from __future__ import annotations
 
+import json
 import time
+import uuid
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import mcp_types
 from mcp.shared.dispatcher import ProgressFnT
 from mcp.shared.exceptions import MCPError
 
-from portico_gateway.caller import Caller, on_behalf_of
-from portico_gateway.errors import ConsentRefused, ConsentRequired, GatewayError, ToolDenied, UnknownName
-from portico_gateway.policy.approvals import Approval, Approvals, ApprovalState, call_digest
+from portico_gateway.caller import Caller, ConsentAnswer, ConsentChannel, on_behalf_of
+from portico_gateway.errors import ConsentRefused, ConsentRequired, GatewayError, InvalidEdit, ToolDenied, UnknownName
+from portico_gateway.policy.approvals import Approval, Approvals, ApprovalState, CallAsked, call_digest
 from portico_gateway.policy.audit import AuditKind, AuditLog, AuditRecord
-from portico_gateway.policy.rules import Policy, Ruling, Verdict
+from portico_gateway.policy.provenance import Provenance, names_url
+from portico_gateway.policy.quotas import Quotas
+from portico_gateway.policy.remembered import RememberedChoices
+from portico_gateway.policy.rules import Circumstances, Policy, Ruling, Verdict
 from portico_gateway.upstreams.catalog import CatalogTool
 from portico_gateway.upstreams.definitions import definition_digest
 from portico_gateway.upstreams.names import SEPARATOR
 from portico_gateway.upstreams.upstreams import Upstreams
 
 DECISION = "portico/decision"  # in the result's `_meta`, where a person decided
+CALL = "portico/call"  # likewise: the call's id, as the log and feedback know it
 OWN_SERVER = "portico"  # in the audit log: what the gateway itself answers
 _MAX_READERS = 10_000  # callers that are remembered for having read untrusted text
 _MAX_CONSENTED = 10_000  # changed definitions that a person has consented to, of all callers
+_MAX_EDITS = 3  # that a person may try until the tool can take what is written
 _Result = TypeVar("_Result", bound=mcp_types.Result)
 
 
@@ -41,17 +47,22 @@ class Decision:
     verdict: str
     approval: str | None = None
     by: str = ""
+    edited: Mapping[str, Any] | None = None  # what a person made of the arguments
 
 
 @dataclass(frozen=True, slots=True)
 class _Use:
-    """One use of a tool, resource or prompt, as the policy and the log see it. `definition`: a tool's digest."""
+    """One use of a tool, resource or prompt, as the policy and the log see it. `definition`: a tool's digest; `marks`: where
+    its arguments come from."""
 
     kind: AuditKind
     server: str
     name: str
     arguments: Mapping[str, Any]
     definition: str = ""
+    schema: Mapping[str, Any] | None = None
+    marks: tuple[str, ...] = ()
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 
 class ToolCalls:
@@ -64,11 +75,15 @@ class ToolCalls:
         policy: Policy | None = None,
         audit: AuditLog | None = None,
         takes_approvals: bool = False,
+        choices: RememberedChoices | None = None,
     ) -> None:
         self.upstreams = upstreams
         self.policy = policy or Policy()
         self.approvals = Approvals(self.policy.config.approval_seconds, on_decision=self._log_decision)
+        self.choices = choices or RememberedChoices()
         self._audit = audit
+        self._quotas = Quotas()
+        self._provenance = Provenance()
         self._takes_approvals = takes_approvals
         self._readers: OrderedDict[str, None] = OrderedDict()  # callers that have read untrusted text
         self._consented: OrderedDict[tuple[str, str, str], None] = OrderedDict()  # (caller, tool, changed definition)
@@ -81,26 +96,44 @@ class ToolCalls:
 
     def under(self, policy: Policy) -> ToolCalls:
         """The same servers and the same log under other rules, by callers who have read and consented to nothing yet."""
-        return ToolCalls(self.upstreams, policy=policy, audit=self._audit)
+        return ToolCalls(self.upstreams, policy=policy, audit=self._audit, choices=self.choices)
+
+    def over(self, upstreams: Upstreams) -> ToolCalls:
+        """The same rules, consents and log over other servers: those that one request brought along. What was read there counts
+        here."""
+        other = ToolCalls(
+            upstreams, policy=self.policy, audit=self._audit, takes_approvals=self._takes_approvals, choices=self.choices
+        )
+        other.approvals, other._readers, other._consented = self.approvals, self._readers, self._consented
+        other._quotas, other._provenance = self._quotas, self._provenance
+        return other
 
     # -- what a caller may see
 
-    def is_visible(self, entry: CatalogTool) -> bool:
-        """Whether callers see the tool at all."""
-        return self.policy.ruling(entry.name, entry.tool).verdict is not Verdict.DENY
+    def is_visible(self, entry: CatalogTool, caller: Caller) -> bool:
+        """Whether this caller sees the tool at all."""
+        return self.policy.ruling(entry.name, entry.tool, caller).verdict is not Verdict.DENY
 
-    def is_readable(self, *names: str) -> bool:
-        """Whether callers see a resource, a template or a prompt of these names at all."""
-        return self.policy.ruling_of_read(*names).verdict is not Verdict.DENY
+    def is_readable(self, *names: str, caller: Caller) -> bool:
+        """Whether this caller sees a resource, a template or a prompt of these names at all."""
+        return self.policy.ruling_of_read(*names, caller=caller).verdict is not Verdict.DENY
 
     def is_read_only(self, entry: CatalogTool, caller: Caller) -> bool:
         """Whether the tool counts as read-only for this caller, whose consent to a changed definition counts."""
         return self.policy.is_read_only(entry.name, entry.tool, changed=self._is_changed(entry, caller))
 
-    def ruling(self, entry: CatalogTool, caller: Caller) -> Ruling:
-        """What becomes of a call of the tool by this caller."""
-        return self.policy.ruling(
-            entry.name, entry.tool, read_untrusted=caller.name in self._readers, changed=self._is_changed(entry, caller)
+    def ruling(self, entry: CatalogTool, caller: Caller, arguments: Mapping[str, Any] | None = None) -> Ruling:
+        """What becomes of a call of the tool by this caller; without arguments, of one whose arguments are the caller's own."""
+        return self.policy.ruling(entry.name, entry.tool, caller, self.circumstances(entry, caller, arguments or {}))
+
+    def circumstances(self, entry: CatalogTool, caller: Caller, arguments: Mapping[str, Any]) -> Circumstances:
+        """What the policy is told of a call beside the tool."""
+        copied = self._provenance.copied(caller.name, arguments, caller.said) if self.policy.config.provenance else ()
+        return Circumstances(
+            read_untrusted=caller.name in self._readers,
+            changed=self._is_changed(entry, caller),
+            copied=tuple(map(str, copied)),
+            leaves=names_url(arguments),
         )
 
     def _is_changed(self, entry: CatalogTool, caller: Caller) -> bool:
@@ -116,16 +149,20 @@ class ToolCalls:
         Raises PolicyError where neither does, and as `Upstreams.call_tool`.
         """
         entry = self.upstreams.catalog.tool(name)
-        use = _Use("tool", entry.server, name, arguments, entry.digest)
+        now = self.circumstances(entry, caller, arguments)
+        ruling = self.policy.ruling(name, entry.tool, caller, now)
+        use = _Use("tool", entry.server, name, arguments, entry.digest, entry.tool.input_schema, tuple(now.copied))
 
-        async def call() -> mcp_types.CallToolResult:
-            return await self.upstreams.call_tool(name, arguments, progress=progress, definition=entry.digest)
+        async def call(allowed: Mapping[str, Any]) -> mcp_types.CallToolResult:
+            return await self.upstreams.call_tool(name, dict(allowed), progress=progress, definition=entry.digest)
 
+        if self.policy.config.provenance:
+            self._provenance.used(caller.name, arguments, {mark.partition(" ")[0] for mark in now.copied})
         untrusted = not self.policy.is_trusted(name)
-        result, decision = await self._under_policy(use, caller, self.ruling(entry, caller), call, untrusted=untrusted)
+        result, decision = await self._under_policy(use, caller, ruling, call, untrusted=untrusted)
         if entry.changed and decision.approval is not None:
             self._remember(self._consented, (caller.name, name, entry.digest), _MAX_CONSENTED)
-        return _with_decision(result, decision)
+        return self._told(result, decision, use)
 
     async def call_own_tool(
         self,
@@ -136,48 +173,61 @@ class ToolCalls:
     ) -> mcp_types.CallToolResult:
         """Call a tool that the gateway itself answers. What it reads for the caller counts by its own calls. Raises as
         `call_tool` and `call`."""
-        read_untrusted = caller.name in self._readers
-        ruling = self.policy.ruling(tool.name, tool, read_untrusted=read_untrusted)
+        now = Circumstances(read_untrusted=caller.name in self._readers)
+        ruling = self.policy.ruling(tool.name, tool, caller, now)
         use = _Use("own tool", OWN_SERVER, tool.name, arguments, definition_digest(tool))
-        result, decision = await self._under_policy(use, caller, ruling, call, untrusted=False)
-        return _with_decision(result, decision)
+        result, decision = await self._under_policy(use, caller, ruling, lambda _: call(), untrusted=False)
+        return self._told(result, decision, use)
 
     async def read_resource(self, uri: str, caller: Caller) -> mcp_types.ReadResourceResult:
         """Read a resource by its gateway URI. Raises PolicyError, and as `Upstreams.read_resource`."""
         server, own = self.upstreams.catalog.resource_owner(uri)
-        ruling = self.policy.ruling_of_read(uri, resource_name(server, own))
+        ruling = self.policy.ruling_of_read(uri, resource_name(server, own), caller=caller)
         use = _Use("resource", server, uri, {"uri": uri})
-        read = partial(self.upstreams.read_resource, uri)
-        return (await self._under_policy(use, caller, ruling, read, untrusted=True))[0]
+        return (await self._under_policy(use, caller, ruling, lambda _: self.upstreams.read_resource(uri), untrusted=True))[0]
 
     async def get_prompt(self, name: str, arguments: dict[str, str] | None, caller: Caller) -> mcp_types.GetPromptResult:
         """Render a prompt by its gateway name. Raises PolicyError, and as `Upstreams.get_prompt`."""
         entry = self.upstreams.catalog.prompt(name)
         use = _Use("prompt", entry.server, name, arguments or {})
-        ruling = self.policy.ruling_of_read(name)
-        get = partial(self.upstreams.get_prompt, name, arguments)
-        return (await self._under_policy(use, caller, ruling, get, untrusted=True))[0]
+        ruling = self.policy.ruling_of_read(name, caller=caller)
+        get = self.upstreams.get_prompt
+        return (await self._under_policy(use, caller, ruling, lambda _: get(name, arguments), untrusted=True))[0]
+
+    def _told(self, result: mcp_types.CallToolResult, decision: Decision, use: _Use) -> mcp_types.CallToolResult:
+        return with_decision(result, decision, use.id if self._audit is not None else None)
 
     def note_untrusted(self, caller: Caller) -> None:
         """The caller has read what may carry instructions: a server's text that the owner does not trust."""
         self._remember(self._readers, caller.name, _MAX_READERS)
 
     async def _under_policy(
-        self, use: _Use, caller: Caller, ruling: Ruling, operation: Callable[[], Awaitable[_Result]], *, untrusted: bool
+        self,
+        use: _Use,
+        caller: Caller,
+        ruling: Ruling,
+        operation: Callable[[Mapping[str, Any]], Awaitable[_Result]],
+        *,
+        untrusted: bool,
     ) -> tuple[_Result, Decision]:
-        """`untrusted`: whatever comes back, an error too, is a server's text that the owner does not trust."""
+        """`operation` is given the arguments that may be used. `untrusted`: whatever comes back, an error too, is a server's
+        text that the owner does not trust."""
         started = time.time(), time.perf_counter()
         decision = Decision(ruling.verdict)
         result: _Result | None = None
         failure: BaseException | None = None
         try:
+            if ruling.verdict is not Verdict.DENY:
+                self._quotas.count(caller.name, self.policy.quota(caller))
             decision = await self._permit(use, caller, ruling)
             with on_behalf_of(caller):
                 try:
-                    result = await operation()
+                    result = await operation(use.arguments if decision.edited is None else decision.edited)
                 finally:
                     if untrusted:
                         self.note_untrusted(caller)
+            if untrusted and self.policy.config.provenance:
+                self._provenance.note(caller.name, use.name, result)
             return result, decision
         except BaseException as error:
             failure = error
@@ -190,16 +240,45 @@ class ToolCalls:
             raise ToolDenied(use.name, ruling.reason)
         if ruling.verdict is Verdict.ALLOW:
             return Decision("allow")
+        may_remember = ruling.may_remember and use.kind == "tool"
+        if may_remember and (remembered := self._remembered(use, caller, ruling)) is not None:
+            return remembered
         digest = call_digest(use.name, use.arguments, self.policy.version, use.definition)
-        fresh = caller.consent is not None
-        record = self.approvals.ask(caller.name, use.name, use.arguments, digest, ruling.reason, fresh=fresh)
+        call = CallAsked(use.name, use.arguments, digest, ruling.reason, use.schema, use.marks, may_remember)
+        record = self.approvals.ask(caller.name, call, fresh=caller.consent is not None)
         if caller.consent is not None and record.channel is None:
             await self._ask(record, caller)
         if record.channel is None:
             raise self._consent_required(record)
         if not self.approvals.use(record) or not self._is_as_asked(use):
             raise ConsentRefused(use.name)
-        return Decision(record.channel, record.id, record.decided_by)
+        return Decision(record.channel, record.id, record.decided_by, record.edited)
+
+    def _remembered(self, use: _Use, caller: Caller, ruling: Ruling) -> Decision | None:
+        """What a person said of calls like this one before. Raises ConsentRefused where that was no."""
+        choice = self.choices.find(caller.name, use.name, use.definition, use.arguments, exact=ruling.exact)
+        if choice is None:
+            return None
+        if not choice.allow:
+            raise ConsentRefused(use.name)
+        return Decision("remembered", choice.id)
+
+    def decide(self, identity: str, answer: ConsentAnswer, *, channel: ConsentChannel, by: str = "") -> Approval:
+        """Put a person's answer into the record, and remember it where it is to count for longer. Raises as
+        `Approvals.decide`."""
+        undecided = self.approvals.get(identity).state is ApprovalState.PENDING
+        record = self.approvals.decide(identity, approve=answer.approve, channel=channel, by=by, arguments=answer.arguments)
+        if undecided and answer.remember is not None and record.may_remember:
+            whole = answer.remember.arguments == "exact"
+            self.choices.add(
+                record.caller,
+                record.tool,
+                self.upstreams.catalog.tool(record.tool).digest,
+                record.approved_arguments if whole else None,
+                allow=answer.approve,
+                seconds=answer.remember.seconds,
+            )
+        return record
 
     def _is_as_asked(self, use: _Use) -> bool:
         """Whether a tool is still what it said it was when the person was asked."""
@@ -207,14 +286,22 @@ class ToolCalls:
 
     async def _ask(self, record: Approval, caller: Caller) -> None:
         assert caller.consent is not None
-        try:
-            approve = await caller.consent(record)
-        except MCPError as error:
-            raise GatewayError(f"{record.tool} needs a person's consent, and the host could not ask for it: {error}") from error
-        try:
-            self.approvals.decide(record.id, approve=approve, channel=caller.channel, by=caller.name)
-        except UnknownName:  # the answer took longer than a record lives
-            raise ConsentRefused(record.tool) from None
+        for _ in range(_MAX_EDITS):
+            try:
+                said = await caller.consent(record)
+            except MCPError as error:
+                raise GatewayError(
+                    f"{record.tool} needs a person's consent, and the host could not ask for it: {error}"
+                ) from error
+            answer = said if isinstance(said, ConsentAnswer) else ConsentAnswer(said)
+            try:
+                self.decide(record.id, answer, channel=caller.channel, by=caller.name)
+                return
+            except UnknownName:  # the answer took longer than a record lives
+                raise ConsentRefused(record.tool) from None
+            except InvalidEdit as error:
+                record.problem = str(error)
+        raise ConsentRefused(record.tool)
 
     def _consent_required(self, record: Approval) -> ConsentRequired:
         if not self._takes_approvals:
@@ -226,6 +313,31 @@ class ToolCalls:
         return ConsentRequired(record.tool, record.reason, how, record.id)
 
     # -- the log
+
+    def note_feedback(self, identity: str, rating: str, by: str, comment: str = "") -> bool:
+        """A person's word on a call or an answer, by its id; False where there is no log."""
+        if self._audit is None:
+            return False
+        self._audit.put(
+            AuditRecord(
+                started=time.time(),
+                caller=by,
+                client="",
+                server="",
+                tool="",
+                arguments={},
+                decision="",
+                approval=None,
+                seconds=0.0,
+                result=None,
+                failure=None,
+                kind="feedback",
+                outcome=rating,
+                call=identity,
+                note=comment,
+            )
+        )
+        return True
 
     def _log(
         self,
@@ -246,14 +358,16 @@ class ToolCalls:
                 client=caller.client,
                 server=use.server,
                 tool=use.name,
-                arguments=use.arguments,
-                decision=decision.verdict,
+                arguments=use.arguments if decision.edited is None else decision.edited,
+                decision=decision.verdict if decision.edited is None else f"{decision.verdict}, edited",
                 approval=decision.approval,
                 seconds=seconds,
                 result=result,
                 failure=failure,
                 kind=use.kind,
                 decided_by=decision.by,
+                call=use.id,
+                marks=use.marks,
             )
         )
 
@@ -268,7 +382,7 @@ class ToolCalls:
                 client="",
                 server="",
                 tool=record.tool,
-                arguments=record.arguments,
+                arguments=record.approved_arguments,
                 decision=str(record.channel),
                 approval=record.id,
                 seconds=0.0,
@@ -293,8 +407,19 @@ def resource_name(server: str, own_uri: str) -> str:
     return f"{server}{SEPARATOR}{own_uri}"
 
 
-def _with_decision(result: mcp_types.CallToolResult, decision: Decision) -> mcp_types.CallToolResult:
-    said = {key: value for key, value in (result.meta or {}).items() if key != DECISION}  # a server's word is none
+def with_decision(result: mcp_types.CallToolResult, decision: Decision, call: str | None) -> mcp_types.CallToolResult:
+    """The result with the gateway's own word on it; what a server says under these names is none. Where a person has changed
+    the arguments, whoever made the call reads that too."""
+    said = {key: value for key, value in (result.meta or {}).items() if key not in (DECISION, CALL)}
+    if call is not None:
+        said[CALL] = call
+    content = result.content
     if decision.approval is not None:
         said[DECISION] = {"by": decision.verdict, "approval": decision.approval}
-    return result if said == (result.meta or {}) else result.model_copy(update={"meta": said or None})
+    if decision.edited is not None:
+        said[DECISION]["arguments"] = dict(decision.edited)
+        whole = json.dumps(decision.edited, ensure_ascii=False, default=str)
+        note = f"The user changed the arguments of this call; it was made with {whole}"
+        content = [*content, mcp_types.TextContent(type="text", text=note)]
+    same = said == (result.meta or {}) and content is result.content
+    return result if same else result.model_copy(update={"meta": said or None, "content": content})

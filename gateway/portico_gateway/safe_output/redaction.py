@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+from urllib.parse import unquote
 
 REDACTED = "[redacted]"
 _MAX_TEXT = 64 << 10  # characters of one text that are looked through; what follows is left out
@@ -18,6 +19,8 @@ _NAME = (
     r"(?:passw(?:or)?d|passphrase|pwd|secret|token(?!s|iz)|api[_-]?key|access[_-]?key|private[_-]?key|credential|"
     r"authorization|cookie|dsn|connection[ _-]?string)"
 )
+_NAMED = re.compile(rf"(?i){_NAME}")
+_HEADER_NAME = re.compile(r"[A-Za-z][\w-]{0,60}")
 _SECRET_NAME = re.compile(rf"(?i)(?:{_NAME}|(?:^|[_-])(?:key|auth|pass|pw|sas|sig|pat)(?:$|[_-]))")
 _HARMLESS_HEADERS = frozenset(["accept", "accept-language", "content-type", "user-agent", "mcp-protocol-version"])
 
@@ -87,8 +90,24 @@ def know_secrets(
         name, equals, given = flag.partition("=")
         if name.startswith("-") and is_secret_name(name):
             found.append(given if equals else value)
-    found += re.findall(r"://[^/?#@\s]*:([^/?#@\s]+)@", url)
-    _know(found)
+        header, colon, content = (given or flag).partition(":")  # --header "Authorization: Bearer ..."
+        if colon and _HEADER_NAME.fullmatch(header) and is_secret_name(header):
+            found += [content.strip(), content.strip().partition(" ")[2]]
+    for text in (url, *args, *(env or {}).values()):
+        found += _in_url(text)
+    _know([*found, *map(unquote, found)])
+
+
+def _in_url(text: str) -> list[str]:
+    """What proves who asks, in a URL that the text is or holds: a password, a user that stands alone, secret parameters."""
+    if "://" not in text:
+        return []
+    users = re.findall(r"://([^/?#@\s]{1,2000})@", text)
+    found = [user.partition(":")[2] or user for user in users]
+    for name, value in re.findall(r"[?&;#]([\w.%-]{1,120})=([^&\s#\"'<>]{1,4000})", text):
+        if is_secret_name(name):
+            found.append(value)
+    return found
 
 
 def _know(values: Iterable[str]) -> None:
@@ -106,6 +125,25 @@ def _looks_like_token(value: str) -> bool:
         and any(char.isdigit() for char in value)
         and any(char.isalpha() for char in value)
     )
+
+
+def redacted_value(value: Any) -> Any:
+    """A JSON value whose texts are without secrets; what a member with a secret's name says is left out as a whole."""
+    match value:
+        case str():
+            return redacted(value)
+        case Mapping():
+            return {redacted(str(name)): _named(str(name), item) for name, item in value.items()}
+        case list() | tuple():
+            return [redacted_value(item) for item in value]
+        case _:
+            return value
+
+
+def _named(name: str, item: Any) -> Any:
+    if isinstance(item, str) and len(item) >= _SHORTEST_VALUE and _NAMED.search(name):
+        return REDACTED
+    return redacted_value(item)
 
 
 def redacted_args(args: tuple[Any, ...]) -> tuple[Any, ...]:

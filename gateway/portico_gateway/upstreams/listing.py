@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 _MAX_PAGES = 100
+_MAX_LISTED = 5_000  # of one list: a grammar holds a thousand tools, and every host is sent them all
 LOCAL_SCHEMA = "portico/local-input-schema"  # in a tool's `_meta`: the URI of a schema for the built-in model alone
 
 
@@ -59,7 +60,7 @@ async def _local_schema(client: Client, tool: mcp_types.Tool) -> LocalSchema | N
         result = await client.read_resource(uri)
         text = "".join(block.text for block in result.contents if isinstance(block, mcp_types.TextResourceContents))
         schema = json.loads(text)
-    except (MCPError, ValueError) as error:
+    except (MCPError, ValueError, RecursionError) as error:
         log.warning("the local input schema of %s can't be read: %s", tool.name, error)
         return None
     return LocalSchema(uri, schema) if isinstance(schema, dict) else None
@@ -84,6 +85,9 @@ async def _all_pages(ask: Callable[..., Awaitable[Any]], items: Callable[[Any], 
                 return found
             raise
         found.extend(items(page))
+        if len(found) > _MAX_LISTED:
+            log.warning("a list has more than %d entries; the rest is left out", _MAX_LISTED)
+            return found[:_MAX_LISTED]
         cursor = page.next_cursor
         if not cursor:
             return found

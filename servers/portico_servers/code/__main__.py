@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from portico_servers.common.inert_text import inert
+from portico_servers.common.standard_streams import open_standard_streams
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -23,6 +24,7 @@ from portico_servers.common.inert_text import inert
 )
 def main(directories: tuple[Path, ...], port: int | None, host: str, cache_dir: Path | None) -> None:
     """Search, symbols, references and history of the source code under DIR..., as an MCP server (stdio by default)."""
+    open_standard_streams()
     for directory in directories:
         if not directory.is_dir():
             state = "is not a directory" if directory.exists() else "does not exist"

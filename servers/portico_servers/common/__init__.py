@@ -2,6 +2,7 @@
 
     server.py         PorticoServer: refusals in plain words, with the protocol's own codes
     transport.py      stdio and Streamable HTTP, both eras of the protocol; also the gateway's
+    http_connection.py  slow heads, idle connections and readers that don't read end; also the gateway's
     edges.py          what comes in and goes out is Unicode, and every line is answered; also the gateway's
     unicode_text.py   halves of surrogate pairs become U+FFFD
     inert_text.py     what would act on a terminal is shown, not sent; also the gateway's
@@ -14,6 +15,7 @@
     cache_folder.py   an index whose cache folder can't be used lies in a temporary one
     path_jail.py      names from outside become files beneath the roots, or nothing
     embeddings.py     static text embeddings, loaded once a process; also the gateway's
+    standard_streams.py  streams that a caller has closed lead nowhere; also the gateway's
     text_budget.py    cutting text to a budget
     sqlite_header.py  what an SQLite file starts with; also the gateway's
     version.py        the version that hosts are told

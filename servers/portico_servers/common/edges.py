@@ -7,8 +7,9 @@ anything while all text is Unicode: what goes out is encoded once, here.
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, TypeAlias
 
 import mcp_types
@@ -24,6 +25,7 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Scope: TypeAlias = MutableMapping[str, Any]
 ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 MAX_MENDED_BYTES = 4_000_000  # of a request's body; the SDK takes no larger ones
+BODY_SECONDS = 30.0  # for the next piece of a body
 _SHOWN = 200  # characters of what is wrong with a line
 
 
@@ -35,20 +37,24 @@ def mended(failure: Exception) -> SessionMessage | mcp_types.JSONRPCError | Exce
     errors = failure.errors(include_url=False)
     line = errors[0]["input"]
     if errors[0]["type"] != "json_invalid" or not isinstance(line, str):
-        return _invalid(errors[0]["input"])
+        return _invalid(errors)
     if not line.strip():
         return failure
     try:
         return SessionMessage(mcp_types.jsonrpc_message_adapter.validate_json(plain_json(line), by_name=False))
     except ValidationError as still:
-        first = still.errors(include_url=False)[0]
+        errors = still.errors(include_url=False)
+        first = errors[0]
         if first["type"] != "json_invalid":
-            return _invalid(first["input"])
+            return _invalid(errors)
         return _error(None, mcp_types.PARSE_ERROR, f"not a JSON-RPC message: {str(first['msg'])[:_SHOWN]}")
 
 
-def _invalid(message: Any) -> mcp_types.JSONRPCError:
-    given = message.get("id") if isinstance(message, dict) else None
+def _invalid(errors: Sequence[Any]) -> mcp_types.JSONRPCError:
+    """Of a message that is JSON. The one that lacks what another kind of message has is told as a whole, the others by part."""
+    messages = [each["input"] for each in errors if isinstance(each["input"], dict) and "id" in each["input"]]
+    messages.sort(key=lambda message: "jsonrpc" not in message)  # what lies in one may have an id too
+    given = messages[0]["id"] if messages else None
     known = given if isinstance(given, str | int) and not isinstance(given, bool) else None
     return _error(known, mcp_types.INVALID_REQUEST, "not a JSON-RPC 2.0 request, notification or response")
 
@@ -110,7 +116,12 @@ class HttpEdge:
             return
         headers = [(name, value) for name, value in scope["headers"] if name != b"last-event-id"]
         if scope["method"] == "POST":
-            receive, length = await _plain_receive(receive)
+            try:
+                receive, length = await _plain_receive(receive)
+            except TimeoutError:
+                await send({"type": "http.response.start", "status": 408, "headers": [(b"connection", b"close")]})
+                await send({"type": "http.response.body", "body": b"the body did not come in time"})
+                return
             if length is not None:
                 headers = [(name, b"%d" % length if name == b"content-length" else value) for name, value in headers]
         await self._app({**scope, "headers": headers}, receive, send)
@@ -118,11 +129,11 @@ class HttpEdge:
 
 async def _plain_receive(receive: Receive) -> tuple[Receive, int | None]:
     """`receive` with the whole body as its first message, made plain, and its length if that is another now; beyond the bound
-    with the body's parts as they come."""
+    with the body's parts as they come. Raises TimeoutError."""
     parts: list[Message] = []
     size = 0
     while size <= MAX_MENDED_BYTES:
-        message = await receive()
+        message = await asyncio.wait_for(receive(), BODY_SECONDS)
         parts.append(message)
         size += len(message.get("body", b""))
         if message["type"] != "http.request" or not message.get("more_body", False):

@@ -209,9 +209,19 @@ def _has_port(name: str) -> bool:
 def _serve_http(server: Server[Any], sock: socket.socket, host: str, allowed_hosts: Sequence[str]) -> None:
     import uvicorn
 
+    from portico_servers.common.http_connection import IDLE_SECONDS, BoundedConnection
+
     port = sock.getsockname()[1]
     app = server.streamable_http_app(host=host, transport_security=security(host, port, allowed_hosts))
-    config = uvicorn.Config(HttpEdge(app), log_level="warning", access_log=False, timeout_graceful_shutdown=2)
+    config = uvicorn.Config(
+        HttpEdge(app),
+        http=BoundedConnection,
+        ws="none",
+        log_level="warning",
+        access_log=False,
+        timeout_keep_alive=IDLE_SECONDS,
+        timeout_graceful_shutdown=2,
+    )
     print(f"{_program()}: MCP over Streamable HTTP on http://{host}:{port}/mcp", file=sys.stderr, flush=True)
     with sock:
         uvicorn.Server(config).run(sockets=[sock])

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from portico_servers.common.inert_text import inert
+from portico_servers.common.standard_streams import open_standard_streams
 from portico_servers.docs import commands
 
 
@@ -28,6 +29,7 @@ def main() -> None:
     `portico-docs DIR...` serves directories (Markdown, reST, HTML, PDF, notebooks, manual pages, text);
     `portico-docs` alone serves the libraries that were added.
     """
+    open_standard_streams()
 
 
 @main.command()

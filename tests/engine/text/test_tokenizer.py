@@ -127,7 +127,7 @@ def test_sentencepiece_vocabularies_show_spaces_and_fall_back_to_bytes() -> None
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"tokenizer.ggml.model": "bert"}, "'bert'; supported are 'gpt2'"),
+        ({"tokenizer.ggml.model": "rwkv"}, "'rwkv'; supported are 'gpt2'"),
         ({"tokenizer.ggml.model": None}, "supported are"),
         ({"tokenizer.ggml.tokens": None}, "carries no vocabulary"),
         ({"tokenizer.ggml.scores": None}, "scores is missing"),

@@ -175,8 +175,10 @@ def test_ids_that_no_token_has_are_unused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"model": {"type": "Unigram", "vocab": []}}, "the model is 'Unigram'; supported is 'BPE'"),
-        ({"model": {"type": "WordPiece", "vocab": {}}}, "the model is 'WordPiece'"),
+        ({"model": {"type": "WordLevel", "vocab": {}}}, "the model is 'WordLevel'; supported are 'BPE'"),
+        ({"model": {"type": "WordPiece", "vocab": []}}, "the model is 'WordPiece'"),
+        ({"model": {"type": "Unigram", "vocab": [["a"]]}}, "entries that are no piece with a score"),
+        ({"model": {"type": "Unigram", "vocab": [["a", 0.0], ["a", 1.0]]}}, "or one of them twice"),
         ({"model": None}, "the model is None"),
         ({"model": {"type": "BPE", "vocab": {}, "merges": []}}, "the vocabulary is empty"),
         ({"model": {"type": "BPE", "vocab": {"a": -1}, "merges": []}}, "the token 'a' has no id"),

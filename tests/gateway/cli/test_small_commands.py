@@ -16,7 +16,8 @@ import pytest
 
 from portico_engine import Outlook
 from portico_gateway.cli import doctor_checks as checks
-from portico_gateway.cli.doctor_checks import Check, cpu_flags, machine_checks
+from portico_gateway.cli.doctor_check import Check
+from portico_gateway.cli.doctor_checks import cpu_flags, machine_checks
 from portico_gateway.cli.main import run
 from portico_gateway.config.logs import log_folder, set_up_logging
 from portico_gateway.config.sections import LogConfig
@@ -125,6 +126,9 @@ def test_doctor_foresees_how_the_model_will_be_run_and_instead_of_what(monkeypat
     monkeypatch.setattr("portico_engine.foresee", lambda path, **options: outlook)
     monkeypatch.setattr(checks, "gpus", list)
     found = {check.what: (check.state, check.found) for check in checks.model_checks()}
+    executors = {what: found.pop(what) for what in list(found) if what.startswith("executor ")}
+    assert executors["executor torch-cpu"] == ("ok", "can be used")
+    assert set(executors) == {"executor torch-cpu", "executor torch-cuda", "executor llama_cpp"}
     assert found == {
         "executor": ("ok", "torch-cpu on this machine; portico bench was not run here"),
         "memory plan": ("ok", "weights 0.3 GiB"),
@@ -137,7 +141,7 @@ def test_doctor_foresees_how_the_model_will_be_run_and_instead_of_what(monkeypat
 
 @pytest.mark.usefixtures("no_model")
 def test_doctor_without_a_model_foresees_nothing() -> None:
-    assert list(checks.model_checks()) == []
+    assert not [check for check in checks.model_checks() if not check.what.startswith("executor ")]
 
 
 @pytest.mark.usefixtures("no_model")

@@ -138,5 +138,19 @@ def test_the_schema_for_editors_forbids_unknown_keys() -> None:
     schema = json.loads(config_json_schema())
     assert schema["additionalProperties"] is False
     assert set(schema["properties"]) == {
-        *("env_file", "model", "engine", "serve", "gateway", "background", "policy", "audit", "oauth", "log", "keys", "servers")
+        *(
+            "env_file",
+            "model",
+            "engine",
+            "serve",
+            "gateway",
+            "background",
+            "policy",
+            "audit",
+            "oauth",
+            "log",
+            "keys",
+            "servers",
+            "models",
+        )
     }

@@ -21,11 +21,6 @@ from portico_servers.common.transport import security
 BASE = "http://127.0.0.1:8630"
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="session")
 def fakes() -> Any:
     """The module of the scripted engine."""

@@ -13,7 +13,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from portico_engine import AdapterInfo, ContextOverflow, Delta, FinishReason, ModelInfo, Request, Tool, Usage
+import numpy as np
+
+from portico_engine import AdapterInfo, ContextOverflow, Delta, Embeddings, FinishReason, ModelInfo, Request, Tool, Usage
 
 PLAIN_TEMPLATE = "{% for message in messages %}...{% endfor %}"
 
@@ -58,6 +60,7 @@ class FakeEngine:
     closed: bool = False
     figures: Mapping[str, float] = field(default_factory=dict)
     loaded_adapters: Sequence[str] = ()
+    embedded: list[int] = field(default_factory=list)  # texts of each call
     tokenizer: FakeTokenizer = field(default_factory=FakeTokenizer)
     _live: dict[str, list[str | Exception]] = field(default_factory=dict)
     _paused: dict[str, list[str | Exception]] = field(default_factory=dict)
@@ -76,6 +79,15 @@ class FakeEngine:
         if len(prompt) >= self.context_length:
             raise ContextOverflow(len(prompt), self.context_length)
         return [[-0.1 if token in prompt else -5.0 for token in tokens] for tokens in continuations]
+
+    def embed(self, texts: Sequence[str | Sequence[int]], pooling: str | None = None) -> Embeddings:
+        """A text's length, its first token, and the pooling's length."""
+        tokens = [self.tokenizer.encode(text) if isinstance(text, str) else list(text) for text in texts]
+        if longest := max((len(each) for each in tokens if len(each) > self.context_length), default=0):
+            raise ContextOverflow(longest, self.context_length)
+        self.embedded.append(len(tokens))
+        rows = [[len(each), each[0], len(pooling or ""), 0] for each in tokens]
+        return Embeddings(np.array(rows, np.float32), tuple(map(len, tokens)))
 
     def adapters(self) -> tuple[AdapterInfo, ...]:
         return tuple(AdapterInfo(name, Path(name), "", 8, "") for name in self.loaded_adapters)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from portico_gateway.errors import UnknownName
-from portico_gateway.policy.approvals import MAX_APPROVALS, Approval, Approvals, ApprovalState, call_digest
+from portico_gateway.policy.approvals import MAX_APPROVALS, Approval, Approvals, ApprovalState, CallAsked, call_digest
 
 
 class Clock:
@@ -16,7 +16,7 @@ class Clock:
 
 
 def ask(approvals: Approvals, digest: str = "d", *, caller: str = "local", fresh: bool = False) -> Approval:
-    return approvals.ask(caller, "s__t", {"a": 1}, digest, "it is not read-only", fresh=fresh)
+    return approvals.ask(caller, CallAsked("s__t", {"a": 1}, digest, "it is not read-only"), fresh=fresh)
 
 
 def test_an_approval_is_used_once() -> None:

@@ -200,3 +200,93 @@ def test_the_command_shows_and_filters(
     (tmp_path / "audit.db").write_bytes(b"this is no database, but long enough to be looked at" * 10)
     assert run(["audit"]) == 1
     assert "can't be read" in capsys.readouterr().err
+
+
+def feedback(call: str, rating: str, note: str = "") -> AuditRecord:
+    fields: dict[str, Any] = {"tool": "", "kind": "feedback", "outcome": rating, "call": call, "note": note, "result": None}
+    return replace(record(), **fields)
+
+
+def test_the_last_feedback_on_a_call_counts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    calls = [replace(record(f"s__{name}"), call=name) for name in ("one", "two", "three")]
+    said = [feedback("one", "bad"), feedback("one", "good", "after all"), feedback("two", "bad", "wrong file")]
+    written(tmp_path, *calls, *said)
+
+    def shown(*options: str) -> list[dict[str, Any]]:
+        assert run(["audit", "--json", *options]) == 0
+        return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    assert [(row["tool"], row["error"]) for row in shown("--good")] == [("s__one", None), ("", None), ("", "after all")]
+    assert [row["call"] for row in shown("--bad")] == ["two", "two"]
+    assert shown("--bad", "--tool", "s__*")[0]["tool"] == "s__two"
+
+
+def test_feedback_of_a_log_without_it_is_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    written(tmp_path, record())
+    with closing(sqlite3.connect(tmp_path / "audit.db")) as old, old:
+        old.execute("alter table calls drop column call")
+    assert run(["audit", "--good", "--json"]) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_follow_shows_calls_as_they_come(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    written(tmp_path, record("s__before"))
+    pauses = 0
+
+    def pause(_: float) -> None:
+        nonlocal pauses
+        pauses += 1
+        if pauses == 3:
+            raise KeyboardInterrupt
+        written(tmp_path, record(f"s__new{pauses}"))
+
+    monkeypatch.setattr("portico_gateway.cli.commands.audit.time.sleep", pause)
+    assert run(["audit", "--follow", "--json"]) == 130
+    assert [json.loads(line)["tool"] for line in capsys.readouterr().out.splitlines()] == ["s__before", "s__new1", "s__new2"]
+
+
+def test_a_call_is_made_again_and_its_result_compared(
+    asking: Callable[..., UpstreamSpec], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = asking("auto")
+    config = tmp_path / "p.toml"
+    config.write_text(
+        "[gateway]\nown_servers = []\n[audit]\narguments = true\n"
+        f"[servers.asks]\ncommand = {json.dumps(spec.command)}\nargs = {json.dumps(list(spec.args))}\n"
+    )
+    same = replace(record("asks__read"), server="asks", arguments={}, result=None)
+    result = mcp_types.CallToolResult(
+        content=[mcp_types.TextContent(type="text", text="text")], structured_content={"result": "text"}
+    )
+    other = replace(same, result=OK)
+    write = replace(same, tool="asks__write", arguments={"text": "x"}, result=OK)
+    unkept = replace(same, tool="asks__read", server="gone", result=OK)
+    written(tmp_path, replace(same, result=result), other, write, unkept, arguments=True)
+    replay = ["audit", "--config", str(config), "--replay"]
+    assert run([*replay, "1"]) == 0
+    out, err = capsys.readouterr()
+    assert out == "text\n"
+    assert "the same result as then" in err
+    assert run([*replay, "2"]) == 1
+    assert "another result than then" in capsys.readouterr().err
+    assert run([*replay, "3"]) == 1
+    assert "asks__write needs a person's consent" in capsys.readouterr().err
+    assert run([*replay, "4"]) == 1
+    assert "no server is named 'gone'" in capsys.readouterr().err
+    assert run([*replay, "99"]) == 1
+    assert "no row of the log is named '99'" in capsys.readouterr().err
+
+
+def test_without_arguments_a_call_cannot_be_made_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    written(tmp_path, record("code__read"))
+    assert run(["audit", "--replay", "1"]) == 1
+    assert "arguments = true under [audit]" in capsys.readouterr().err

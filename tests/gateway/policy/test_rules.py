@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import mcp_types
 import pytest
+from pydantic import ValidationError
 
+from portico_gateway.caller import Caller
 from portico_gateway.config.sections import PolicyConfig
-from portico_gateway.policy.rules import Policy, Verdict
+from portico_gateway.policy.rules import Circumstances, Policy, Verdict
 
 
 def tool(read_only: bool | None) -> mcp_types.Tool:
@@ -41,11 +43,83 @@ def test_the_most_careful_rule_that_fits_decides(config: dict[str, object], read
 def test_after_an_untrusted_read_even_an_allowed_write_needs_consent_if_the_owner_wants_that() -> None:
     careful = Policy(PolicyConfig(allow=["s__*"], ask_after_read=True))
     assert careful.ruling("s__t", tool(False)).verdict is Verdict.ALLOW
-    assert careful.ruling("s__t", tool(False), read_untrusted=True).verdict is Verdict.ASK
-    assert careful.ruling("s__t", tool(True), read_untrusted=True).verdict is Verdict.ALLOW
-    assert Policy(PolicyConfig(allow=["s__*"])).ruling("s__t", tool(False), read_untrusted=True).verdict is Verdict.ALLOW
+    assert careful.ruling("s__t", tool(False), circumstances=Circumstances(read_untrusted=True)).verdict is Verdict.ASK
+    assert careful.ruling("s__t", tool(True), circumstances=Circumstances(read_untrusted=True)).verdict is Verdict.ALLOW
+    assert (
+        Policy(PolicyConfig(allow=["s__*"]))
+        .ruling("s__t", tool(False), circumstances=Circumstances(read_untrusted=True))
+        .verdict
+        is Verdict.ALLOW
+    )
 
 
 def test_the_version_is_the_rules() -> None:
     assert Policy(PolicyConfig(allow=["a"])).version == Policy(PolicyConfig(allow=["a"])).version
     assert Policy(PolicyConfig(allow=["a"])).version != Policy(PolicyConfig(allow=["b"])).version
+
+
+COPIED = Circumstances(copied=("/to was copied from a result of mail__read",))
+
+
+def test_a_copied_argument_asks_where_the_call_would_run_and_writes_or_leaves() -> None:
+    def verdict(tool_: mcp_types.Tool, now: Circumstances = COPIED, **config: object) -> str:
+        return Policy(PolicyConfig(**config)).ruling("s__t", tool_, circumstances=now).verdict.value  # type: ignore[arg-type]
+
+    elsewhere = mcp_types.Tool(
+        name="t",
+        input_schema={"type": "object"},
+        annotations=mcp_types.ToolAnnotations(read_only_hint=True, open_world_hint=True),
+    )
+    assert verdict(tool(False), allow=["s__*"]) == "ask"
+    assert verdict(tool(False), others="allow") == "ask"
+    assert verdict(tool(False), allow=["s__*"], provenance=False) == "allow"
+    assert verdict(tool(False), others="deny") == "deny"
+    assert verdict(tool(False), deny=["s__*"]) == "deny"
+    assert verdict(tool(True)) == "allow", "reading here tells nobody"
+    assert verdict(elsewhere) == "ask"
+    assert verdict(tool(True), egress=["s__*"]) == "ask"
+    assert verdict(tool(True), Circumstances(copied=COPIED.copied, leaves=True)) == "ask"
+    assert verdict(elsewhere, Circumstances()) == "allow"
+
+
+def test_rules_of_a_caller_add_to_those_of_all() -> None:
+    policy = Policy(
+        PolicyConfig(
+            callers={  # type: ignore[arg-type]
+                "ci-*": {"allow": ["s__t"], "others": "deny", "calls_per_minute": 5},
+                "ci-nightly": {"ask": ["s__read"], "calls_per_minute": 2, "calls_per_day": 10},
+                "client:cursor*": {"deny": ["s__secret"]},
+            }
+        )
+    )
+
+    def verdict(name: str, caller: Caller, read_only: bool = False) -> str:
+        return policy.ruling(name, tool(read_only), caller).verdict.value
+
+    assert [verdict("s__t", Caller(name)) for name in ("ci-1", "local")] == ["allow", "ask"]
+    assert [verdict("s__other", Caller(name)) for name in ("ci-1", "local")] == ["deny", "ask"]
+    assert [verdict("s__read", Caller(name), True) for name in ("ci-1", "ci-nightly")] == ["allow", "ask"]
+    assert [verdict("s__secret", Caller(client=client), True) for client in ("cursor-vscode", "zed")] == ["deny", "allow"]
+    assert verdict("s__secret", Caller("client:cursor"), True) == "allow", "a key can't be named like a client's word"
+    assert policy.quota(Caller("ci-nightly")) == (2, 10)
+    assert policy.quota(Caller("ci-1")) == (5, None)
+    assert policy.ruling("s__other", tool(False), Caller("ci-1")).reason == "it is not read-only"
+
+
+def test_what_a_client_calls_itself_can_only_narrow() -> None:
+    for loosened in ({"allow": ["s__t"]}, {"others": "allow"}):
+        with pytest.raises(ValidationError, match="can call itself anything"):
+            PolicyConfig(callers={"client:x": loosened})  # type: ignore[dict-item]
+    policy = Policy(PolicyConfig(others="allow", callers={"client:x": {"others": "ask"}}))  # type: ignore[dict-item]
+    assert policy.ruling("s__t", tool(False), Caller(client="x")).verdict is Verdict.ASK
+
+
+@pytest.mark.parametrize("others", ["allow", "ask", "deny"])
+@pytest.mark.parametrize("read_only", [True, False, None])
+@pytest.mark.parametrize("now", [Circumstances(), COPIED, Circumstances(read_untrusted=True), Circumstances(changed=True)])
+def test_an_explanation_ends_with_the_ruling_and_only_there(others: str, read_only: bool | None, now: Circumstances) -> None:
+    policy = Policy(PolicyConfig(others=others, ask=["s__x"], ask_after_read=True))  # type: ignore[arg-type]
+    rules = policy.explained("s__t", tool(read_only), circumstances=now)
+    assert [rule.ruling for rule in rules[:-1]] == [None] * (len(rules) - 1)
+    assert rules[-1].ruling == policy.ruling("s__t", tool(read_only), circumstances=now)
+    assert all(rule.question.endswith("?") for rule in rules)

@@ -11,10 +11,10 @@ import mcp_types
 import pytest
 from mcp.client.client import Client
 
-from portico_gateway.caller import Caller, ConsentRequest
+from portico_gateway.caller import Caller, ConsentAnswer, ConsentRequest, Remember
 from portico_gateway.config.sections import PolicyConfig
 from portico_gateway.config.server_spec import UpstreamSpec
-from portico_gateway.errors import ConsentRefused, ConsentRequired, ToolDenied
+from portico_gateway.errors import ConsentRefused, ConsentRequired, InvalidEdit, QuotaExceeded, ToolDenied
 from portico_gateway.mcp.server import GatewayServer
 from portico_gateway.policy.rules import Policy
 from portico_gateway.policy.terminal_consent import terminal_caller
@@ -47,13 +47,13 @@ async def host(made: ToolCalls, mode: str, **given: Any) -> AsyncIterator[Client
         tasks.cancel_scope.cancel()
 
 
-def answering(*actions: str) -> tuple[Any, list[str]]:
+def answering(*actions: str, content: Any = None) -> tuple[Any, list[str]]:
     """An elicitation callback that answers with `actions` in turn, and the messages that it was asked."""
     asked: list[ConsentRequest] = []
 
     async def answer(context: object, params: mcp_types.ElicitRequestParams) -> mcp_types.ElicitResult:
         asked.append(params.message)
-        return mcp_types.ElicitResult(action=actions[len(asked) - 1], content={})  # type: ignore[arg-type]
+        return mcp_types.ElicitResult(action=actions[len(asked) - 1], content=content or {})  # type: ignore[arg-type]
 
     return answer, asked
 
@@ -174,13 +174,10 @@ async def test_at_a_terminal_a_person_decides(
 ) -> None:
     asked: list[ConsentRequest] = []
 
-    def confirm(text: str, **options: object) -> bool:
-        asked.append(text)
-        return typed
-
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    monkeypatch.setattr("click.confirm", confirm)
+    monkeypatch.setattr("click.echo", lambda text, **options: asked.append(text))
+    monkeypatch.setattr("click.prompt", lambda text, **options: "y" if typed else options["default"])
     made = calls(upstreams)
     arguments = {"text": "harmless\x1b[2K"}
     if allowed:
@@ -191,3 +188,128 @@ async def test_at_a_terminal_a_person_decides(
         with pytest.raises(ConsentRefused):
             await made.call_tool("asks__write", arguments, terminal_caller("portico ask"))
     assert "\x1b" not in asked[0]
+
+
+# -- what a person makes of a call
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_a_hosts_dialog_has_the_arguments_as_fields_and_what_they_then_say_is_called(
+    upstreams: Upstreams, mode: str
+) -> None:
+    forms: list[mcp_types.ElicitRequestFormParams] = []
+
+    async def answer(context: object, params: mcp_types.ElicitRequestParams) -> mcp_types.ElicitResult:
+        assert isinstance(params, mcp_types.ElicitRequestFormParams)
+        forms.append(params)
+        return mcp_types.ElicitResult(action="accept", content={"text": "better"})
+
+    async with host(calls(upstreams), mode, elicitation_callback=answer) as client:
+        result = await client.call_tool(*WRITE)
+    assert result.content[0].text == "wrote better"  # type: ignore[union-attr]
+    assert "changed the arguments" in result.content[-1].text  # type: ignore[union-attr]
+    assert result.meta is not None
+    assert result.meta[DECISION]["arguments"] == {"text": "better"}
+    (form,) = forms
+    properties = form.requested_schema["properties"]
+    assert properties["text"] == {"title": "Text", "type": "string", "default": "x"}
+    assert properties["portico_remember"]["default"] == "no"
+
+
+async def test_an_edit_that_the_tool_cannot_take_is_asked_again_with_why(upstreams: Upstreams) -> None:
+    made = calls(upstreams)
+    problems: list[str] = []
+
+    async def ask(request: ConsentRequest) -> ConsentAnswer:
+        problems.append(request.problem)
+        return ConsentAnswer(True, {"text": 3} if len(problems) == 1 else {"text": "three"})
+
+    result = await made.call_tool(*WRITE, Caller(consent=ask))
+    assert result.content[0].text == "wrote three"  # type: ignore[union-attr]
+    assert problems[0] == ""
+    assert problems[1].startswith("/text: ")
+
+    async def stubborn(request: ConsentRequest) -> ConsentAnswer:
+        return ConsentAnswer(True, {"other": 1})
+
+    with pytest.raises(ConsentRefused):
+        await made.call_tool(*WRITE, Caller(consent=stubborn))
+
+
+async def test_an_edited_approval_of_the_api_is_used_by_the_next_equal_call(upstreams: Upstreams) -> None:
+    made = calls(upstreams, takes_approvals=True)
+    with pytest.raises(ConsentRequired):
+        await made.call_tool(*WRITE, Caller())
+    (record,) = made.approvals.all()
+    with pytest.raises(InvalidEdit, match="/text"):
+        made.decide(record.id, ConsentAnswer(True, {"text": None}), channel="http")
+    made.decide(record.id, ConsentAnswer(True, {"text": "edited"}), channel="http", by="owner")
+    result = await made.call_tool(*WRITE, Caller())
+    assert result.content[0].text == "wrote edited"  # type: ignore[union-attr]
+    with pytest.raises(ConsentRequired):
+        await made.call_tool("asks__write", {"text": "edited"}, Caller())
+
+
+async def test_a_remembered_answer_counts_for_that_caller_and_pattern_and_never_where_the_owner_asks_always(
+    upstreams: Upstreams,
+) -> None:
+    asked: list[ConsentRequest] = []
+
+    def remembering(answer: ConsentAnswer) -> Any:
+        async def ask(request: ConsentRequest) -> ConsentAnswer:
+            asked.append(request)
+            return answer
+
+        return ask
+
+    made = calls(upstreams)
+    exact = Caller(consent=remembering(ConsentAnswer(True, remember=Remember(60))))
+    for _ in range(3):
+        result = await made.call_tool(*WRITE, exact)
+    assert len(asked) == 1
+    assert result.meta is not None
+    assert result.meta[DECISION]["by"] == "remembered"
+    await made.call_tool("asks__write", {"text": "y"}, exact)
+    await made.call_tool(*WRITE, Caller("other", consent=exact.consent))
+    assert len(asked) == 3
+    no = Caller("third", consent=remembering(ConsentAnswer(False, remember=Remember(60, "any"))))
+    for text in ("a", "b"):
+        with pytest.raises(ConsentRefused):
+            await made.call_tool("asks__write", {"text": text}, no)
+    assert len(asked) == 4
+    always = calls(upstreams, ask=["asks__*"])
+    for _ in range(2):
+        await always.call_tool(*WRITE, exact)
+    assert len(asked) == 6
+    assert not asked[-1].may_remember
+
+
+async def test_a_write_with_an_argument_from_an_untrusted_result_asks_and_says_where_it_is_from(upstreams: Upstreams) -> None:
+    made = calls(upstreams, allow=["asks__write"])
+    await made.call_tool("asks__read", {}, Caller())
+    await made.call_tool("asks__write", {"text": "my own words"}, Caller())
+    with pytest.raises(ConsentRequired, match="/text was copied from a result of asks__read, which is not trusted"):
+        await made.call_tool("asks__write", {"text": "text"}, Caller())
+    await made.call_tool("asks__write", {"text": "text"}, Caller("other"))
+    marks: list[str] = []
+
+    async def ask(request: ConsentRequest) -> bool:
+        marks.extend(request.marks)
+        return True
+
+    await made.call_tool("asks__write", {"text": "text"}, Caller(consent=ask))
+    assert marks == ["/text was copied from a result of asks__read"]
+    await made.call_tool("asks__write", {"text": "text"}, Caller(said="please write the word text"))
+    trusting = calls(upstreams, allow=["asks__write"], trusted=["asks__*"])
+    await trusting.call_tool("asks__read", {}, Caller())
+    await trusting.call_tool("asks__write", {"text": "text"}, Caller())
+
+
+async def test_a_caller_over_its_quota_is_refused_and_others_go_on(upstreams: Upstreams) -> None:
+    made = calls(upstreams, callers={"ci": {"calls_per_minute": 1}, "nobody": {"calls_per_day": 0}})
+    await made.call_tool("asks__read", {}, Caller("ci"))
+    with pytest.raises(QuotaExceeded, match="may make 1 calls a minute"):
+        await made.call_tool("asks__read", {}, Caller("ci"))
+    with pytest.raises(QuotaExceeded, match="may make 0 calls a day"):
+        await made.call_tool("asks__read", {}, Caller("nobody"))
+    await made.call_tool("asks__read", {}, Caller())

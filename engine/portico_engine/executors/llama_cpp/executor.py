@@ -11,15 +11,18 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from portico_engine.adapters.adapter import Adapter
 from portico_engine.errors import AdapterError, RequestError
 from portico_engine.executors.host_step import HostStep
 from portico_engine.executors.kv_ops import run_ops
+from portico_engine.executors.llama_cpp.embedding import LlamaEmbeddings
 from portico_engine.executors.llama_cpp.library import MAX_SEQUENCES, LlamaContext, LlamaModel, version
 from portico_engine.executors.llama_cpp.sequences import SequenceBlocks, independent_batches
 from portico_engine.executors.protocol import BlockStore, Capabilities, Sizes
 from portico_engine.plan import BLOCK_TOKENS, Row, StepPlan
+from portico_engine.request import Pooling
 
 MAX_ROWS = 64  # so that there are enough homes
 
@@ -37,6 +40,7 @@ class LlamaCppExecutor:
         *,
         vocab_size: int | None = None,
         long_rope: bool = False,
+        pooling: Pooling | None = None,
     ) -> None:
         """`vocab_size` is the tokenizer's where the embeddings are padded beyond it. `long_rope`: the model's rotary embedding
         (LongRoPE) depends on the size of the cache, by which llama.cpp chooses its factors.
@@ -46,6 +50,8 @@ class LlamaCppExecutor:
         if sizes.max_rows > MAX_ROWS:
             raise RequestError(f"max_rows is {sizes.max_rows}; executor llama_cpp takes at most {MAX_ROWS}")
         self._model = model
+        self._own_pooling: Pooling = pooling or "mean"  # of embeddings, where a request says nothing
+        self._embeddings: dict[Pooling | None, LlamaEmbeddings] = {}
         self._context = LlamaContext(model, (sizes.blocks + 1) * BLOCK_TOKENS)
         self._store: BlockStore | None = None
         block_bytes = self._measure_block()
@@ -60,6 +66,7 @@ class LlamaCppExecutor:
             numerics_id=f"llama.cpp-{version()}-{'gpu' if model.on_gpu else 'cpu'}"
             + (f"-longrope-{self._context.n_cells}" if long_rope else ""),
             block_bytes=block_bytes,
+            embedding_size=int(model.llama.llama_model_n_embd(model.pointer)),
         )
 
     @classmethod
@@ -70,6 +77,7 @@ class LlamaCppExecutor:
         *,
         vocab_size: int | None = None,
         long_rope: bool = False,
+        pooling: Pooling | None = None,
         progress: Callable[[str, float], None] | None = None,
     ) -> LlamaCppExecutor:
         """Read a model. Raises ModelError where llama.cpp can't."""
@@ -80,6 +88,7 @@ class LlamaCppExecutor:
                 sizes,
                 vocab_size=vocab_size,
                 long_rope=long_rope,
+                pooling=pooling,
             )
         except BaseException:
             model.close()
@@ -106,6 +115,12 @@ class LlamaCppExecutor:
         every = np.concatenate(found) if found else np.zeros((0, self._model.vocab_size), np.float32)
         return HostStep(plan, every[:, : self.caps.vocab_size])
 
+    def embed(self, texts: Sequence[Sequence[int]], pooling: Pooling | None = None) -> npt.NDArray[np.float32]:
+        """See `Executor.embed`. The context for it is made when it is first asked for."""
+        if pooling not in self._embeddings:
+            self._embeddings[pooling] = LlamaEmbeddings(self._model, self.caps.context_length, pooling or self._own_pooling)
+        return self._embeddings[pooling].embed(texts)
+
     def load_adapter(self, place: int, adapter: Adapter) -> None:
         """Always raises AdapterError: a context of llama.cpp computes all rows with the same adapters."""
         raise AdapterError("executor llama_cpp takes no adapters; executor torch does")
@@ -119,7 +134,9 @@ class LlamaCppExecutor:
         return {}
 
     def close(self) -> None:
-        """Let go of cache and weights."""
+        """Let go of caches and weights."""
+        for embeddings in self._embeddings.values():
+            embeddings.close()
         self._context.close()
         self._model.close()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from portico_engine.adapters.adapter import Adapter, AdapterLimits
@@ -18,6 +19,7 @@ from portico_engine.executors.protocol import BlockStore, Capabilities, Sizes
 from portico_engine.executors.torch.batch import damaged_rows, logits_indices, target_tokens
 from portico_engine.executors.torch.cpu_attention import CPUPagedKV
 from portico_engine.executors.torch.device_faults import named_faults
+from portico_engine.executors.torch.embedding import embed_texts
 from portico_engine.executors.torch.lora_places import CPULoraPlaces
 from portico_engine.linear.int4 import int4_supported
 from portico_engine.models.config import DecoderConfig, read_config
@@ -25,6 +27,7 @@ from portico_engine.models.cpu_weight_loader import CPUWeightLoader
 from portico_engine.models.decoder import Decoder
 from portico_engine.models.weight_loader import Progress
 from portico_engine.plan import StepPlan
+from portico_engine.request import Pooling
 from portico_engine.weights.model_file import ModelFile
 
 STEP_TOKENS = 256  # of one plan: a long prompt takes as long as with 512 (3.3 s for 2,048 tokens), who comes waits half
@@ -61,6 +64,7 @@ class TorchCPUExecutor:
             window=decoder.config.widest_window,
             adapters=adapters.limits.count if adapters else 0,
             adapter_rank=adapters.limits.rank if adapters else 0,
+            embedding_size=decoder.config.hidden,
         )
 
     @classmethod
@@ -112,6 +116,14 @@ class TorchCPUExecutor:
             return HostStep(plan, np.zeros((0, self.caps.vocab_size), np.float32), damaged)
         logits = self._decoder.logits(hidden[at], target_tokens(plan.rows))
         return HostStep(plan, logits.numpy()[:, : self.caps.vocab_size], damaged)
+
+    @named_faults()
+    @torch.inference_mode()
+    def embed(self, texts: Sequence[Sequence[int]], pooling: Pooling | None = None) -> npt.NDArray[np.float32]:
+        """See `Executor.embed`."""
+        if self._adapters is not None:
+            self._adapters.begin(())
+        return embed_texts(self._decoder, texts, pooling or "mean")
 
     @named_faults()
     def load_adapter(self, place: int, adapter: Adapter) -> None:

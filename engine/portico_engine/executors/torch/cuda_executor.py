@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -24,6 +25,7 @@ from portico_engine.executors.torch.cuda_batch import ADDRESSES, BlockTables, Ra
 from portico_engine.executors.torch.cuda_graphs import SIZES, StepGraphs
 from portico_engine.executors.torch.cuda_step import CUDAStep
 from portico_engine.executors.torch.device_faults import named_faults
+from portico_engine.executors.torch.embedding import embed_texts
 from portico_engine.executors.torch.lora_places import CUDALoraPlaces
 from portico_engine.fallbacks import Fallbacks
 from portico_engine.kernels import fused
@@ -34,6 +36,7 @@ from portico_engine.models.decode_layers import DecodeLayers, unfit
 from portico_engine.models.decoder import Decoder
 from portico_engine.models.weight_loader import Progress
 from portico_engine.plan import BLOCK_TOKENS, Row, StepPlan, blocks_for
+from portico_engine.request import Pooling
 from portico_engine.weights.model_file import ModelFile
 
 _PAIRS = 1 << 17  # of a row's tokens and those that they read: up to so many a graph is faster than launching a prefill
@@ -78,6 +81,7 @@ class TorchCUDAExecutor:
             window=decoder.config.widest_window,
             adapters=adapters.limits.count if adapters else 0,
             adapter_rank=adapters.limits.rank if adapters else 0,
+            embedding_size=decoder.config.hidden,
         )
         self._tables = BlockTables(sizes.max_rows, blocks_for(sizes.context_length), device)
         self._graphs: StepGraphs | None = None
@@ -155,6 +159,14 @@ class TorchCUDAExecutor:
             self._tables.update(plan.rows)
             return CUDAStep(plan, self._logits(plan.rows)[:, : self.caps.vocab_size])
 
+    @torch.inference_mode()
+    def embed(self, texts: Sequence[Sequence[int]], pooling: Pooling | None = None) -> npt.NDArray[np.float32]:
+        """See `Executor.embed`."""
+        with named_faults(self._device):
+            if self._adapters is not None:
+                self._adapters.begin(None)
+            return embed_texts(self._decoder, texts, pooling or "mean")
+
     def load_adapter(self, place: int, adapter: Adapter) -> None:
         """See `Executor.load_adapter`."""
         assert self._adapters is not None, "an executor without room for adapters is asked for none"
@@ -220,7 +232,7 @@ class TorchCUDAExecutor:
         total = 0
         for row in (row for part, _ in parts for row in part):
             places[row.slot] = range(total, total := total + len(row.logits_indices))
-        order = torch.tensor([at for row in rows for at in places[row.slot]], device=self._device)
+        order = torch.tensor([at for row in rows for at in places[row.slot]], dtype=torch.long, device=self._device)
         return torch.cat([logits for _, logits in parts])[order]
 
     def _parts(self, rows: Sequence[Row]) -> Iterator[tuple[list[Row], bool]]:

@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -136,19 +137,44 @@ def _key(tools: Sequence[Tool], choice: ToolChoice, options: tuple[Any, ...]) ->
 def _enforced(join: Callable[..., CallGrammar], limits: Limits, too_large: dict[str, str]) -> Enforced:
     sizes: dict[str, int] = {}
 
-    def make(limits: Limits) -> Joined:
-        joined = join(limits=limits, too_large=too_large)
-        sizes.update(joined.sizes)
-        return Joined(joined.grammar, joined.report, joined.json_rules)
+    def attempt(degraded: Mapping[str, str]) -> Enforced | GrammarTooLarge:
+        def make(limits: Limits) -> Joined:
+            joined = join(limits=limits, too_large=degraded)
+            sizes.update({name: size for name, size in joined.sizes.items() if name not in degraded})
+            return Joined(joined.grammar, joined.report, joined.json_rules)
 
-    while True:
         try:
             return enforced_or_looser(make, limits)
         except GrammarTooLarge as error:
-            left = [name for name in sizes if name not in too_large]
-            if not left:
-                raise
-            too_large[max(left, key=lambda name: sizes[name])] = str(error)
+            return error
+
+    found = attempt(too_large)
+    if not isinstance(found, GrammarTooLarge):
+        return found
+    limits = replace(limits, residues=0)  # counting has been tried without
+    largest = sorted((name for name in sizes if name not in too_large), key=lambda name: -sizes[name])
+    return _fewest(lambda count: attempt({**too_large, **dict.fromkeys(largest[:count], str(found))}), len(largest), found)
+
+
+def _fewest(attempt: Callable[[int], Enforced | GrammarTooLarge], most: int, refused: GrammarTooLarge) -> Enforced:
+    """What the least number does it with, or an eighth more, by doubling and halving: each attempt joins all tools anew. Raises
+    what the last attempt met, where not even `most` do; `refused` is what none met."""
+    low, high = 0, min(1, most)
+    found: Enforced | GrammarTooLarge = refused
+    while isinstance(found, GrammarTooLarge):
+        if low == most:
+            raise found
+        found = attempt(high)
+        if isinstance(found, GrammarTooLarge):
+            low, high = high, min(2 * high, most)
+    while high - low > max(1, high // 8):
+        middle = (low + high) // 2
+        fewer = attempt(middle)
+        if isinstance(fewer, GrammarTooLarge):
+            low = middle
+        else:
+            found, high = fewer, middle
+    return found
 
 
 @contextmanager
@@ -240,7 +266,7 @@ def _answer_rules(
 
 def _chosen(tools: Sequence[Tool], choice: ToolChoice) -> Sequence[Tool]:
     names = [tool.name for tool in tools]
-    twice = {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else set()
+    twice = {name for name, count in Counter(names).items() if count > 1}
     if twice:
         raise GrammarError(f"tool names must differ; used more than once: {', '.join(sorted(twice))}")
     if not isinstance(choice, NamedTool):

@@ -22,7 +22,7 @@ def tool_rules(
     bodies: dict[str, ir.Node] = {}
     reports: list[CompileReport] = []
     sizes: dict[str, int] = {}
-    taken: set[str] = set()
+    taken: dict[str, int] = {}  # by prefix, the last number that was tried behind it
     for tool in tools:
         prefix = _prefix(tool.name, taken)
         grammar: ir.Grammar | None
@@ -44,14 +44,16 @@ def tool_rules(
     return rules, bodies, CompileReport().joined(*reports), sizes
 
 
-def _prefix(name: str, taken: set[str]) -> str:
+def _prefix(name: str, taken: dict[str, int]) -> str:
     """What the names of a tool's rules begin with, in GBNF's alphabet. The double dash stands in no other place of a name."""
     base = "-".join(re.findall("[a-zA-Z0-9]+", name)) or "tool"
     if not base[0].isalpha():
         base = f"t-{base}"
-    unique, count = base, 1
+    count = taken.get(base, 0) + 1
+    unique = base if count == 1 else f"{base}-{count}"
     while unique in taken:
         count += 1
         unique = f"{base}-{count}"
-    taken.add(unique)
+    taken[base] = count
+    taken.setdefault(unique, 1)
     return f"{unique}--"

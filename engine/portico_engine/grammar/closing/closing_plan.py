@@ -22,10 +22,11 @@ import numpy.typing as npt
 from portico_engine.grammar.closing import derivatives
 from portico_engine.grammar.closing.derivatives import DEAD, MIXED, DerivativeAutomaton
 from portico_engine.grammar.closing.longest_ending import NO_BOUND, longest_ending
-from portico_engine.grammar.closing.shortest_strings import OutOfWork, parts_of
+from portico_engine.grammar.closing.shortest_strings import OutOfWork, ShortestEnding, parts_of
 from portico_engine.grammar.closing.token_table import MAX_TOKEN, PLAIN_COLUMNS, TokenTable
 from portico_engine.grammar.compiled import ClosingKnowledge
 from portico_engine.grammar.ir import Grammar
+from portico_engine.grammar.work_slice import SliceOver, WorkSlice
 
 # Of work, as derivatives.py counts it, that a mask may cost here, since others' answers wait for the same step: for the first
 # plan, for a shorter one, and for the tokens beside it.
@@ -102,12 +103,12 @@ class ClosingPlanner:
             return None
         if configuration.begun:
             return self._finish_character(configuration)
+        ending = self.automaton.ending(configuration.state)  # paid for, whether or not its tokens are known
         if configuration.state not in self._plans:
-            self._plans[configuration.state] = self._make_plan(configuration.state)
+            self._plans[configuration.state] = self._make_plan(ending)
         return self._plans[configuration.state]
 
-    def _make_plan(self, state: int) -> ClosingPlan | None:
-        ending = self.automaton.ending(state)
+    def _make_plan(self, ending: ShortestEnding | None) -> ClosingPlan | None:
         if ending is None:
             return None
         tokens: list[int] = []
@@ -151,7 +152,7 @@ class ClosingPlanner:
         """Where a token leads. From memory at the same price: the same few moves are made by all who call the same tools."""
         known = self._moves.get((configuration, token))
         if known is not None:
-            self.automaton.spend(known[1])
+            self.automaton.spend(known[1], known=True)
             return known[0]
         before = self.automaton.work
         after = self._move(configuration, token)
@@ -169,9 +170,9 @@ class ClosingPlanner:
 
     def cost(self, state: int, at_most: int) -> int:
         """Tokens that the ending takes, its end token included; a state whose ending has few bytes costs at most those."""
+        ending = self.automaton.ending(state)  # paid for, whether or not its tokens are counted
         known = self._costs.get(state)
         if known is None:
-            ending = self.automaton.ending(state)
             if ending is not None and len(ending.data) + ending.open <= at_most:
                 return len(ending.data) + ending.open
             plan = self.plan(Configuration(state, b""))
@@ -194,6 +195,9 @@ class ClosingPlanner:
                 self._enough[state] = max(self.cost(each, 0) for each in after)
         except OutOfWork:
             pass
+        except BaseException:
+            del self._enough[state]
+            raise
         finally:
             self.automaton.allow(None)
 
@@ -270,6 +274,19 @@ class ClosingCursor:
         finally:
             self._work += automaton.work - before
             automaton.allow(None)
+
+    @contextmanager
+    def within(self, slice: WorkSlice) -> Iterator[None]:
+        """What is asked in the block is found out within a slice. Raises SliceOver beyond it: then it is as if nothing had been
+        asked, but that most of it is known to the grammar the next time."""
+        known = len(self._path), dict(self._plan), self._carried, self._work
+        try:
+            with self.planner.automaton.within(slice):
+                yield
+        except SliceOver:
+            length, self._plan, self._carried, self._work = known
+            del self._path[length:]
+            raise
 
     def sync(self, tokens: Sequence[int]) -> Configuration:
         """Catch up with the accepted tokens. What was reached stays, where it raises OutOfWork."""

@@ -6,7 +6,8 @@ once. Only a rule that calls itself before reading anything can't be followed: c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 
 import numpy as np
@@ -36,6 +37,7 @@ from portico_engine.grammar.ir import (
 )
 from portico_engine.grammar.regular import automata
 from portico_engine.grammar.rule_order import bottom_up
+from portico_engine.grammar.work_slice import SLICE, SliceOver, WorkSlice
 
 DEAD, UNKNOWN, MIXED = -1, -2, -3
 OTHER = 128  # the column for every character beyond ASCII; MIXED where they lead to different states
@@ -60,7 +62,11 @@ class DerivativeAutomaton:
     ) -> None:
         """`control_tokens`: ids of the vocabulary's control tokens by text, for grammars that name them. `searched`: what is
         known already, as `searched_in_rules` tells it."""
-        self._left: int | None = None  # of the work that a step may do
+        self._left: int | None = None  # of the work that a mask may do
+        self._slice: WorkSlice | None = None  # of the step that it is done in
+        self._made = 0  # things so far
+        self._progress = (0, 0)  # at the end of the last slice
+        self._patience = 0  # units beyond a slice, where what it was used up by can't be cut
         self._paid: set[tuple[str, Node | int]] = set()  # what this step has paid for
         self._prices: dict[tuple[str, Node | int], int] = {}
         self.rules: Mapping[str, Node] = grammar.rules
@@ -86,13 +92,31 @@ class DerivativeAutomaton:
         self._left = work
         self._paid.clear()
 
-    def spend(self, work: int) -> None:
-        """Count work, of this step's if it has an allowance. Raises OutOfWork beyond that."""
+    @contextmanager
+    def within(self, slice: WorkSlice) -> Iterator[None]:
+        """What is done in the block is of this slice. What goes on beyond it raises SliceOver; what was found out stays."""
+        self._slice = slice
+        try:
+            yield
+        except SliceOver:
+            before, self._progress = self._progress, (self._made, self._strings.broken_off)
+            self._patience = max(2 * self._patience, SLICE) if before == self._progress else 0
+            raise
+        finally:
+            self._slice = None
+
+    def spend(self, work: int, *, known: bool = False) -> None:
+        """Count work, of this mask's if it has an allowance. Raises OutOfWork beyond that, SliceOver where it is to be done and
+        not `known`, and this step's share of it is used up."""
         self.work += work
         if self._left is not None:
             self._left -= work
             if self._left < 0:
                 raise OutOfWork
+        if self._slice is not None and not known:
+            self._slice.left -= work
+            if self._slice.left < -self._patience:
+                raise SliceOver
 
     def _pay(self, what: str, of: Node | int, known: bool, make: Callable[[], None]) -> None:
         """Have something made that isn't `known`, at the price that it has however much of it is known: once a step."""
@@ -100,7 +124,7 @@ class DerivativeAutomaton:
         if item in self._paid:
             return
         if known:
-            self.spend(self._prices[item])
+            self.spend(self._prices[item], known=True)
         else:
             paid, self._paid = self._paid, set()
             before = self.work
@@ -109,6 +133,7 @@ class DerivativeAutomaton:
             finally:
                 self._paid = paid
             self._prices[item] = self.work - before
+            self._made += 1
         self._paid.add(item)
 
     # --- states ------------------------------------------------------------------------------------------------------------

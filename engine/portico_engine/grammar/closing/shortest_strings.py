@@ -6,8 +6,8 @@ Of rules by Knuth's generalization of Dijkstra's algorithm, of intersections and
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple, Protocol
 
 from portico_engine.grammar.bounds import MAX_ENDING
 from portico_engine.grammar.ir import (
@@ -30,6 +30,7 @@ CONTROL = b"\xfe"  # in an ending: the next four bytes are a control token's id 
 _HELD = 32 * 1024 * 1024  # bytes of strings that are kept before all are forgotten
 _SEARCHED = 12_000  # states of an intersection that are searched for its shortest string
 _SEARCHED_IN_ALL = 40_000  # of all intersections of one grammar: some seconds
+_BEGUN = 8  # searches that were broken off and are kept
 
 
 class ShortestEnding(NamedTuple):
@@ -41,7 +42,18 @@ class ShortestEnding(NamedTuple):
 
 
 class OutOfWork(Exception):
-    """A search met the work that a step allows it; nothing is known for it. Never leaves this room."""
+    """A search met the work that a mask allows it; nothing is known for it. Never leaves this room."""
+
+
+class Spend(Protocol):
+    """Called as work goes on, with what it was: may raise, and what is then under way goes on from there when it is asked for
+    again. `known`: it is the price of what was found before, and takes no time."""
+
+    def __call__(self, work: int, *, known: bool = False) -> None: ...
+
+
+def _freely(work: int, *, known: bool = False) -> None:
+    """The `Spend` of who may take any time."""
 
 
 class ShortestStrings:
@@ -57,14 +69,16 @@ class ShortestStrings:
         """`bottom_up`: rules, each after those that it refers to. `control_tokens`: ids by text. `searched`: what another has
         found out, as `searched_in_rules` tells it."""
         self.rules = rules
-        self.spend: Callable[[int], None] = lambda work: None  # called as a search goes on; may raise OutOfWork
+        self.spend: Spend = _freely
         self.states = 0  # that searches have looked at so far
+        self.broken_off = 0  # work of searches that were broken off, which is kept
         self._control = {text.strip("<>"): token for text, token in control_tokens.items()}
         self._shortest: dict[Node, bytes | None] = {}
         self._held = 0  # bytes in it
         self._nullable: dict[Node, bool] = {}
         self._searched: dict[Node, bytes | None] = dict(searched or {})
         self._search_work: dict[Node, int] = {}  # what finding them cost
+        self._begun: dict[Node, _Search] = {}  # searches that were broken off, by what they are for; the last few
         self._settled = False  # are the rules' shortest strings known?
         self._rule_texts = self._knuth(bottom_up)
         self._settled = True
@@ -79,7 +93,7 @@ class ShortestStrings:
     def of(self, node: Node) -> bytes | None:
         """A shortest string of `node` in UTF-8; None where it has none."""
         if node in self._shortest:
-            self.spend(self._search_work.get(node, 0))
+            self.spend(self._search_work.get(node, 0), known=True)
             return self._shortest[node]
         made = self._shortest_of(node, self._rule_texts)
         self._held += len(made or b"")
@@ -159,7 +173,7 @@ class ShortestStrings:
         """The shortest string of an intersection or complement: that of a larger language with far fewer states, where it is
         in this one too; nothing, where that one is empty."""
         if node in self._searched:
-            self.spend(self._search_work.get(node, 0))
+            self.spend(self._search_work.get(node, 0), known=True)
             return self._searched[node]
         if self.states > _SEARCHED_IN_ALL:
             return None
@@ -170,15 +184,18 @@ class ShortestStrings:
                 self._searched[node] = text
                 self._search_work[node] = self._search_work.get(larger, 0)
                 return text
-        spent = 0
-
-        def spend(work: int) -> None:
-            nonlocal spent
-            spent += work
-            self.spend(work)
-
-        self.states += _search(node, self._searched, spend)
-        self._search_work[node] = spent
+        search = self._begun.pop(node, None) or _Search(node)
+        before = search.work
+        try:
+            search.run(self._searched, self.spend)
+        except BaseException:
+            self.broken_off += search.work - before
+            self._begun[node] = search
+            if len(self._begun) > _BEGUN:
+                del self._begun[next(iter(self._begun))]
+            raise
+        self.states += search.states
+        self._search_work[node] = search.work
         return self._searched[node]
 
     def _part(self, node: Node, rules: Mapping[str, bytes]) -> bytes | None:
@@ -231,48 +248,76 @@ def parts_of(data: bytes) -> list[bytes | int]:
     return out
 
 
-def _search(node: Node, known: dict[Node, bytes | None], spend: Callable[[int], None]) -> int:
-    """Dijkstra over the automaton of an intersection or complement, by bytes; how many states it looked at.
+class _Search:
+    """Dijkstra over the automaton of an intersection or complement, by bytes: the shortest string of `node`."""
 
-    `known` gets the shortest string of `node` and of every state on the way (None: there is none, or it is too far), and is
-    what another search need not find again.
-    """
-    best: dict[Node, int] = {node: 0}
-    came: dict[Node, tuple[Node, str]] = {}
-    queue: list[tuple[int, int, Node, bytes | None]] = [(0, 0, node, None)]  # with the rest of the string, once it is known
-    serial = 0
-    while queue:
-        cost, _, state, rest = heapq.heappop(queue)
-        if rest is not None:
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._best: dict[Node, int] = {node: 0}
+        self._came: dict[Node, tuple[Node, str]] = {}
+        self._queue: list[tuple[int, int, Node, bytes | None]] = [
+            (0, 0, node, None)
+        ]  # with the string's rest, once it is known
+        self._serial = 0
+        self.work = 0
+
+    @property
+    def states(self) -> int:
+        """That were looked at."""
+        return len(self._best)
+
+    def run(self, known: dict[Node, bytes | None], spend: Spend) -> None:
+        """Go on to the end, unless `spend` raises: then a later call goes on from there, at the price of all so far.
+
+        `known` gets the shortest string of the node and of every state on the way (None: there is none, or it is too far), and
+        is what another search need not find again.
+        """
+        if self.work:
+            spend(self.work, known=True)
+        queue = self._queue
+        while queue:
+            cost, _, state, rest = queue[0]
+            if rest is not None:
+                self._tell(state, rest, known)
+                return
+            if cost > self._best[state]:
+                heapq.heappop(queue)
+                continue
+            if len(self._best) > _SEARCHED:
+                known[self._node] = None
+                return
+            if state in known or automata.nullable(state):
+                heapq.heappop(queue)
+                end = known.get(state, b"")
+                if end is not None:
+                    self._push(cost + len(end), state, end)
+                continue
+            leads = automata.transitions(state)
+            work = 60 + 6 * len(leads)
+            spend(work)
+            self.work += work
+            heapq.heappop(queue)
+            self._serial += 1
+            for low, high, after in leads:
+                character = _character(((low, high),))
+                further = cost + len(character.encode())
+                if further < self._best.get(after, 1 << 30):
+                    self._best[after] = further
+                    self._came[after] = state, character
+                    self._push(further, after, None)
+        known.update(dict.fromkeys(self._best))  # nothing is reached from any of them
+
+    def _push(self, cost: int, state: Node, rest: bytes | None) -> None:
+        self._serial += 1
+        heapq.heappush(self._queue, (cost, self._serial, state, rest))
+
+    def _tell(self, state: Node, rest: bytes, known: dict[Node, bytes | None]) -> None:
+        """The way back from a state whose string is `rest`."""
+        known[state] = rest
+        while state in self._came:
+            state, character = self._came[state]
+            rest = character.encode() + rest
             known[state] = rest
-            while state in came:
-                state, character = came[state]
-                rest = character.encode() + rest
-                known[state] = rest
-            return len(best)
-        if cost > best[state]:
-            continue
-        if len(best) > _SEARCHED:
-            known[node] = None
-            return len(best)
-        serial += 1
-        if state in known or automata.nullable(state):
-            end = known.get(state, b"")
-            if end is not None:
-                heapq.heappush(queue, (cost + len(end), serial, state, end))
-            continue
-        leads = automata.transitions(state)
-        spend(60 + 6 * len(leads))
-        for low, high, after in leads:
-            character = _character(((low, high),))
-            further = cost + len(character.encode())
-            if further < best.get(after, 1 << 30):
-                best[after] = further
-                came[after] = state, character
-                serial += 1
-                heapq.heappush(queue, (further, serial, after, None))
-    known.update(dict.fromkeys(best))  # nothing is reached from any of them
-    return len(best)
 
 
 def _character(ranges: tuple[tuple[int, int], ...]) -> str:

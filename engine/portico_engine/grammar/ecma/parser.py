@@ -52,9 +52,16 @@ def check_pattern(pattern: str) -> str | None:
     return _refusal(as_ecma(pattern).pattern)[0]
 
 
+def _is_unicode(text: str) -> bool:
+    """Has it a form in UTF-8?"""
+    return text.isascii() or not any(0xD800 <= ord(char) <= 0xDFFF for char in text)
+
+
 @lru_cache(maxsize=1024)
 def _refusal(pattern: str) -> tuple[str | None, bool]:
     """Why it is none, and whether it is to be read with the u flag."""
+    if not _is_unicode(pattern):
+        return f"{pattern[:200]!r} holds half of a surrogate pair, which no text can match", False
     try:
         regress.Regex(pattern, "u")
     except regress.RegressError:

@@ -132,8 +132,14 @@ class LLGuidanceFactory:
     ) -> None:
         """Masks of many matchers, on `threads` threads without the GIL; then the budgets of those that near their end."""
         running: list[tuple[Any, int]] = []
-        for row, matcher, _ in rows:
+        left: list[tuple[int, LLGuidanceMatcher, int | None]] = []
+        for row, matcher, remaining in rows:
             assert isinstance(matcher, LLGuidanceMatcher)
+            if (prepared := matcher.prepared_mask(remaining)) is not None:
+                bitmask[row, :] = 0
+                bitmask[row, : self.words] = prepared
+                continue
+            left.append((row, matcher, remaining))
             if matcher.is_terminated():
                 bitmask[row, :] = 0
                 bitmask[row, : self.words] = self.end_row
@@ -149,8 +155,7 @@ class LLGuidanceFactory:
                 executor = self._executors[threads] = LLExecutor(threads)
             assert bitmask.flags.c_contiguous
             executor.unsafe_compute_mask_ptr(running, bitmask.ctypes.data, bitmask.shape[1] * 4, bitmask.shape[0])
-        for row, matcher, remaining in rows:
-            assert isinstance(matcher, LLGuidanceMatcher)
+        for row, matcher, remaining in left:
             while matcher.recover():
                 _fill(matcher.ll, bitmask, row)
             if remaining is not None:

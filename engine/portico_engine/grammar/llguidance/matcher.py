@@ -7,14 +7,15 @@ limit. It knows neither schemas nor sampling.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from portico_engine.grammar.closing.closing_plan import APPROACH, ClosingCursor
 from portico_engine.grammar.llguidance.replicas import Replica, ReplicatedGrammar
-from portico_engine.grammar.protocol import Bitmask
+from portico_engine.grammar.protocol import Bitmask, Prepared
+from portico_engine.grammar.work_slice import SliceOver, WorkSlice
 
 if TYPE_CHECKING:
     from llguidance import LLMatcher
@@ -22,6 +23,14 @@ if TYPE_CHECKING:
     from portico_engine.grammar.llguidance.factory import LLGuidanceFactory
 
 _WINDOW = 8  # tokens before a forced run that its canonical tokenization is checked against
+
+
+class _Prepared(NamedTuple):
+    """What `prepare` found out, and for what: a run or a mask, after so many tokens, with so many remaining."""
+
+    here: tuple[Prepared, int, int]
+    run: Sequence[int] = ()
+    mask: npt.NDArray[np.int32] | None = None
 
 
 class LLGuidanceMatcher:
@@ -48,6 +57,8 @@ class LLGuidanceMatcher:
         self._counted = False  # the grammar that counts has taken over
         self._since_quote = 0  # bytes since the last quote that no backslash stands before: at least as many as a string has
         self._renewed_at = -1  # how many tokens there were when the lexer was last renewed
+        self._prepared: _Prepared | None = None
+        self._unrestricted: tuple[int, Bitmask] | None = None  # after so many tokens
 
     def accept_token(self, token: int) -> bool:
         if self._ended or not 0 <= token < self.factory.vocab_size:
@@ -123,6 +134,44 @@ class LLGuidanceMatcher:
             return None
         return f"the grammar is too much for the matcher: {self.ll.get_error().splitlines()[0]}"
 
+    def prepare(self, what: Prepared, remaining: int, slice: WorkSlice) -> bool:
+        """See protocol.Matcher."""
+        planner = self.compiled.planner
+        if planner is None or remaining > planner.sufficient_budget + APPROACH or self.is_terminated():
+            return True
+        here = what, len(self._tokens), remaining
+        if self._prepared is not None and self._prepared.here == here:
+            return True
+        if slice.is_over:
+            return False
+        cursor = self._cursor_here()
+        assert cursor is not None
+        try:
+            with planner.lock, cursor.within(slice):
+                if what == "run":
+                    self._prepared = _Prepared(here, run=self.forced_tokens(remaining))
+                else:
+                    bitmask = self._mask_here()
+                    self.restrict(bitmask, 0, remaining)
+                    self._prepared = _Prepared(here, mask=bitmask[0])
+        except SliceOver:
+            return False
+        self._unrestricted = None
+        return True
+
+    def _mask_here(self) -> Bitmask:
+        """The mask by the grammar alone, one row; kept while it is being restricted."""
+        if self._unrestricted is None or self._unrestricted[0] != len(self._tokens):
+            bitmask = np.zeros((1, self.factory.words), dtype=np.int32)
+            self.factory.fill_bitmasks(bitmask, [(0, self, None)])
+            self._unrestricted = len(self._tokens), bitmask
+        return self._unrestricted[1].copy()
+
+    def prepared_mask(self, remaining: int | None) -> npt.NDArray[np.int32] | None:
+        """The mask that `prepare` made for here, `factory.words` long; None where it made none."""
+        made = self._prepared
+        return made.mask if made is not None and made.here == ("mask", len(self._tokens), remaining) else None
+
     def fill_bitmask(self, bitmask: Bitmask, row: int, remaining: int | None = None) -> None:
         self.factory.fill_bitmasks(bitmask, [(row, self, remaining)])
 
@@ -177,6 +226,9 @@ class LLGuidanceMatcher:
     def forced_tokens(self, limit: int | None = None) -> list[int]:
         if self._ended:
             return []
+        made = self._prepared
+        if made is not None and made.here == ("run", len(self._tokens), limit):
+            return list(made.run)
         forced = bytes(self.ll.compute_ff_bytes())
         if not forced:
             return []
@@ -264,6 +316,7 @@ class LLGuidanceMatcher:
         if n_tokens == 0:
             return
         del self._tokens[len(self._tokens) - n_tokens :]
+        self._prepared = self._unrestricted = None
         if self._cursor is not None:
             self._cursor.rollback(len(self._tokens))
         if self._ended:

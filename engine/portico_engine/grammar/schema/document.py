@@ -10,11 +10,11 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
-from urllib.parse import unquote, urldefrag, urljoin
+from urllib.parse import unquote, urljoin
 
 from portico_engine.errors import GrammarTooLarge, InvalidSchema
 from portico_engine.grammar.bounds import Meter
-from portico_engine.grammar.schema.keywords import escape
+from portico_engine.grammar.schema.keywords import escape, is_index
 
 
 class SchemaDialect(enum.IntEnum):
@@ -60,6 +60,14 @@ class _Survey(NamedTuple):
 
     dialect: SchemaDialect  # by its way of writing
     names_itself: bool  # is there an $id or an anchor?
+
+
+def _joined(base: str, reference: str) -> str:
+    """RFC 3986's resolution; what is no URI (`http://[x`) stays as it is, and is nothing's name."""
+    try:
+        return urljoin(base, reference)
+    except ValueError:
+        return reference
 
 
 def _survey(schema: Any, meter: Meter | None) -> _Survey:
@@ -127,14 +135,15 @@ class SchemaDocument:
             known = SchemaNode(value, node.pointer + "".join(f"/{escape(key)}" for key in path), base, at.dialect)
             own = self._own_id(value, known.dialect)
             if own is not None:
-                known.base = urljoin(base, own)
+                known.base = _joined(base, own)
                 known = self._resources.get(known.base, known) if known.base in self._resources else known
             node.children[path] = known
         return known
 
     def resolve(self, node: SchemaNode, reference: str, pointer: str) -> SchemaNode:
         """The node that `reference`, standing in `node`, leads to; InvalidSchema where it leads nowhere."""
-        uri, fragment = urldefrag(urljoin(node.base, reference) if not reference.startswith("#") else node.base + reference)
+        whole = node.base + reference if reference.startswith("#") else _joined(node.base, reference)
+        uri, _, fragment = whole.partition("#")
         resource = self._resources.get(uri) or self._load(uri)
         if resource is None:
             raise InvalidSchema(
@@ -151,7 +160,7 @@ class SchemaDocument:
         at = resource
         for token in fragment[1:].split("/"):
             key: str | int = token.replace("~1", "/").replace("~0", "~")
-            if isinstance(at.value, list) and str(key).isdigit() and int(key) < len(at.value):
+            if isinstance(at.value, list) and is_index(str(key)) and int(key) < len(at.value):
                 key = int(key)
             elif not isinstance(at.value, dict) or key not in at.value:
                 raise InvalidSchema(pointer, f"{reference!r} leads to nothing in this schema ({token!r} isn't there)")
@@ -174,7 +183,7 @@ class SchemaDocument:
 
     def _add_resource(self, value: Any, uri: str, pointer: str, dialect: SchemaDialect) -> SchemaNode:
         own = self._own_id(value, dialect)
-        base = urldefrag(urljoin(uri, own))[0] if own is not None else uri
+        base = uri if own is None else _joined(uri, own).partition("#")[0]
         root = SchemaNode(value, pointer, base, dialect)
         self._resources[uri] = root
         self._resources.setdefault(base, root)
@@ -194,7 +203,7 @@ class SchemaDocument:
                 continue
             own = self._own_id(value, resource.dialect) if path else None
             if own is not None:
-                base = urldefrag(urljoin(resource.base, own))[0]
+                base = _joined(resource.base, own).partition("#")[0]
                 node = SchemaNode(value, anchor_at.pointer + "".join(f"/{escape(k)}" for k in path), base, resource.dialect)
                 self._resources.setdefault(base, node)
                 anchor_at.children[path] = node

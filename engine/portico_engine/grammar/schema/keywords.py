@@ -17,6 +17,11 @@ def pointer(at: str, keyword: str) -> str:
     return f"{at}/{escape(keyword)}"
 
 
+def is_index(step: str) -> bool:
+    """Is a step of a JSON pointer one of a list, as RFC 6901 writes it?"""
+    return step.isascii() and step.isdigit() and len(step) < 10
+
+
 def escape(key: str | int) -> str:
     """One step of a JSON pointer."""
     return str(key).replace("~", "~0").replace("/", "~1")
@@ -24,7 +29,8 @@ def escape(key: str | int) -> str:
 
 def count(at: str, keyword: str, value: Any) -> int:
     """A whole number of 0 or more (`2.0` is one)."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != value or value < 0 or value != int(value):
+    whole = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value == int(value)
+    if not whole or value < 0:
         raise InvalidSchema(pointer(at, keyword), f"{keyword} must be a whole number of 0 or more, not {short_repr(value)}")
     return min(int(value), MAX_COUNT)
 

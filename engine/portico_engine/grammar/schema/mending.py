@@ -279,7 +279,7 @@ def _leads_somewhere(root: Any, reference: str) -> bool:
     at = root
     for step in unquote(reference)[2:].split("/"):
         key = step.replace("~1", "/").replace("~0", "~")
-        if isinstance(at, list) and key.isdigit() and int(key) < len(at):
+        if isinstance(at, list) and read.is_index(key) and int(key) < len(at):
             at = at[int(key)]
         elif isinstance(at, dict) and key in at:
             at = at[key]

@@ -87,16 +87,17 @@ class CallBatches:
             self._denied[key] = str(outcome.refusal)
             if isinstance(outcome.refusal, ToolDenied):
                 self.denied_tools.add(call.name)
-        return BatchedCall(call, outcome.finished, self._read(outcome), outcome.refusal is not None)
+        return BatchedCall(call, outcome.finished, read_by_model(outcome, self.context_length), outcome.refusal is not None)
 
-    def _read(self, outcome: CallOutcome) -> str:
-        """The outcome as the model reads it: more of it than a person is shown."""
-        if outcome.refusal is not None:
-            return prompts.denied(str(outcome.refusal))
-        if outcome.finished.error is not None:
-            return prompts.failed(outcome.finished.error)
-        limit = max(MAX_RESULT_CHARACTERS, min(MOST_CHARACTERS, self.context_length * CHARACTERS_A_TOKEN))
-        return outcome.text(limit, MOST_HITS) or prompts.NOTHING
+
+def read_by_model(outcome: CallOutcome, context_length: int) -> str:
+    """The outcome as the model reads it: more of it than a person is shown."""
+    if outcome.refusal is not None:
+        return prompts.denied(str(outcome.refusal))
+    if outcome.finished.error is not None:
+        return prompts.failed(outcome.finished.error)
+    limit = max(MAX_RESULT_CHARACTERS, min(MOST_CHARACTERS, context_length * CHARACTERS_A_TOKEN))
+    return outcome.text(limit, MOST_HITS) or prompts.NOTHING
 
 
 def _not_made(call: WrittenCall, why: str, *, denied: bool = False) -> BatchedCall:

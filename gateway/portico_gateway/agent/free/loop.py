@@ -22,7 +22,7 @@ from portico_gateway.agent.free.turn_model import TurnModel, TurnRequest, TurnWr
 from portico_gateway.agent.free.turns import ModelTurn, ResultTurn, Turn, UserTurn, noted, past_turns
 from portico_gateway.agent.free.verdict import judge
 from portico_gateway.agent.host_calls import HostCalls
-from portico_gateway.agent.question_run import QuestionRun
+from portico_gateway.agent.question_run import CallTextListener, QuestionRun
 from portico_gateway.agent.tool_host import ToolHost
 
 DEFAULT_LIMITS = FreeLimits()
@@ -61,11 +61,17 @@ class FreeAgent:
         self._clock = clock
 
     async def ask(
-        self, question: str, *, history: Sequence[Exchange] = (), max_steps: int | None = None
+        self,
+        question: str,
+        *,
+        history: Sequence[Exchange] = (),
+        max_steps: int | None = None,
+        on_call_text: CallTextListener | None = None,
     ) -> AsyncIterator[Event]:
         """Run the loop; `max_steps` are turns that call. Raises ContextOverflow where the question alone does not fit, and
         ChatTemplateError where the model has no template; tool failures are events."""
         talk = await self._begin(question, history, max_steps)
+        talk.run.on_call_text = on_call_text
         while True:
             try:
                 async for event in self._write(talk):

@@ -25,7 +25,7 @@ from portico_gateway.agent.guided.questions.plan import MAX_CALLS, Part, asks_to
 from portico_gateway.agent.host_calls import HostCalls
 from portico_gateway.agent.judgement import Judgement, Verdict
 from portico_gateway.agent.prompts import Message, finished_call
-from portico_gateway.agent.question_run import QuestionRun
+from portico_gateway.agent.question_run import CallTextListener, QuestionRun
 from portico_gateway.agent.request_builder import RequestBuilder
 from portico_gateway.agent.tool_host import ToolHost
 from portico_gateway.caller import LOCAL
@@ -62,7 +62,12 @@ class Agent:
         self.answers = AnswerGenerator(engine, host, retriever, self.requests, sampling=sampling, raw=raw)
 
     async def ask(
-        self, question: str, *, history: Sequence[Exchange] = (), max_steps: int | None = None
+        self,
+        question: str,
+        *,
+        history: Sequence[Exchange] = (),
+        max_steps: int | None = None,
+        on_call_text: CallTextListener | None = None,
     ) -> AsyncIterator[Event]:
         """Run the loop; of the history it takes what completes the question, and no more. Raises ContextOverflow where the
         question alone does not fit; tool failures are events, not errors."""
@@ -70,7 +75,7 @@ class Agent:
         understood = (completed.question if completed is not None else in_english(question)) or question
         if understood != question:
             yield QuestionUnderstood(question, understood)
-        run = QuestionRun(understood, asked=question)
+        run = QuestionRun(understood, asked=question, on_call_text=on_call_text)
         turns = self._quoted if self.answers.quotes else self._written
         async for event in turns(run, completed, max_steps or MAX_CALLS):
             yield event
@@ -90,6 +95,7 @@ class Agent:
                 planned, done = [], []
                 text = run.question
             part = PartRun(text, completed if text == run.question else None)
+            part.run.on_call_text = run.on_call_text
             part.run.said = next_part.text if next_part.refers and text != run.question else text
             done.append(part)
             async for event in self._part(part, max_steps - len(run.tool_calls)):

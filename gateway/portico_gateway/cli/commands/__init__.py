@@ -1,17 +1,20 @@
 """One module a command: `NAME.py` has the click command of `portico NAME` as `command`.
 
     ask.py      a question, answered by the local model
+    chat.py     a conversation
     serve.py    the HTTP side
     stdio.py    the MCP server for hosts that start it
     background.py  the processes that answer questions at once
     server.py   one of Portico's own servers alone
-    config.py   the entry for an MCP host
+    config.py   Portico in an MCP host's file
+    launch.py   coding agents on the local model
     key.py      keys for the HTTP side
     add.py, remove.py  servers in portico.toml
     tools.py    what the servers offer
     trust.py    which workspaces' configurations count
     model.py    the default model
     audit.py    the log of tool calls
+    policy.py   why a call runs, asks or is denied
     grammar.py  what tools or a schema compile to
     bench.py    how fast the model is here, by executor
     top.py      what a running server is doing

@@ -12,12 +12,14 @@ from portico_gateway.cli import exit_codes
 from portico_gateway.cli.asking import AskOptions, answer
 from portico_gateway.cli.options import model_option, workspace_options
 from portico_gateway.safe_output.inert import inert
+from portico_servers.common.unicode_text import plain_text
 
 if TYPE_CHECKING:
     from portico_gateway.background.protocol import Question
     from portico_gateway.config.trust import WorkspaceConfig
 
 DEFAULT_STEPS = 4  # of a small model
+MAX_QUESTION = 200_000  # characters: no model's context holds more
 
 
 def _patterns(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -133,7 +135,10 @@ def _ask_here(question: Question, options: AskOptions) -> int:
 
 
 def _question(given: str | None) -> str:
-    text = sys.stdin.read() if given in (None, "-") and not sys.stdin.isatty() else (given or "")
+    """What is asked, as text that is Unicode whatever bytes were given."""
+    text = sys.stdin.read(MAX_QUESTION + 1) if given in (None, "-") and not sys.stdin.isatty() else (given or "")
     if not text.strip() or text == "-":
         raise click.UsageError('no question: write it after `portico ask`, in quotes, or pipe it in (echo "..." | portico ask)')
-    return text.strip()
+    if len(text) > MAX_QUESTION:
+        raise click.UsageError(f"a question may have at most {MAX_QUESTION:,} characters")
+    return plain_text(text.strip())

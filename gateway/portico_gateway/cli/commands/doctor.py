@@ -15,13 +15,13 @@ from portico_gateway.safe_output.inert import inert, inert_json
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array on stdout.")
 @click.option("--quick", is_flag=True, help="Start no servers.")
 def command(as_json: bool, quick: bool) -> None:
-    """Check this machine: Python, libraries, model, servers."""
+    """Check this machine: Python, libraries, model, configuration, hosts' files, port, permissions, servers."""
     import dataclasses
 
     import anyio
 
+    from portico_gateway.cli.doctor_check import Check
     from portico_gateway.cli.doctor_checks import (
-        Check,
         configuration_checks,
         gateway_check,
         machine_checks,
@@ -46,7 +46,7 @@ def _print(checks: Iterable[object]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from portico_gateway.cli.doctor_checks import Check
+    from portico_gateway.cli.doctor_check import Check
 
     styles = {"ok": "green", "warn": "yellow", "fail": "red"}
     table = Table(box=None, pad_edge=False)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from portico_gateway.cli import exit_codes
+from portico_gateway.cli.options import Seconds
 from portico_gateway.safe_output.inert import inert
 
 if TYPE_CHECKING:
@@ -54,9 +55,7 @@ a file that is neither JSON nor GBNF; 4 the server can't be reached."""
     help="The model family's way to write tool calls.",
 )
 @click.option("--parallel", metavar="N", type=click.IntRange(1), default=1, show_default=True, help="At most N calls at once.")
-@click.option(
-    "--timeout", type=click.FloatRange(0.1), default=30.0, show_default=True, help="Seconds a server may take to start."
-)
+@click.option("--timeout", type=Seconds(0.1), default=30.0, show_default=True, help="Seconds a server may take to start.")
 def command(
     source: tuple[str, ...],
     report: bool,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from portico_gateway.cli import exit_codes
+from portico_gateway.cli.options import Seconds
 
 if TYPE_CHECKING:
     from portico_gateway.cli.top_snapshot import ServeReader
@@ -17,7 +18,7 @@ DEFAULT_URL = "http://127.0.0.1:8630"
 @click.command(epilog="Exit codes: 0 shown, 2 wrong usage, 4 no server answers there, or not to this key, 130 interrupted.")
 @click.option("--url", default=DEFAULT_URL, show_default=True, help="Where it listens.")
 @click.option("--key", envvar="PORTICO_KEY", help="A key with the scope metrics, where it has keys; or PORTICO_KEY.")
-@click.option("--interval", type=click.FloatRange(min=0.2), default=1.0, show_default=True, help="Seconds between readings.")
+@click.option("--interval", type=Seconds(min=0.2), default=1.0, show_default=True, help="Seconds between readings.")
 @click.option("--once", is_flag=True, help="Show what one interval brought, and end.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout: one object with --once, else one a line.")
 def command(url: str, key: str | None, interval: float, once: bool, as_json: bool) -> int:

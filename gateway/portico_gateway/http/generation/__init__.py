@@ -6,6 +6,7 @@
     text_calls.py  the text of a call whose tool takes one text, whole or as it grows
     stream.py      from a prepared request to the answer, whole (collect) or piece by piece (start_stream)
     choices.py     several answers to one prompt, or to several
+    scores.py      CallerScores: log-probabilities of given continuations
     service.py     GenerationService: the model behind the APIs, waited for, and work that ends where the client hangs up
 
 This room knows the engine and imports no API; the APIs turn their bodies into requests and answers into their objects.

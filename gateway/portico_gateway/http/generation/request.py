@@ -93,6 +93,7 @@ class GenerationRequest:
     prompts: str = ""  # those that the adapter was trained on
     # what may come out
     tools: tuple[Tool, ...] = ()
+    server_tools: bool = False  # the gateway's own join them before the model is asked
     tool_choice: ToolChoice | None = None
     allowed_tools: frozenset[str] | None = None  # names of those that may be called; the others stay in the prompt
     parallel_tool_calls: bool | None = None
@@ -141,6 +142,8 @@ class GenerationRequest:
         return to_api_error(error, messages=self.fields.messages, grammar=self.format_field, names=said)
 
     def _check_tools(self) -> None:
+        if self.server_tools:
+            return  # all of them are there when this is replaced by what the model is asked
         names = Counter(tool.name for tool in self.tools)
         if twice := next((name for name, times in names.items() if times > 1), None):
             raise _refused(f"{self.fields.tools}: two tools are named {twice!r}; names must differ", self.fields.tools)

@@ -1,11 +1,11 @@
-"""The model, or none, behind every API: finds it, waits for it, prepares the request, and ends the work where the client hangs
-up. It knows HTTP as far as a connection that ends; how an answer is written it leaves to the API.
+"""The models behind every API, or none: finds the one that is meant, waits for it, prepares the request, and ends the work
+where the client hangs up. It knows HTTP as far as a connection that ends; how an answer is written it leaves to the API.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,8 @@ from portico_gateway.http.identity import caller_name
 from portico_gateway.http.limits import CallerLimits
 from portico_gateway.http.sse import EventStream, until_hung_up
 from portico_gateway.model.host import ModelHost
+from portico_gateway.model.pool import ModelPool, NoRoom
+from portico_gateway.policy.tool_calls import ToolCalls
 
 if TYPE_CHECKING:
     from portico_engine import EngineClient
@@ -33,22 +35,29 @@ NO_ADAPTER = "none"  # a request's word for the model by itself, where the confi
 
 
 class GenerationService:
-    """Answers for the APIs. `model` is what it answers with; requests wait `load_timeout` seconds for it to load."""
+    """Answers for the APIs. `models` are what it answers with; requests wait `load_timeout` seconds for one to load."""
 
     def __init__(
         self,
-        model: ModelHost | None,
+        models: ModelPool | ModelHost | None,
         *,
         load_timeout: float,
         limits: CallerLimits | None = None,
         guide: CallGuide | None = None,
+        tool_calls: ToolCalls | None = None,
     ) -> None:
         """`limits` holds the requests of one caller back; by default everybody's are one caller's. `guide` helps a small model
-        with its calls; None leaves it to itself."""
-        self.model = model
-        self._guide = guide
+        with its calls; None leaves it to itself. `tool_calls` is the way to the gateway's own tools."""
+        self.models = models if isinstance(models, ModelPool) else ModelPool(models)
+        self.guide = guide
+        self.tool_calls = tool_calls
         self._load_timeout = load_timeout
         self._limits = limits or CallerLimits()
+
+    @property
+    def model(self) -> ModelHost | None:
+        """The default one."""
+        return self.models.default
 
     async def respond(
         self, generation: GenerationRequest, request: Request, make: Callable[[PreparedRequest], Awaitable[Response]]
@@ -64,15 +73,27 @@ class GenerationService:
         make: Callable[[Sequence[PreparedRequest]], Awaitable[Response]],
     ) -> Response:
         """As `respond`, for several requests to one model that are answered as one."""
-        model, adapter = self._chosen(generations[0])
         caller = caller_name(request.scope)
 
-        async def answer(engine: EngineClient) -> Response:
-            meant = [await _with_adapter(each, adapter, engine) for each in generations]
-            prepared = [await prepare(each, engine, caller=caller, guide=self._guide) for each in meant]
+        async def answer(meant: Sequence[GenerationRequest], engine: EngineClient) -> Response:
+            prepared = [await prepare(each, engine, caller=caller, guide=self.guide) for each in meant]
             response = await make(prepared)
             add_warnings(response, tuple(dict.fromkeys(warning for each in prepared for warning in each.warnings)))
             return response
+
+        return await self.with_meant(generations, request, answer)
+
+    async def with_meant(
+        self,
+        generations: Sequence[GenerationRequest],
+        request: Request,
+        make: Callable[[Sequence[GenerationRequest], EngineClient], Awaitable[Response]],
+    ) -> Response:
+        """What `make` makes of the requests to one model, their adapter looked up, and of its engine, likewise."""
+        model, adapter = self._chosen(generations[0])
+
+        async def answer(engine: EngineClient) -> Response:
+            return await make([await _with_adapter(each, adapter, engine) for each in generations], engine)
 
         return await self.with_engine(model, request, answer)
 
@@ -84,6 +105,7 @@ class GenerationService:
         async def work() -> Response:
             async with AsyncExitStack() as held:
                 await held.enter_async_context(self._limits.slot(caller_name(request.scope)))
+                await held.enter_async_context(self._in_use(model))
                 response = await make(await self._engine(model))
                 if isinstance(response, EventStream):  # its turn lasts until the last event
                     response.held.push_async_exit(held.pop_all())
@@ -107,12 +129,13 @@ class GenerationService:
         """The model of this name, and the adapter's name where it is MODEL:ADAPTER. Raises ApiError where there is no such
         model; whether it has that adapter, its engine knows.
         """
-        model = self.model
-        if model is not None and name == model.name:
+        if (model := self.models.find(name)) is not None:
             return model, None
-        if model is not None and (adapter := name.removeprefix(f"{model.name}:")) not in (name, ""):
+        whole, _, adapter = name.rpartition(":")
+        if adapter and (model := self.models.find(whole)) is not None:
             return model, adapter
-        there = f"this server has {model.name!r}" if model else "this server runs without a model"
+        names = ", ".join(repr(each.name) for each in self.models.hosts)
+        there = f"this server has {names}" if names else "this server runs without a model"
         raise ApiError(404, f"the model {name!r} does not exist; {there}", param="model", code="model_not_found")
 
     def _chosen(self, generation: GenerationRequest) -> tuple[ModelHost, str | None]:
@@ -121,6 +144,18 @@ class GenerationService:
             raise ApiError(400, f"adapter is {generation.adapter!r}, but model names {adapter!r}; give one", param="adapter")
         named = adapter or generation.adapter or model.adapter
         return model, None if named == NO_ADAPTER else named
+
+    @asynccontextmanager
+    async def _in_use(self, model: ModelHost) -> AsyncIterator[None]:
+        """It isn't unloaded meanwhile. Raises ApiError where it can't be loaded beside those that are in use."""
+        async with AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(self.models.using(model, self._load_timeout))
+            except ModelError as error:
+                busy = {"Retry-After": "5"} if isinstance(error, NoRoom) else {}
+                code = "model_busy" if busy else "model_unavailable"
+                raise ApiError(503, str(error), kind="server_error", code=code, headers=busy) from error
+            yield
 
     async def _engine(self, model: ModelHost) -> EngineClient:
         try:

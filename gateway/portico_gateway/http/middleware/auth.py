@@ -24,14 +24,14 @@ from portico_gateway.http.middleware.keys import BearerTokenVerifier
 
 _SCOPES = {"/mcp": "mcp", "/metrics": "metrics", "/v1/approvals": "admin"}
 _HEALTH = "/healthz"
-_OPEN = (_HEALTH, "/.well-known/")
+_OPEN = (_HEALTH, "/readyz", "/.well-known/")
 _DETAILS = {"metrics", "admin"}  # scopes that see on /healthz what /metrics tells anyway
 _EVERYTHING = "admin"
 
 
 def scope_of(path: str) -> str | None:
     """The scope that opens `path`; None where everybody may."""
-    if path.startswith(_OPEN):
+    if path == "/" or path.startswith(_OPEN):
         return None
     return next((scope for start, scope in _SCOPES.items() if path == start or path.startswith(start + "/")), "chat")
 

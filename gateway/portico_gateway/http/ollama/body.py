@@ -32,6 +32,7 @@ from portico_gateway.http.wire import (
     ToolName,
     Tools,
     TopK,
+    TopLogprobs,
     TopP,
     UnknownTool,
 )
@@ -58,8 +59,9 @@ class OllamaOptions(ApiBody):
     num_predict: Annotated[int, Field(ge=-2)] | None = None
     stop: StopString | None = None
 
-    def sampling(self) -> SamplingOptions:
+    def sampling(self, logprobs: int | None) -> SamplingOptions:
         return SamplingOptions(
+            logprobs=logprobs,
             temperature=self.temperature,
             top_p=self.top_p,
             top_k=self.top_k,
@@ -130,6 +132,8 @@ class _Answered(ApiBody):
     stream: bool = True
     format: Literal["", "json"] | dict[str, Any] | None = None
     options: OllamaOptions | None = None
+    logprobs: bool = False
+    top_logprobs: TopLogprobs | None = None
 
     def _request(self, turns: tuple[Turn, ...], left_out: tuple[str, ...] = (), **more: Any) -> GenerationRequest:
         options = self.options or OllamaOptions()
@@ -140,7 +144,7 @@ class _Answered(ApiBody):
             turns=turns,
             fields=_FIELDS,
             response_format=self._response_format(),
-            sampling=options.sampling(),
+            sampling=options.sampling((self.top_logprobs or 0) if self.logprobs else None),
             max_tokens=options.max_tokens,
             stop=tuple(stop or ()),
             warnings=(*warnings, *left_out),
@@ -154,10 +158,14 @@ class _Answered(ApiBody):
 
 
 class OllamaChatRequest(_Answered):
-    """A turn to make."""
+    """A turn to make; without messages, the model to load."""
 
-    messages: list[OllamaMessage] = Field(min_length=1)
+    messages: list[OllamaMessage] = Field(default_factory=list)
     tools: Tools[OllamaTool | UnknownTool] | None = None
+
+    @property
+    def only_loads(self) -> bool:
+        return not self.messages
 
     def to_generation(self) -> GenerationRequest:
         """What is asked. Raises ApiError where the parts don't fit together."""
@@ -171,13 +179,17 @@ class OllamaChatRequest(_Answered):
 
 
 class OllamaGenerateRequest(_Answered):
-    """A text to answer, as one turn; `raw` is a text to go on from."""
+    """A text to answer, as one turn; `raw` is a text to go on from. Without a text, the model to load."""
 
-    prompt: str = Field(min_length=1)
+    prompt: str = ""
     suffix: Literal[""] | None = None
     system: str | None = None
     images: _Images = None
     raw: bool = False
+
+    @property
+    def only_loads(self) -> bool:
+        return not self.prompt
 
     def to_generation(self) -> GenerationRequest:
         """What is asked. Raises ApiError where the parts don't fit together."""

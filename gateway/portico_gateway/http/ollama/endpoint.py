@@ -1,4 +1,5 @@
-"""POST /api/chat, /api/generate and /api/show, GET /api/tags and /api/version: answers as one object, or as a line a piece."""
+"""POST /api/chat, /api/generate and /api/show, GET /api/tags, /api/ps and /api/version: answers as one object, or as a line a
+piece."""
 
 from __future__ import annotations
 
@@ -25,6 +26,8 @@ from portico_gateway.http.ollama.objects import (
     calls_line,
     last_line,
     line_of,
+    loaded_object,
+    running_object,
     show_object,
     tag_object,
     whole_object,
@@ -56,7 +59,11 @@ def _router(service: GenerationService) -> APIRouter:
 
     @router.get("/tags")
     async def tags() -> Json:
-        return {"models": [tag_object(service.model)] if service.model is not None else []}
+        return {"models": [tag_object(model) for model in service.models.hosts]}
+
+    @router.get("/ps")
+    async def running() -> Json:
+        return {"models": [running_object(model) for model in service.models.hosts if model.loaded is not None]}
 
     @router.get("/version")
     async def running_version() -> Json:
@@ -64,8 +71,7 @@ def _router(service: GenerationService) -> APIRouter:
 
     @router.post("/show", response_model=None)
     async def show(body: OllamaShowRequest, request: Request) -> Response:
-        name = body.model or body.name
-        model = service.only(None if name is None else name.removesuffix(":latest"))
+        model = service.only(_plain_name(body.model or body.name))
 
         async def work(engine: EngineClient) -> Response:
             try:
@@ -79,9 +85,22 @@ def _router(service: GenerationService) -> APIRouter:
     return router
 
 
+def _plain_name(name: str | None) -> str | None:
+    """Without the tag that Ollama's clients put behind names that have none."""
+    return None if name is None else name.removesuffix(":latest")
+
+
 async def _answer(
     service: GenerationService, body: OllamaChatRequest | OllamaGenerateRequest, kind: Kind, request: Request
 ) -> Response:
+    if body.only_loads:  # by the adapter's name too: it is loaded with its model
+        name = _plain_name(body.model) or ""
+
+        async def load(engine: EngineClient) -> Response:
+            return StrictJsonResponse(loaded_object(name, kind))
+
+        return await service.with_engine(service.named(name)[0], request, load)
+
     async def make(prepared: PreparedRequest) -> Response:
         if not body.stream:
             return StrictJsonResponse(whole_object(await collect(prepared), kind))
@@ -93,10 +112,12 @@ async def _answer(
 
 async def _lines(answer: GeneratedAnswer, kind: Kind, pieces: PieceStream) -> AsyncGenerator[str, None]:
     """A stream's lines. An error after the first one is a line too: the status is sent by then."""
+    told = 0  # log-probabilities that a line had
     try:
         async with aclosing(pieces):
             async for piece in pieces:
-                if (line := line_of(answer, kind, piece)) is not None:
+                if (line := line_of(answer, kind, piece, told)) is not None:
+                    told = len(answer.logprobs)
                     yield _line(line)
         if kind == "chat" and (calls := calls_line(answer)) is not None:
             yield _line(calls)

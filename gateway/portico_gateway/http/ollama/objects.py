@@ -8,20 +8,23 @@ from typing import Literal
 
 from portico_engine import ModelInfo
 from portico_gateway.http.generation.answer import GeneratedAnswer, Piece, TextPiece, ThoughtPiece
+from portico_gateway.http.openai_shared.objects import logprob_object
 from portico_gateway.http.wire import Json
 from portico_gateway.model.host import ModelHost
 
 Kind = Literal["chat", "generate"]
 _NANOSECONDS = 1_000_000_000
+_NEVER = "9999-12-31T23:59:59Z"
 
 
-def line_of(answer: GeneratedAnswer, kind: Kind, piece: Piece) -> Json | None:
-    """A stream's next line; None where the piece is of a call, which Ollama tells as a whole."""
+def line_of(answer: GeneratedAnswer, kind: Kind, piece: Piece, told: int = 0) -> Json | None:
+    """A stream's next line, with the log-probabilities from the place `told` on; None where the piece is of a call, which
+    Ollama tells as a whole."""
     match piece:
         case TextPiece(text):
-            return {**_head(answer), **_said(kind, text), "done": False}
+            return {**_head(answer), **_said(kind, text), "done": False, **_logprobs(answer, told)}
         case ThoughtPiece(text):
-            return {**_head(answer), **_said(kind, "", text), "done": False}
+            return {**_head(answer), **_said(kind, "", text), "done": False, **_logprobs(answer, told)}
         case _:
             return None
 
@@ -43,12 +46,30 @@ def whole_object(answer: GeneratedAnswer, kind: Kind) -> Json:
     said = _said(kind, answer.text, answer.thought)
     if answer.calls and kind == "chat":
         said["message"]["tool_calls"] = _calls(answer)
-    return {**_head(answer), **said, **_ending(answer)}
+    return {**_head(answer), **said, **_logprobs(answer), **_ending(answer)}
+
+
+def loaded_object(model: str, kind: Kind) -> Json:
+    """The answer to a request that asked for nothing but the model to be loaded."""
+    return {"model": model, "created_at": _now(), **_said(kind, ""), "done": True, "done_reason": "load"}
 
 
 def _head(answer: GeneratedAnswer) -> Json:
-    created = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-    return {"model": answer.prepared.generation.model, "created_at": created}
+    return {"model": answer.prepared.generation.model, "created_at": _now()}
+
+
+def _now() -> str:
+    return _time(datetime.now(UTC))
+
+
+def _time(when: datetime) -> str:
+    return when.isoformat().replace("+00:00", "Z")
+
+
+def _logprobs(answer: GeneratedAnswer, told: int = 0) -> Json:
+    """The field with those from the place `told` on, where there are any."""
+    fresh = answer.logprobs[told:]
+    return {"logprobs": [logprob_object(entry) for entry in fresh]} if fresh else {}
 
 
 def _said(kind: Kind, text: str, thought: str = "") -> Json:
@@ -84,14 +105,27 @@ def _ending(answer: GeneratedAnswer) -> Json:
 def tag_object(model: ModelHost) -> Json:
     """A model of the list; what is not known before it is loaded is left open."""
     info = model.loaded.info if model.loaded is not None else None
-    modified = datetime.fromtimestamp(model.created, UTC).isoformat().replace("+00:00", "Z")
     return {
         "name": model.name,
         "model": model.name,
-        "modified_at": modified,
+        "modified_at": _time(datetime.fromtimestamp(model.created, UTC)),
         "size": info.bytes_on_disk if info else 0,
         "digest": info.fingerprint if info else "",
         "details": _details(info),
+    }
+
+
+def running_object(model: ModelHost) -> Json:
+    """The loaded model: it stays until this server ends."""
+    info = model.loaded.info if model.loaded is not None else None
+    on_gpu = info is not None and "-cuda-" in info.numerics_id
+    listed = tag_object(model)
+    del listed["modified_at"]
+    return {
+        **listed,
+        "expires_at": _NEVER,
+        "size_vram": listed["size"] if on_gpu else 0,
+        "context_length": info.context_length if info else 0,
     }
 
 

@@ -31,6 +31,7 @@ from portico_gateway.http.openai_shared.body import (
     TextFormat,
     tool_kind,
 )
+from portico_gateway.http.server_tools.wanted import McpToolBody, WantedServer
 from portico_gateway.http.wire import (
     AdapterName,
     ApiBody,
@@ -101,6 +102,7 @@ def _tool_kind(tool: Any) -> str | None:
 ChatTool = Annotated[
     Annotated[ChatFunctionTool, Tag("function")]
     | Annotated[ChatCustomTool, Tag("custom")]
+    | Annotated[McpToolBody, Tag("mcp")]
     | Annotated[UnknownTool, Tag("other")],
     Discriminator(_tool_kind),
 ]
@@ -184,7 +186,13 @@ class ChatCompletionRequest(ApiBody):
             raise ValueError("top_logprobs needs logprobs: true")
         if self.stream_options is not None and not self.stream:
             raise ValueError("stream_options needs stream: true")
+        if self.wanted_servers() and (self.n or 1) > 1:
+            raise ValueError("n: with tools of type 'mcp' there is one answer; leave n out")
         return self
+
+    def wanted_servers(self) -> list[WantedServer]:
+        """Those whose tools are called here."""
+        return [tool.wanted() for tool in self.tools or [] if isinstance(tool, McpToolBody)]
 
     def to_generation(self) -> GenerationRequest:
         """What is asked. Raises ApiError where the parts don't fit together."""
@@ -199,7 +207,8 @@ class ChatCompletionRequest(ApiBody):
                 max_tokens="max_completion_tokens" if by_new_name else "max_tokens",
                 response_format="response_format",
             ),
-            tools=tuple(tool.tool() for tool in self.tools or [] if not isinstance(tool, UnknownTool)),
+            tools=tuple(tool.tool() for tool in self.tools or [] if isinstance(tool, ChatFunctionTool | ChatCustomTool)),
+            server_tools=bool(self.wanted_servers()),
             tool_choice=self._tool_choice(),
             allowed_tools=self.tool_choice.names() if isinstance(self.tool_choice, ChatAllowedToolsChoice) else None,
             parallel_tool_calls=self.parallel_tool_calls,

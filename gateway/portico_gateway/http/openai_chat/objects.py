@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from portico_engine import Usage
 from portico_gateway.http.generation.answer import ArgumentsPiece, CallPiece, GeneratedAnswer, Piece, TextPiece, ThoughtPiece
 from portico_gateway.http.generation.request import ToolCall
 from portico_gateway.http.generation.text_calls import CalledText, called_text
 from portico_gateway.http.openai_shared.objects import chat_usage_object, logprob_object, openai_call_id, warnings_object
+from portico_gateway.http.server_tools.loop import ServerCall, ToolLoop
 from portico_gateway.http.wire import Json
 
 
@@ -17,6 +19,25 @@ def completion_object(answers: Sequence[GeneratedAnswer]) -> Json:
     choices = [{"index": index, **_choice(answer)} for index, answer in enumerate(answers)]
     usage = chat_usage_object([answer.usage for answer in answers])
     return {**_head(answers[0], "chat.completion"), "choices": choices, "usage": usage, **warnings_object(*answers)}
+
+
+def loop_completion_object(loop: ToolLoop) -> Json:
+    """That of an answer before which calls were made here: `mcp_calls` of the message tells of them, a field of ours."""
+    made = completion_object([loop.answer])
+    made["choices"][0]["message"]["mcp_calls"] = [mcp_call_object(call) for call in loop.calls]
+    return {**made, "usage": chat_usage_object([loop.usage]), **warnings_object(*loop.answers)}
+
+
+def mcp_call_object(call: ServerCall) -> Json:
+    """A call that was made here, by the names that the request has."""
+    return {
+        "id": call.id,
+        "server_label": call.tool.label,
+        "name": call.tool.name,
+        "arguments": call.arguments,
+        "output": call.output,
+        "error": call.error,
+    }
 
 
 def _choice(answer: GeneratedAnswer) -> Json:
@@ -46,6 +67,10 @@ class CompletionChunks:
 
     def of(self, piece: Piece) -> Json:
         return self._chunk(self._delta(piece))
+
+    def of_call(self, call: ServerCall) -> Json:
+        """The chunk of a call that was made here."""
+        return self._chunk({"mcp_calls": [mcp_call_object(call)]})
 
     def last(self) -> Json:
         """The chunk that says why the answer ended."""
@@ -77,10 +102,9 @@ class CompletionChunks:
                 return {"tool_calls": [{"index": index, "function": {"arguments": text}}]}
 
 
-def usage_chunk(answers: Sequence[GeneratedAnswer]) -> Json:
+def usage_chunk(answer: GeneratedAnswer, usages: Sequence[Usage]) -> Json:
     """A stream's last chunk, where usage was asked for."""
-    usage = chat_usage_object([answer.usage for answer in answers])
-    return {**_head(answers[0], "chat.completion.chunk"), "choices": [], "usage": usage}
+    return {**_head(answer, "chat.completion.chunk"), "choices": [], "usage": chat_usage_object(usages)}
 
 
 def _call_object(answer: GeneratedAnswer, call: ToolCall) -> Json:

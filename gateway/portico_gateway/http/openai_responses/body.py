@@ -13,7 +13,13 @@ from pydantic import Field, model_validator
 
 from portico_engine.grammar import NamedTool, ToolChoice
 from portico_gateway.http.generation.request import FieldNames, GenerationRequest, JsonFormat, SamplingOptions, Turn
-from portico_gateway.http.openai_responses.items import AdditionalToolsItem, ForeignItem, InputItem, turns_of
+from portico_gateway.http.openai_responses.items import (
+    AdditionalToolsItem,
+    ForeignItem,
+    InputItem,
+    McpApprovalResponse,
+    turns_of,
+)
 from portico_gateway.http.openai_responses.tools import (
     AnyTool,
     CalledTool,
@@ -23,6 +29,7 @@ from portico_gateway.http.openai_responses.tools import (
     unknown_tools,
 )
 from portico_gateway.http.openai_shared.body import AllowedTools, JsonObjectFormat, NamedSchema, TextFormat
+from portico_gateway.http.server_tools.wanted import EVERY_SERVER, McpToolBody, WantedServer
 from portico_gateway.http.wire import (
     MAX_TOOLS,
     AdapterName,
@@ -34,6 +41,7 @@ from portico_gateway.http.wire import (
     TopLogprobs,
     TopP,
 )
+from portico_gateway.upstreams.names import namespaced
 
 _FIELDS = FieldNames(messages="input", max_tokens="max_output_tokens", response_format="text.format")
 INCLUDE_LOGPROBS = "message.output_text.logprobs"
@@ -53,7 +61,17 @@ class ResponsesAllowedToolsChoice(AllowedTools):
         return frozenset(called_name(tool["name"], tool.get("namespace")) for tool in named)
 
 
-ResponsesObjectChoice = Annotated[ResponsesNamedToolChoice | ResponsesAllowedToolsChoice, Field(discriminator="type")]
+class ResponsesMcpToolChoice(StrictBody):
+    """A call of one of a server's tools; without a name, of any that there is."""
+
+    type: Literal["mcp"]
+    server_label: str
+    name: str | None = None
+
+
+ResponsesObjectChoice = Annotated[
+    ResponsesNamedToolChoice | ResponsesMcpToolChoice | ResponsesAllowedToolsChoice, Field(discriminator="type")
+]
 
 
 class ResponsesJsonSchemaFormat(NamedSchema):
@@ -69,7 +87,7 @@ class ResponsesRequest(ApiBody):
     """A response to make."""
 
     WITHOUT_EFFECT = frozenset(
-        "context_management max_tool_calls moderation reasoning safety_identifier service_tier stream_options user".split()
+        "context_management moderation reasoning safety_identifier service_tier stream_options user".split()
     )
 
     model: str
@@ -82,6 +100,7 @@ class ResponsesRequest(ApiBody):
     tools: Tools[ResponsesTool] | None = None
     tool_choice: Literal["none", "auto", "required"] | ResponsesObjectChoice | None = None
     parallel_tool_calls: bool | None = None
+    max_tool_calls: Annotated[int, Field(ge=0)] | None = None  # of those that are made here
     text: ResponsesTextConfig | None = None
     include: list[str] | None = None
     # how it is picked, and when it ends
@@ -113,6 +132,14 @@ class ResponsesRequest(ApiBody):
         added = [tool for item in items if isinstance(item, AdditionalToolsItem) for tool in item.tools]
         return [*(self.tools or []), *added]
 
+    def wanted_servers(self) -> list[WantedServer]:
+        """Those whose tools are called here."""
+        return [tool.wanted() for tool in self.every_tool() if isinstance(tool, McpToolBody)]
+
+    def approval_responses(self) -> list[McpApprovalResponse]:
+        """A person's word on calls that an earlier answer asked about."""
+        return [] if isinstance(self.input, str) else [item for item in self.input if isinstance(item, McpApprovalResponse)]
+
     def called_tools(self) -> dict[str, CalledTool]:
         """The tools by the names that the model calls them by."""
         return {each.tool.name: each for each in every_tool(self.every_tool())}
@@ -127,6 +154,7 @@ class ResponsesRequest(ApiBody):
             turns=(*instructions, *before, *self.turns()),
             fields=_FIELDS,
             tools=tuple(each.tool for each in every_tool(self.every_tool())),
+            server_tools=bool(self.wanted_servers()),
             tool_choice=self._tool_choice(),
             allowed_tools=self.tool_choice.names() if isinstance(self.tool_choice, ResponsesAllowedToolsChoice) else None,
             parallel_tool_calls=self.parallel_tool_calls,
@@ -142,6 +170,8 @@ class ResponsesRequest(ApiBody):
         yield from self.passed_over()
         if self.text is not None and self.text.verbosity not in (None, "medium"):
             yield "text.verbosity has no effect here"
+        if self.max_tool_calls is not None and not self.wanted_servers():
+            yield "max_tool_calls has no effect here: it counts calls that are made on the server, by tools of type 'mcp'"
         if self.truncation == "auto":
             yield "truncation 'auto' has no effect here: an input that is too long is refused, never cut"
         for each in self.include or ():
@@ -156,6 +186,8 @@ class ResponsesRequest(ApiBody):
         match self.tool_choice:
             case ResponsesNamedToolChoice(name=name, namespace=namespace):
                 return NamedTool(called_name(name, namespace))
+            case ResponsesMcpToolChoice(server_label=label, name=name):
+                return "required" if name is None else NamedTool(name if label == EVERY_SERVER else namespaced(label, name))
             case ResponsesAllowedToolsChoice(mode=mode):
                 return mode
             case choice:

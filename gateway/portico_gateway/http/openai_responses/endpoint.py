@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
+from functools import partial
 from itertools import count
 from typing import Annotated, Literal, NamedTuple
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
+from portico_engine import Usage
 from portico_gateway.http.api import Api
 from portico_gateway.http.bodies.route import BodyRoute
 from portico_gateway.http.errors import ApiError
@@ -21,6 +23,8 @@ from portico_gateway.http.generation.stream import PieceStream, collect, start_s
 from portico_gateway.http.identity import caller_name
 from portico_gateway.http.json_text import StrictJsonResponse
 from portico_gateway.http.openai_responses.body import ResponsesRequest
+from portico_gateway.http.openai_responses.items import McpApprovalResponse
+from portico_gateway.http.openai_responses.loop_output import APPROVAL, LoopOutput
 from portico_gateway.http.openai_responses.objects import (
     OutputItems,
     input_items,
@@ -32,6 +36,8 @@ from portico_gateway.http.openai_responses.objects import (
 from portico_gateway.http.openai_responses.response_store import ResponseStore, StoredResponse
 from portico_gateway.http.openai_shared.errors import openai_error_body
 from portico_gateway.http.openai_shared.objects import warnings_object
+from portico_gateway.http.server_tools.loop import Decided, LoopEvent, LoopEvents, ToolLoop, TurnBegun
+from portico_gateway.http.server_tools.respond import decide_approval, respond_with_tools
 from portico_gateway.http.sse import EventStream, event
 from portico_gateway.http.wire import Json
 
@@ -65,9 +71,42 @@ class ResponsesEndpoint:
                 answer, pieces = await start_stream(prepared)
                 return EventStream(self._events(caller, body, before, answer, pieces))
             answer = await collect(prepared)
-            return StrictJsonResponse(self._finished(caller, body, before, answer, output_items(answer, body.called_tools())))
+            made = Made(answer, output_items(answer, body.called_tools()), output_turns(answer), answer.usage)
+            return StrictJsonResponse(self._finished(caller, body, before, made))
 
+        if wanted := body.wanted_servers():
+            decided = [self._decided(each, request) for each in body.approval_responses()]
+            make_of_loop = partial(self._of_loop, caller, body, before)
+            generation = body.to_generation(before)
+            return await respond_with_tools(
+                self._service,
+                generation,
+                wanted,
+                request,
+                make_of_loop,
+                waits=False,
+                decided=decided,
+                most_calls=body.max_tool_calls,
+            )
+        if body.approval_responses():
+            raise ApiError(400, "tools: an approval needs the tool of type 'mcp' that it is for", param="tools")
         return await self._service.respond(body.to_generation(before), request, make)
+
+    def _decided(self, said: McpApprovalResponse, request: Request) -> Decided:
+        approval = said.approval_request_id.removeprefix(APPROVAL)
+        return decide_approval(self._service, request, approval, approve=said.approve)
+
+    async def _of_loop(
+        self, caller: str, body: ResponsesRequest, before: Sequence[Turn], loop: ToolLoop, events: LoopEvents
+    ) -> Response:
+        """What comes of calls that are made here, and of the turns between them."""
+        if body.stream:
+            return EventStream(self._loop_events(caller, body, before, loop, events))
+        output = LoopOutput(body.called_tools(), lists=body.previous_response_id is None)
+        async for each in events:
+            for _ in output.feed(each):
+                pass
+        return StrictJsonResponse(self._finished(caller, body, before, Made.of_loop(loop, output)))
 
     def read(self, caller: str, name: str) -> Json:
         return self._store.get(caller, name).response
@@ -90,27 +129,21 @@ class ResponsesEndpoint:
         self._store.delete(caller, name)
         return {"id": name, "object": "response", "deleted": True}
 
-    def _finished(
-        self, caller: str, body: ResponsesRequest, before: Sequence[Turn], answer: GeneratedAnswer, items: list[Json]
-    ) -> Json:
-        status = "incomplete" if answer.finish_reason == "length" else "completed"
-        made = {**response_object(body, answer, status), "output": items, "usage": responses_usage_object(answer.usage)}
-        made |= warnings_object(answer)
+    def _finished(self, caller: str, body: ResponsesRequest, before: Sequence[Turn], made: Made) -> Json:
+        status = "incomplete" if made.answer.finish_reason == "length" else "completed"
+        response = {**response_object(body, made.answer, status), "output": made.items}
+        response |= {"usage": responses_usage_object(made.usage), **warnings_object(made.answer)}
         if body.store is not False:
             asked = [*before, *body.turns()]
-            turns = [*asked, *output_turns(answer)]
-            self._store.put(caller, StoredResponse(made, turns, asked=len(asked), tools=body.called_tools()))
-        return made
+            turns = [*asked, *made.turns]
+            self._store.put(caller, StoredResponse(response, turns, asked=len(asked), tools=body.called_tools()))
+        return response
 
     async def _events(
         self, caller: str, body: ResponsesRequest, before: Sequence[Turn], answer: GeneratedAnswer, pieces: PieceStream
     ) -> AsyncGenerator[str, None]:
         """A stream's events. An error after the first one is an event too: the status is sent by then."""
-        numbers = count()
-
-        def tell(data: Json) -> str:
-            return event({**data, "sequence_number": next(numbers)}, name=data["type"])
-
+        tell = _numbered()
         try:
             async with aclosing(pieces):
                 for kind in ("response.created", "response.in_progress"):
@@ -121,11 +154,62 @@ class ResponsesEndpoint:
                         yield tell(each)
                 for each in output.end():
                     yield tell(each)
-            made = self._finished(caller, body, before, answer, output.items)
-            yield tell({"type": f"response.{made['status']}", "response": made})
+            made = Made(answer, output.items, output_turns(answer), answer.usage)
+            response = self._finished(caller, body, before, made)
+            yield tell({"type": f"response.{response['status']}", "response": response})
         except ApiError as error:
             failed = {**response_object(body, answer, "failed"), "error": {"code": "server_error", "message": str(error)}}
             yield tell({"type": "response.failed", "response": failed})
+
+    async def _loop_events(
+        self, caller: str, body: ResponsesRequest, before: Sequence[Turn], loop: ToolLoop, events: LoopEvents
+    ) -> AsyncGenerator[str, None]:
+        """As `_events`. What happens before the model's first turn is told behind the response's beginning, which is the
+        turn's."""
+        tell, output = _numbered(), LoopOutput(body.called_tools(), lists=body.previous_response_id is None)
+        early: list[LoopEvent] = []
+        began = False
+        try:
+            async with aclosing(events):
+                async for each in events:
+                    early.append(each)
+                    if not began and not isinstance(each, TurnBegun):
+                        continue
+                    if not began:
+                        for kind in ("response.created", "response.in_progress"):
+                            yield tell({"type": kind, "response": response_object(body, loop.answer, "in_progress")})
+                    began = True
+                    for told in early:
+                        for made in output.feed(told):
+                            yield tell(made)
+                    early.clear()
+            response = self._finished(caller, body, before, Made.of_loop(loop, output))
+            yield tell({"type": f"response.{response['status']}", "response": response})
+        except ApiError as error:
+            if not began:
+                yield tell({"type": "error", "code": error.code or "server_error", "message": str(error), "param": error.param})
+                return
+            failed = {**response_object(body, loop.answer, "failed"), "error": {"code": "server_error", "message": str(error)}}
+            yield tell({"type": "response.failed", "response": failed})
+
+
+class Made(NamedTuple):
+    """What an answer came to: its last turn, the items and turns of all, and what they took."""
+
+    answer: GeneratedAnswer
+    items: list[Json]
+    turns: list[Turn]
+    usage: Usage
+
+    @classmethod
+    def of_loop(cls, loop: ToolLoop, output: LoopOutput) -> Made:
+        return cls(loop.answer, output.items, loop.turns, loop.usage)
+
+
+def _numbered() -> Callable[[Json], str]:
+    """Events of one stream, in their order."""
+    numbers = count()
+    return lambda data: event({**data, "sequence_number": next(numbers)}, name=data["type"])
 
 
 def _router(service: GenerationService) -> APIRouter:

@@ -16,7 +16,9 @@ from portico_gateway.http.generation.text_calls import text_arguments
 from portico_gateway.http.json_text import json_text
 from portico_gateway.http.openai_responses.tools import ResponsesTool, called_name
 from portico_gateway.http.openai_shared.body import OpenAIMessage
+from portico_gateway.http.server_tools.wanted import EVERY_SERVER
 from portico_gateway.http.wire import LenientBody, Tools
+from portico_gateway.upstreams.names import namespaced
 
 _LOCAL_SHELL = "local_shell"
 
@@ -97,6 +99,39 @@ class AdditionalToolsItem(LenientBody):
     tools: Tools[ResponsesTool]
 
 
+class McpCallItem(LenientBody):
+    """A call that was made here in an earlier answer."""
+
+    type: Literal["mcp_call"]
+    id: str
+    server_label: str
+    name: str
+    arguments: str = "{}"
+    output: str | None = None
+    error: Any = None
+
+    def turns(self) -> tuple[Turn, Turn]:
+        """The call, and what it came to."""
+        name = self.name if self.server_label == EVERY_SERVER else namespaced(self.server_label, self.name)
+        said = self.output if self.output is not None else f"The call failed: {json_text(self.error)}"
+        call = ToolCall(self.id, name, self.arguments)
+        return Turn("assistant", tool_calls=(call,)), Turn("tool", said, name, tool_call_id=self.id)
+
+
+class McpApprovalResponse(LenientBody):
+    """A person's word on a call that an earlier answer asked about."""
+
+    type: Literal["mcp_approval_response"]
+    approval_request_id: str
+    approve: bool
+
+
+class McpBookkeepingItem(LenientBody):
+    """What an earlier answer told of servers and of what it asked; the model sees tools and results as they are now."""
+
+    type: Literal["mcp_list_tools", "mcp_approval_request"]
+
+
 class ForeignItem(LenientBody):
     """What is left of a tool that isn't run here, and says nothing that a model could read."""
 
@@ -108,7 +143,6 @@ class ForeignItem(LenientBody):
         "computer_call",
         "tool_search_call",
         "tool_search_output",
-        "mcp_list_tools",
         "ghost_snapshot",
         "compaction_trigger",
     ] = Field(description="left out, and named in the warnings")
@@ -116,6 +150,8 @@ class ForeignItem(LenientBody):
 
 _KINDS = {
     "custom_tool_call_output": "function_call_output",
+    "mcp_list_tools": "mcp_bookkeeping",
+    "mcp_approval_request": "mcp_bookkeeping",
     **dict.fromkeys(ForeignItem.model_fields["type"].annotation.__args__, "foreign"),  # type: ignore[union-attr]
 }
 
@@ -135,6 +171,9 @@ InputItem = Annotated[
     | Annotated[LocalShellOutputItem, Tag("local_shell_call_output")]
     | Annotated[ReasoningItem, Tag("reasoning")]
     | Annotated[AdditionalToolsItem, Tag("additional_tools")]
+    | Annotated[McpCallItem, Tag("mcp_call")]
+    | Annotated[McpApprovalResponse, Tag("mcp_approval_response")]
+    | Annotated[McpBookkeepingItem, Tag("mcp_bookkeeping")]
     | Annotated[ForeignItem, Tag("foreign")],
     Discriminator(_kind),
 ]
@@ -149,6 +188,8 @@ def turns_of(items: Sequence[Any]) -> list[Turn]:
                 turns.append(item.turn())
             case FunctionCallItem() | CustomToolCallItem() | LocalShellCallItem():
                 add_call(turns, item.call())
+            case McpCallItem():
+                turns += item.turns()
     return turns
 
 

@@ -15,6 +15,7 @@ from portico_engine import TextInput, Tool
 from portico_gateway.http.generation.request import custom_tool, function_tool
 from portico_gateway.http.generation.text_calls import called_text
 from portico_gateway.http.openai_shared.body import CustomGrammar, CustomTextFormat, tool_kind
+from portico_gateway.http.server_tools.wanted import McpToolBody
 from portico_gateway.http.wire import Json, LenientBody, ToolName, Tools, UnknownTool
 
 
@@ -45,7 +46,7 @@ class ResponsesCustomTool(LenientBody):
 
 def _inner_kind(tool: Any) -> str | None:
     kind = tool_kind(tool)
-    return "other" if kind == "namespace" else kind
+    return "other" if kind in ("namespace", "mcp") else kind
 
 
 _InnerTool = Annotated[
@@ -69,10 +70,11 @@ ResponsesTool = Annotated[
     Annotated[ResponsesFunctionTool, Tag("function")]
     | Annotated[ResponsesCustomTool, Tag("custom")]
     | Annotated[NamespaceTool, Tag("namespace")]
+    | Annotated[McpToolBody, Tag("mcp")]
     | Annotated[UnknownTool, Tag("other")],
     Discriminator(tool_kind),
 ]
-AnyTool: TypeAlias = ResponsesFunctionTool | ResponsesCustomTool | NamespaceTool | UnknownTool
+AnyTool: TypeAlias = ResponsesFunctionTool | ResponsesCustomTool | NamespaceTool | McpToolBody | UnknownTool
 
 
 def called_name(name: str, namespace: str | None) -> str:
@@ -130,6 +132,8 @@ def unknown_tools(tools: Sequence[AnyTool]) -> Iterator[UnknownTool]:
 
 def tool_object(tool: AnyTool) -> Json:
     """A tool as the response repeats it."""
+    if isinstance(tool, McpToolBody):
+        return tool.shown()
     if isinstance(tool, ResponsesFunctionTool):
         return {"strict": None, **tool.model_dump()}
     return tool.model_dump(exclude_none=True)

@@ -67,7 +67,7 @@ class AllowedTools(LenientBody):
 def tool_kind(tool: Any) -> str | None:
     """The tag of a tool's kind, where a union has a place for the kinds that it doesn't know."""
     kind = tool.get("type") if isinstance(tool, dict) else getattr(tool, "type", None)
-    return kind if kind in ("function", "custom", "namespace") else "other" if isinstance(kind, str) else None
+    return kind if kind in ("function", "custom", "namespace", "mcp") else "other" if isinstance(kind, str) else None
 
 
 class OpenAIMessage(LenientBody):

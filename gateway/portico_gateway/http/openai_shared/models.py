@@ -1,4 +1,4 @@
-"""GET /v1/models: the one model that is served, if there is one, and its adapters, as OpenAI's list of models."""
+"""GET /v1/models: the models that are served, if there are any, and their adapters, as OpenAI's list of models."""
 
 from __future__ import annotations
 
@@ -18,11 +18,10 @@ def _router(service: GenerationService) -> APIRouter:
 
     @router.get("/v1/models")
     async def models() -> Json:
-        model = service.model
-        if model is None:
-            return {"object": "list", "data": []}
-        adapted = [adapter_object(model, adapter) for adapter in await _adapters(model)]
-        return {"object": "list", "data": [model_object(model), *adapted]}
+        data: list[Json] = []
+        for model in service.models.hosts:
+            data += [model_object(model), *(adapter_object(model, adapter) for adapter in await _adapters(model))]
+        return {"object": "list", "data": data}
 
     @router.get("/v1/models/{name:path}")
     async def one_model(name: str) -> Json:
@@ -50,6 +49,9 @@ async def _adapters(model: ModelHost) -> list[str]:
 def model_object(model: ModelHost) -> Json:
     """OpenAI's model object, with what is known of the model once it is loaded."""
     about: Json = {"id": model.name, "object": "model", "created": model.created, "owned_by": "portico"}
+    if model.aliases:
+        about["aliases"] = list(model.aliases)
+    about["status"] = {"value": model.status.state}
     if model.loaded is not None:
         info = model.loaded.info
         about["context_length"] = info.context_length
@@ -58,6 +60,8 @@ def model_object(model: ModelHost) -> Json:
             "parameters": info.parameters,
             "quantization": info.quantization,
             "executor": info.executor,
+            "embedding_size": info.embedding_size,
+            "generates": info.generates,
         }
     return about
 

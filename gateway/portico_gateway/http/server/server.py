@@ -14,7 +14,7 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 
-from portico_gateway.http.server.connection import IDLE_SECONDS, BoundedConnection
+from portico_servers.common.http_connection import IDLE_SECONDS, BoundedConnection
 
 log = logging.getLogger(__name__)
 

@@ -39,7 +39,7 @@ _CUT_LINE = 64 << 10  # bytes that are kept of a line that is too long: they nam
 def gateway_depth() -> int:
     """How many gateways this process is behind. A host's file may name Portico itself, which would start itself for ever."""
     value = os.environ.get(DEPTH_VARIABLE, "0")
-    return int(value) if value.isdigit() else 0
+    return int(value) if value.isdecimal() and len(value) < 10 else 0
 
 
 @asynccontextmanager

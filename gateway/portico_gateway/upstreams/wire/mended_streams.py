@@ -1,7 +1,7 @@
 """The two streams of a connection, between its wire and the SDK's client: answers are mended on their way in.
 
-It owns which request an answer belongs to, the protocol version that was agreed on, and telling of repairs in the log; the
-rules of repair are `answers.py`'s.
+It owns which request an answer belongs to, how many of the server's own are under way, the protocol version that was agreed on,
+and telling of repairs in the log; the rules of repair are `answers.py`'s.
 """
 
 from __future__ import annotations
@@ -25,6 +25,33 @@ log = logging.getLogger(__name__)
 
 _MAX_WAITING = 10_000  # requests whose methods are remembered; answers to older ones are passed on as they are
 _MAX_TOLD = 100  # different repairs of one connection that are logged
+_MAX_ASKED = 64  # requests of the server's (pings among them) that are answered at once; the next one waits
+_PATIENCE = 1.0  # seconds that it waits at most: one that is never answered slows the server's others, and stops nothing
+
+
+class AskedRequests:
+    """What a server has asked and has no answer to yet: it is read no faster than it is answered."""
+
+    def __init__(self) -> None:
+        self._open: set[str] = set()
+        self._changed = anyio.Event()
+
+    async def asked(self, message: mcp_types.JSONRPCMessage) -> None:
+        """Returns when there is room for it."""
+        if isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled":
+            self._open.discard(str((message.params or {}).get("requestId")))
+        if not isinstance(message, JSONRPCRequest):
+            return
+        with anyio.move_on_after(_PATIENCE):
+            while len(self._open) >= _MAX_ASKED:
+                await self._changed.wait()
+        self._open.add(str(message.id))
+
+    def answered(self, message: mcp_types.JSONRPCMessage) -> None:
+        if isinstance(message, JSONRPCResponse | JSONRPCError):
+            self._open.discard(str(message.id))
+            self._changed.set()
+            self._changed = anyio.Event()
 
 
 class AnswerMender:
@@ -33,6 +60,7 @@ class AnswerMender:
     def __init__(self, server: str, *, modern: bool = False) -> None:
         """`modern`: the connection speaks 2026-07-28 without having asked."""
         self._server = server
+        self.requests = AskedRequests()
         self._version = LATEST_MODERN_VERSION if modern else LATEST_HANDSHAKE_VERSION
         self._methods: OrderedDict[str, str] = OrderedDict()  # of requests without an answer
         self._told: set[str] = set()
@@ -93,6 +121,7 @@ class MendedReadStream:
             raise
         if isinstance(item, SessionMessage):
             self._mender.received(item.message)
+            await self._mender.requests.asked(item.message)
         return item
 
     async def aclose(self) -> None:
@@ -132,6 +161,7 @@ class WatchedWriteStream:
         elif isinstance(item.message, JSONRPCResponse):
             item.message.result = scrubbed(item.message.result)
         await self._inner.send(item)
+        self._mender.requests.answered(item.message)
 
     async def aclose(self) -> None:
         await self._inner.aclose()

@@ -22,6 +22,7 @@ _SHADOWS = {  # by module, the ends of the names of the tables beneath
     "geopoly": _RTREE,
 }
 _COUNTED = 1_000  # rows of a table that are counted: less than a millisecond
+_MAX_DIGITS = 18  # of a number of rows
 _SAMPLE = 20  # cells looked at where the declared type says nothing
 
 
@@ -164,7 +165,7 @@ def _estimates(connection: sqlite3.Connection) -> dict[str, int]:
         return found
     for table, stat in rows:
         first = str(stat).split(" ", 1)[0]
-        if first.isdigit():
+        if first.isdecimal() and len(first) <= _MAX_DIGITS:  # anybody may have written it
             found[table] = max(found.get(table, 0), int(first))
     return found
 

@@ -169,9 +169,10 @@ def _row_estimate(estimate: int | None) -> str:
 def _page(cursor: Any, size: int) -> int:
     if cursor is None:
         return 0
-    if not str(cursor).isdigit() or int(cursor) >= max(size, 1):
-        raise ArgumentError(f"cursor: {cursor!r} is not one that this tool gave")
-    return int(cursor)
+    given = str(cursor)
+    if not (given.isascii() and given.isdigit()) or len(given) > 9 or int(given) >= max(size, 1):
+        raise ArgumentError(f"cursor: {given[:40]!r} is not one that this tool gave")
+    return int(given)
 
 
 TABLES = ToolDefinition(

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from urllib.parse import urldefrag, urljoin, urlsplit
+from urllib.parse import urldefrag, urlsplit
 
 from portico_servers.docs.errors import FetchRefused, ReadError, SourceError
 from portico_servers.docs.index.models import LibraryVersion
@@ -19,13 +19,15 @@ from portico_servers.docs.index.store import DocsIndex
 from portico_servers.docs.ingest.chunks import cut
 from portico_servers.docs.ingest.readers import KINDS, read_page
 from portico_servers.docs.ingest.readers.man import unpack
-from portico_servers.docs.ingest.web import Fetched, Fetcher, checked_url
+from portico_servers.docs.ingest.web import Fetched, Fetcher, checked_url, joined
 from portico_servers.docs.ingest.web_paths import page_path
 
 MAX_PAGES = 5_000
 _MAX_SITEMAPS = 50
-_LOCATION = re.compile(rb"<loc>\s*(.*?)\s*</loc>", re.S | re.I)
-_LINK = re.compile(r"\[[^\]]*\]\(\s*<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\s*\)")
+# Bounded inside, so that a list of beginnings without ends is not read to its end from each of them.
+_LOCATION = re.compile(rb"<loc>([^<]{1,4000})</loc>", re.I)
+_LINK = re.compile(r"\]\(\s{0,100}<?([^()\s<>]{1,4000})>?(?:\s{1,100}\"[^\"]{0,1000}\")?\s{0,100}\)")
+_NO_CHARSETS = {"idna", "punycode", "undefined"}  # Python's own codecs that no page has, and that fail or take ages on one
 _TYPES = {"text/html": "html", "application/xhtml+xml": "html", "text/markdown": "markdown", "application/pdf": "pdf"}
 _TYPES |= {"text/x-rst": "rst", "text/prs.fallenstein.rst": "rst", "application/x-ipynb+json": "notebook"}
 
@@ -84,7 +86,7 @@ def page_addresses(source: str, fetcher: Fetcher, outcome: RefreshOutcome) -> li
     name = urlsplit(source).path.rpartition("/")[2].lower()
     if name == "llms.txt":
         text = _needed(fetcher, source).body.decode("utf-8", errors="replace")
-        found = [urljoin(source, link) for link in _LINK.findall(text)]
+        found = [address for link in _LINK.findall(text) if (address := joined(source, link)) is not None]
         # The list is itself a page: its one-line descriptions are worth searching.
         return _own(source, [source, *found], outcome)
     if name.endswith((".xml", ".xml.gz")):
@@ -144,7 +146,7 @@ def _sitemap(source: str, fetcher: Fetcher) -> list[str]:
             continue
         seen.add(address)
         body = unpack(address, _needed(fetcher, address).body)
-        found = [html.unescape(raw.decode("utf-8", errors="replace")) for raw in _LOCATION.findall(body)]
+        found = [html.unescape(raw.decode("utf-8", errors="replace")).strip() for raw in _LOCATION.findall(body)]
         (pending if b"<sitemapindex" in body[:2_000].lower() else pages).extend(found)
     return pages
 
@@ -154,10 +156,10 @@ def _own(source: str, addresses: list[str], outcome: RefreshOutcome) -> list[str
     host = urlsplit(source).netloc
     kept: dict[str, None] = {}
     for address in addresses:
-        bare = urldefrag(address).url
         try:
+            bare = urldefrag(address).url
             parts = checked_url(bare)
-        except FetchRefused:
+        except (FetchRefused, ValueError):  # one that is no address costs itself
             continue
         if parts.netloc != host:
             outcome.elsewhere += 1
@@ -181,11 +183,11 @@ def _kind(fetched: Fetched, path: str) -> str:
 
 def _as_utf8(fetched: Fetched) -> bytes:
     found = re.search(r"charset\s*=\s*[\"']?([\w.:-]+)", fetched.content_type, re.I)
-    if not found or found[1].lower() in ("utf-8", "utf8"):
+    if not found or found[1].lower() in ("utf-8", "utf8") or found[1].lower() in _NO_CHARSETS:
         return fetched.body
     try:
-        return fetched.body.decode(found[1], errors="replace").encode()
-    except LookupError:
+        return fetched.body.decode(found[1], errors="replace").encode("utf-8", errors="replace")
+    except (LookupError, UnicodeError):
         return fetched.body
 
 

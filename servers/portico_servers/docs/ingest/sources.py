@@ -55,7 +55,10 @@ class DocumentationSource(NamedTuple):
 def source_of(given: str, *, library: str = "", version: str = "", package: bool = False) -> DocumentationSource:
     """What a user means: an address, a path that exists, or an installed package. Raises SourceError."""
     if given.startswith(("http://", "https://")):
-        host = urlsplit(given).hostname or ""
+        try:
+            host = urlsplit(given).hostname or ""
+        except ValueError as error:
+            raise SourceError(f"{given[:200]}: not an address: {error}") from None
         return DocumentationSource(
             "url", given, clean_name(library or host.removeprefix("www.").removeprefix("docs.")), version or WEB_VERSION
         )

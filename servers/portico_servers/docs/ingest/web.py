@@ -101,7 +101,10 @@ class Fetcher:
             with client.stream("GET", pinned, headers=headers, extensions={"sni_hostname": host}) as response:
                 target = response.headers.get("location", "")
                 if response.status_code in (301, 302, 303, 307, 308) and target:
-                    return Fetched(urljoin(url, target), response.status_code, "", b"", "", "")
+                    further = joined(url, target)
+                    if further is None:
+                        raise ReadError(f"{url}: it leads to something that is no address: {target[:200]!r}")
+                    return Fetched(further, response.status_code, "", b"", "", "")
                 body = self._body(url, response) if response.status_code == 200 else b""
                 return Fetched(
                     url,
@@ -168,6 +171,14 @@ class Fetcher:
         else:
             rules.parse([])
         return rules
+
+
+def joined(base: str, link: str) -> str | None:
+    """Where a link on the page `base` leads; None where it is no address (`http://[x`)."""
+    try:
+        return urljoin(base, link)
+    except ValueError:
+        return None
 
 
 def checked_url(url: str) -> SplitResult:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from portico_servers.docs.errors import PageNotFound
 from portico_servers.docs.index.models import LibraryVersion
 
-_NUMBER = re.compile(r"\d+|[a-z]+", re.I)
+_NUMBER = re.compile(r"\d{1,1000}|[a-z]+", re.I)
 _SAID = re.compile(r"(?<![\w.])v?(\d+(?:\.\w+)+)")
 
 

@@ -99,6 +99,11 @@ def test_rows_that_fill_more_than_one_graph_have_their_own_logits(tiny_path: Pat
         close(got[16 * i : 16 * (i + 1)], expected)
 
 
+def test_a_step_in_parts_whose_rows_want_no_logits_has_none(executor) -> None:  # type: ignore[no-untyped-def]
+    rows = Row(0, PROMPT[:40], 0, (0, 1, 2)), Row(1, PROMPT[:8], 0, (5,))
+    assert len(executor.submit(StepPlan(rows)).logits) == 0
+
+
 def test_a_slots_new_table_is_read_and_its_old_one_forgotten(executor, oracle: TorchCPUExecutor) -> None:  # type: ignore[no-untyped-def]
     expected = run(oracle, [70])[40:44]
     found = []

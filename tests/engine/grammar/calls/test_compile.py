@@ -15,6 +15,7 @@ from portico_engine.grammar.calls import compile as calls_compile
 from portico_engine.grammar.calls.compile import AnswerSchema, compile_tool_calls
 from portico_engine.grammar.calls.formats import CallFormat, NamedTool, ToolChoice, control_tokens, detect_format, thinks_first
 from portico_engine.grammar.calls.parser import CallFinished, ContentText, ThinkingText, ToolCallParser
+from portico_engine.grammar.calls.tool_rules import tool_rules
 from portico_engine.tool import Tool
 
 SEARCH = Tool(
@@ -300,6 +301,46 @@ def test_of_tools_that_are_too_large_together_the_largest_is_degraded(monkeypatc
     assert accepts(grammar.text, '{"name":"wide","arguments":{"anything":[1]}}')
     assert accepts(grammar.text, '{"name":"narrow","arguments":{"a":1}}')
     assert not accepts(grammar.text, '{"name":"narrow","arguments":{"a":2}}')
+
+
+def test_a_catalog_that_is_too_large_is_joined_a_few_times_however_many_tools_have_to_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Once for each of them took hours with thousands; the work is counted, not timed."""
+    whole, joins = calls_compile.enforced_or_looser, 0
+
+    def small(make: Any, limits: Limits) -> Any:
+        nonlocal joins
+        joins += 1
+        joined = make(limits)
+        if len(joined[1].failed) < 60:
+            raise GrammarTooLarge("too large for this test")
+        return whole(lambda _: joined, limits)
+
+    monkeypatch.setattr(calls_compile, "enforced_or_looser", small)
+    schema = {"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "array", "items": {"type": "string"}}}}
+    tools = [Tool(f"tool_{i}", "", schema) for i in range(128)]
+    grammar = compile_tool_calls(tools)
+    assert joins <= 2 * 7 + 1, "a doubling and a halving of 128"
+    failed = [entry.tool for entry in grammar.report.failed]
+    assert 60 <= len(failed) <= 68
+    assert failed == [f"tool_{i}" for i in range(len(failed))], "of tools of one size the first"
+
+
+def test_digits_that_are_counted_in_many_tools_cost_the_counting_and_no_tool() -> None:
+    schema = {"type": "object", "properties": {"minutes": {"type": "integer", "multipleOf": 15}}, "required": ["minutes"]}
+    grammar = compile_tool_calls([Tool(f"timer_{i}", "", schema) for i in range(24)], limits=Limits(seconds=0.3))
+    assert not grammar.report.failed
+    assert len(grammar.report.loosened) == 24
+    assert accepts(grammar.text, '{"name":"timer_3","arguments":{"minutes":45}}')
+    assert not accepts(grammar.text, '{"name":"timer_3","arguments":{"minutes":"x"}}')
+
+
+def test_names_of_one_prefix_are_told_apart_in_one_look_each() -> None:
+    tools = [Tool("é" * (i + 1), "", {"type": "object"}) for i in range(300)]
+    rules, bodies, _, _ = tool_rules(tools, None, Limits(), {})
+    assert len({str(body) for body in bodies.values()}) == 300
+    assert "tool--root" in rules or any(name.startswith("tool-300--") for name in rules)
 
 
 def test_more_symbols_than_the_matcher_has_are_an_error_of_the_compiler() -> None:

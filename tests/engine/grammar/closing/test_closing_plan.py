@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -20,6 +21,8 @@ from portico_engine.grammar import compile_schema
 from portico_engine.grammar.check import check_arguments
 from portico_engine.grammar.closing import closing_plan, derivatives
 from portico_engine.grammar.compiled import CompiledGrammar
+from portico_engine.grammar.protocol import Prepared
+from portico_engine.grammar.work_slice import SLICE, WorkSlice
 
 Pick = Callable[[np.ndarray], int]
 
@@ -52,12 +55,23 @@ def picks(seed: int) -> list[Pick]:
     ]
 
 
-def generate(grammar: CompiledGrammar, budget: int, pick: Pick, *, force: bool) -> tuple[str, bool]:
-    """The text that an engine would make, and whether it came to its end."""
+def generate(
+    grammar: CompiledGrammar,
+    budget: int,
+    pick: Pick,
+    *,
+    force: bool,
+    prepare: Callable[[Any, Prepared, int], None] | None = None,
+) -> tuple[str, bool]:
+    """The text that an engine would make, and whether it came to its end. `prepare` finds things out beforehand."""
     matcher, tokens, bitmask = factory().matcher(grammar), [], empty_mask()
     while not matcher.is_terminated() and len(tokens) < budget:
+        if prepare is not None:
+            prepare(matcher, "run", budget - len(tokens))
         run = matcher.forced_tokens(budget - len(tokens)) if force else []
         if not run:
+            if prepare is not None:
+                prepare(matcher, "mask", budget - len(tokens))
             matcher.fill_bitmask(bitmask, 0, budget - len(tokens))
             ids = allowed(bitmask)
             assert len(ids), (tokenizer().decode(tokens), budget - len(tokens))
@@ -242,6 +256,51 @@ def test_the_same_request_ends_alike_whatever_ran_before_it_and_however_slow_the
     monkeypatch.setattr(time, "thread_time", lambda: 1e9 * time.perf_counter())
     assert generate(grammar, len(shortest) + 12, picks(1)[0], force=True) == first
     assert first[1]
+
+
+DEAR = [
+    {"type": "string", "pattern": "[a-z0-9_-]{40}"},
+    {"type": "object", "patternProperties": {"^a": {"type": "string", "pattern": "^(ab|ba){9,40}c$"}}, "minProperties": 2},
+    {"type": "object", "additionalProperties": {"type": "integer"}, "minProperties": 30, "maxProperties": 200_000},
+]
+
+
+@pytest.mark.parametrize("schema", DEAR)
+def test_what_is_found_out_in_slices_is_what_is_found_out_at_once(schema: Any) -> None:
+    """A slice is counted: what one takes is bounded, however much a mask asks for, and it goes on where the last one ended."""
+    most = 0
+
+    def in_slices(matcher: Any, what: Prepared, remaining: int) -> None:
+        nonlocal most
+        for _ in range(2_000):
+            share = WorkSlice(300)
+            done = matcher.prepare(what, remaining, share)
+            most = max(most, 300 - share.left)
+            if done:
+                return
+        raise AssertionError("it never ends")
+
+    texts = []
+    for prepare in (None, in_slices):
+        grammar = compile_schema(schema)
+        compiled = replace(grammar, text=grammar.text + "\n" * (prepare is not None))  # another digest: nothing is known of it
+        shortest = factory().matcher(compiled).closing_tokens(10_000)
+        assert shortest is not None
+        texts.append(generate(compiled, len(shortest) + 12, picks(1)[0], force=True, prepare=prepare))
+    assert texts[0] == texts[1]
+    assert texts[0][1]
+    assert most < 300 + 2 * SLICE  # what can't be cut is done as a whole
+
+
+def test_a_slice_that_is_used_up_costs_nothing_more_until_the_next() -> None:
+    grammar = compile_schema(DEAR[0])
+    shortest = factory().matcher(grammar).closing_tokens(10_000)
+    assert shortest is not None
+    matcher = factory().matcher(grammar)
+    spent = WorkSlice(0)
+    assert not matcher.prepare("mask", len(shortest) + 1, spent)
+    assert spent.left == 0
+    assert matcher.prepare("mask", 1_000_000, spent), "a budget that is large asks nothing"
 
 
 def test_names_under_many_patterns_at_once_do_not_hang() -> None:

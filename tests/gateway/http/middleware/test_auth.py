@@ -48,7 +48,7 @@ async def served(
         GatewayServer(upstreams, tool_calls=calls),
         None,
         security=security("127.0.0.1", 8630),
-        approvals=calls.approvals,
+        tool_calls=calls,
         keys=KEYS if keys is None else keys,
         oauth=oauth,
     )
@@ -150,6 +150,40 @@ async def test_the_callers_key_never_reaches_a_server_and_names_him_in_approvals
             assert isinstance(written.content[0], mcp_types.TextContent)
             assert written.content[0].text == "wrote x"
         assert (await client.get(where, headers=bearer("k-owner"))).status_code == 404
+
+
+async def test_the_arguments_of_a_waiting_call_can_be_edited_and_the_decision_remembered(
+    asking_http: Callable[[], UpstreamSpec],
+) -> None:
+    owner = bearer("k-owner")
+    async with served(asking_http()) as (app, client, _calls):
+        async with Client(transport_over(app, "k-host"), cache=None) as host:
+            assert (await host.call_tool("asks__write", {"text": "x"})).is_error
+            (pending,) = (await client.get("/v1/approvals", headers=owner)).json()["data"]
+            where = f"/v1/approvals/{pending['id']}"
+            for body, field in (
+                ({"decision": "approve", "arguments": {"text": 7}}, "arguments"),
+                ({"decision": "deny", "arguments": {"text": "y"}}, ""),
+                ({"decision": "approve", "remember": {"seconds": 0}}, "seconds"),
+            ):
+                refused = await client.post(where, json=body, headers=owner)
+                assert refused.status_code == 400
+                assert field in refused.text
+            body = {"decision": "approve", "arguments": {"text": "y"}, "remember": {"seconds": 60}}
+            decided = (await client.post(where, json=body, headers=owner)).json()
+            assert (decided["status"], decided["arguments"], decided["edited_arguments"]) == (
+                "approved",
+                {"text": "x"},
+                {"text": "y"},
+            )
+            written = await host.call_tool("asks__write", {"text": "x"})
+            assert isinstance(written.content[0], mcp_types.TextContent)
+            assert written.content[0].text == "wrote y"
+            assert not (await host.call_tool("asks__write", {"text": "y"})).is_error, "what was approved is remembered"
+            assert (await host.call_tool("asks__write", {"text": "x"})).is_error
+        off = await client.post("/v1/feedback", json={"id": "x", "rating": "good"}, headers=bearer("k-agent"))
+        assert off.status_code == 409
+        assert "switched off" in off.text
 
 
 async def test_oauth_metadata_is_served_and_the_challenge_names_it() -> None:

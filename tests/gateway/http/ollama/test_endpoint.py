@@ -108,6 +108,32 @@ async def test_options_and_a_format_reach_the_engine_and_the_rest_is_named(serve
     }
 
 
+async def test_log_probabilities_come_with_the_pieces_that_they_are_of(serve: Any) -> None:
+    async with serve() as client:
+        asked = {"messages": USER, "logprobs": True, "top_logprobs": 2}
+        found = await lines(client, "/api/chat", **asked)
+        whole = (await client.post("/api/chat", json={"model": "fake", "stream": False, **asked})).json()
+        without = await lines(client, "/api/generate", prompt="Hi")
+    assert ["".join(entry["token"] for entry in line["logprobs"]) for line in found[:-1]] == ["Hello", " there"]
+    assert "logprobs" not in found[-1]
+    assert "".join(entry["token"] for entry in whole["logprobs"]) == "Hello there"
+    assert len(whole["logprobs"][0]["top_logprobs"]) == 2
+    assert all("logprobs" not in line for line in without)
+
+
+@pytest.mark.parametrize(("path", "body"), [("/api/chat", {"messages": []}), ("/api/chat", {}), ("/api/generate", {})])
+async def test_a_request_for_nothing_loads_the_model(serve: Any, fakes: Any, path: str, body: dict[str, Any]) -> None:
+    engine = fakes.FakeEngine()
+    async with serve(engine) as client:
+        found = (await client.post(path, json={"model": "fake:latest", **body})).json()
+        unknown = await client.post(path, json={"model": "other", **body})
+        (running,) = (await client.get("/api/ps")).json()["models"]
+    assert (found["done"], found["done_reason"]) == (True, "load")
+    assert unknown.status_code == 404
+    assert (running["name"], running["context_length"]) == ("fake", 2000)
+    assert engine.requests == []
+
+
 async def test_the_model_is_listed_and_described(serve: Any) -> None:
     async with serve() as client:
         shown = (await client.post("/api/show", json={"model": "fake:latest"})).json()
@@ -121,7 +147,7 @@ async def test_the_model_is_listed_and_described(serve: Any) -> None:
 @pytest.mark.parametrize(
     ("path", "body", "status", "message"),
     [
-        ("/api/chat", {"messages": []}, 400, "messages: "),
+        ("/api/chat", {"messages": USER, "top_logprobs": 21, "logprobs": True}, 400, "top_logprobs: "),
         (
             "/api/chat",
             {"messages": [{"role": "user", "content": "x", "images": ["aGk="]}]},

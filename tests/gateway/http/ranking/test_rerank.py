@@ -19,6 +19,15 @@ async def test_only_the_best_are_told_where_few_are_wanted(serve: Any) -> None:
     assert result["index"] in (1, 2)
 
 
+@pytest.mark.parametrize("path", ["/v1/rerank", "/v2/rerank", "/rerank"])
+async def test_each_clients_path_answers(serve: Any, path: str) -> None:
+    async with serve() as client:
+        found = await client.post(path, json={"query": "zzz", "documents": DOCUMENTS})
+        wrong = await client.post(path, json={"query": "zzz"})
+    assert len(found.json()["results"]) == 3
+    assert wrong.json()["error"]["message"] == "documents: this field is required"
+
+
 async def test_scores_are_means_of_probabilities_in_falling_order(serve: Any) -> None:
     async with serve() as client:
         found = (await client.post("/v1/rerank", json={"query": "jjj", "documents": ["abc", "jjj"]})).json()
@@ -44,10 +53,3 @@ async def test_bad_input_is_named(serve: Any, body: dict[str, Any], message: str
         response = await client.post("/v1/rerank", json=body)
     assert response.status_code == 400
     assert response.json()["error"]["message"].startswith(message)
-
-
-async def test_embeddings_say_what_is_missing(serve: Any) -> None:
-    async with serve() as client:
-        response = await client.post("/v1/embeddings", json={"model": "fake", "input": "x"})
-    assert (response.status_code, response.json()["error"]["code"]) == (404, "embeddings_unavailable")
-    assert "no pooled hidden states" in response.json()["error"]["message"]

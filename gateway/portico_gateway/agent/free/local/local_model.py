@@ -55,6 +55,6 @@ class LocalWriter:
         )
         parsed = ParsedTurn(self._generator.form, request.max_tokens)
         async for delta in self._generator.deltas(run, request, asked.budget):
-            for event in parsed.feed(delta):
+            for event in parsed.feed(delta, run.tell_call_text):
                 yield event
         yield WrittenTurn(parsed.turn, parsed.ended)

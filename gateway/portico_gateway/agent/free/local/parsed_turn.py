@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from portico_engine import Delta, FinishReason, Usage
-from portico_engine.grammar import CallFinished, ContentText, ThinkingText, ToolCallParser
+from portico_engine.grammar import ArgumentsText, CallFinished, CallStarted, ContentText, ThinkingText, ToolCallParser
 from portico_gateway.agent.events import AnswerText, ThoughtText
 from portico_gateway.agent.free.local.tool_form import ToolForm
 from portico_gateway.agent.free.turns import ModelTurn, WrittenCall
@@ -36,7 +36,8 @@ class ParsedTurn:
     def turn(self) -> ModelTurn:
         return ModelTurn(self.text.strip(), self.thought.strip(), tuple(self.calls))
 
-    def feed(self, delta: Delta) -> Iterator[AnswerText | ThoughtText]:
+    def feed(self, delta: Delta, on_call_text: Callable[[str], None] = lambda text: None) -> Iterator[AnswerText | ThoughtText]:
+        """What a reader is shown; `on_call_text` hears calls before they are whole."""
         events = self._parser.feed(delta.text) if delta.text else []
         if delta.finish_reason is not None:
             events = [*events, *self._parser.finish()]
@@ -48,6 +49,10 @@ class ParsedTurn:
                 case ThinkingText(text):
                     self.thought += text
                     yield ThoughtText(text)
+                case CallStarted(_, name):
+                    on_call_text(f"{name} ")
+                case ArgumentsText(_, text):
+                    on_call_text(text)
                 case CallFinished(_, name, arguments):
                     self.calls.append(WrittenCall(name, json.loads(arguments)))
         if delta.finish_reason is FinishReason.STOP:

@@ -117,6 +117,7 @@ class ToolCallGenerator:
         )
         text, reason, logprob = "", None, 0.0
         async for delta in run.generate(self._engine, request):
+            run.tell_call_text(delta.text)
             text, reason, logprob = text + delta.text, delta.finish_reason, logprob + sum(delta.logprobs)
         run.call_logprobs.append(logprob)
         if reason is not FinishReason.STOP:

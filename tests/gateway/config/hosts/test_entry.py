@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import json
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from portico_gateway.cli.main import run
 
-HOSTS = ["claude-desktop", "claude-code", "vscode", "cursor"]
+JSON_HOSTS = {
+    "claude-desktop": ("mcpServers", {}),
+    "claude-code": ("mcpServers", {"type": "stdio"}),
+    "vscode": ("servers", {"type": "stdio"}),
+    "cursor": ("mcpServers", {}),
+    "windsurf": ("mcpServers", {}),
+    "zed": ("context_servers", {"source": "custom"}),
+    "gemini": ("mcpServers", {}),
+}
 HELLO = {
     "jsonrpc": "2.0",
     "id": 1,
@@ -19,7 +28,7 @@ HELLO = {
 }
 
 
-@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("host", JSON_HOSTS)
 def test_an_entry_is_json_in_the_hosts_own_shape_with_absolute_paths(
     host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -29,9 +38,10 @@ def test_an_entry_is_json_in_the_hosts_own_shape_with_absolute_paths(
     assert run(["config", host, "--root", ".", "--docs", "docs", "--db", "shop.db"]) == 0
     out, err = capsys.readouterr()
     document = json.loads(out)
-    assert list(document) == ["servers" if host == "vscode" else "mcpServers"]
-    entry = next(iter(document.values()))["portico"]
-    assert entry.get("type") == ("stdio" if host in ("claude-code", "vscode") else None)
+    key, beside = JSON_HOSTS[host]
+    assert list(document) == [key]
+    entry = document[key]["portico"]
+    assert {name: value for name, value in entry.items() if name not in ("command", "args")} == beside
     assert Path(entry["command"]).is_absolute()
     assert Path(entry["command"]).exists()
     where = ["--root", str(tmp_path), "--docs", str(tmp_path / "docs"), "--db", str(tmp_path / "shop.db")]
@@ -74,6 +84,20 @@ def test_a_running_server_is_named_by_its_url(capsys: pytest.CaptureFixture[str]
     assert entry == {"type": "http", "url": "http://127.0.0.1:9000/mcp"}
     assert run(["config", "claude-desktop", "--http"]) == 2
     assert "takes no URL" in capsys.readouterr().err
+
+
+def test_each_host_names_a_running_server_by_its_own_key(capsys: pytest.CaptureFixture[str]) -> None:
+    for host, key in (("cursor", "url"), ("windsurf", "serverUrl"), ("zed", "url"), ("gemini", "httpUrl")):
+        assert run(["config", host, "--http"]) == 0
+        entry = next(iter(json.loads(capsys.readouterr().out).values()))["portico"]
+        assert entry == {key: "http://127.0.0.1:8630/mcp"}
+
+
+def test_codexs_entry_is_toml(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["config", "codex", "--root", str(tmp_path)]) == 0
+    entry = tomllib.loads(capsys.readouterr().out)["mcp_servers"]["portico"]
+    assert Path(entry["command"]).exists()
+    assert entry["args"][-3:] == ["stdio", "--root", str(tmp_path)]
 
 
 @pytest.mark.parametrize(

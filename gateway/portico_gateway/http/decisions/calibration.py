@@ -1,0 +1,53 @@
+"""From log-probabilities of answers to probabilities that mean what they say.
+
+A small model likes some answers whatever it reads. What it thinks of each behind a state that says nothing is taken off, as far
+as that helped (contextual calibration: Zhao et al. 2021, "Calibrate Before Use"; Holtzman et al. 2021, "Surface Form
+Competition"), and what is left is scaled (temperature scaling: Guo et al. 2017, "On Calibration of Modern Neural Networks").
+Both numbers are fitted for a model on labelled questions, by `benchmarks/decisions.py`, which also measures on others how far
+off the probabilities are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from portico_gateway.http.decisions.question import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """p(answer) is proportional to exp(scale * (log p behind the state - prior * log p behind nothing))."""
+
+    scale: float
+    prior: float
+
+    def probabilities(self, behind_state: Sequence[float], behind_nothing: Sequence[float]) -> tuple[float, ...]:
+        """Of each answer; they add up to 1."""
+        logits = [self.scale * (seen - self.prior * alone) for seen, alone in zip(behind_state, behind_nothing, strict=True)]
+        most = max(logits)
+        weights = [math.exp(logit - most) for logit in logits]
+        total = sum(weights)
+        return tuple(weight / total for weight in weights)
+
+
+UNCALIBRATED: Mapping[Kind, Calibration] = {
+    "predicate": Calibration(1.0, 1.0),
+    "choice": Calibration(1.0, 1.0),
+    "score": Calibration(1.0, 1.0),
+}
+# By the fingerprint of the model's file.
+_FITTED: Mapping[str, Mapping[Kind, Calibration]] = {}
+
+
+def calibration_of(fingerprint: str) -> Mapping[Kind, Calibration] | None:
+    """What was fitted for the model; None where nothing was."""
+    return _FITTED.get(fingerprint)
+
+
+def confidence(probabilities: Sequence[float]) -> float:
+    """How sure the model is, whichever answer it is sure of: 1 - entropy / greatest entropy, from 0 (all answers are as likely)
+    to 1."""
+    entropy = -sum(p * math.log(p) for p in probabilities if p > 0)
+    return min(1.0, max(0.0, 1.0 - entropy / math.log(len(probabilities))))

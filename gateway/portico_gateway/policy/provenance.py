@@ -1,0 +1,152 @@
+"""Where arguments come from: which of them are copied from a result that the owner does not trust.
+
+A string that the model copied out of such a result may be an attacker's: an account, an address, a command. It owns the texts
+that each caller has read, within bounds, and the search of a call's arguments in them. What follows is the policy's to say.
+Copies are found as they are or with other case and spaces; what was encoded or taken apart is not (`ask_after_read` is for
+that).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict, deque
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+import mcp_types
+
+SHORTEST = 4  # characters of a copy: "yes" and "2024" stand everywhere
+MAX_TEXT = 1 << 20  # characters that are kept of what one caller has read, the newest
+MAX_CALLERS = 1000
+_SPACE = re.compile(r"\s+")
+_EDGE = re.compile(r"^\W+|\W+$")
+_NAMES = re.compile(r"[\w.+-]+@[\w.-]*\w|https?://[^\s\"'<>)]+|(?=[\w-]*\d)\w[\w-]{6,}\w")  # addresses, accounts, numbers
+_RUN = 8  # words
+_MOST_PIECES = 200
+_MAX_OWN = 1000
+_BLOCKS = ("text", "image", "audio", "resource", "resource_link")
+_URL = re.compile(r"https?://", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """An argument that stands in an untrusted result: its JSON pointer, and the tool or resource that gave the result."""
+
+    pointer: str
+    source: str
+
+    def __str__(self) -> str:
+        return f"{self.pointer} was copied from a result of {self.source}"
+
+
+@dataclass(slots=True)
+class _Read:
+    """What one caller has read: (source, text without case and spaces), the oldest first."""
+
+    texts: deque[tuple[str, str]] = field(default_factory=deque)
+    size: int = 0
+    own: deque[str] = field(
+        default_factory=lambda: deque(maxlen=_MAX_OWN)
+    )  # arguments that were not copied when they were first used
+
+    def add(self, source: str, text: str) -> None:
+        self.texts.append((source, text))
+        self.size += len(text)
+        while self.size > MAX_TEXT and len(self.texts) > 1:
+            self.size -= len(self.texts.popleft()[1])
+
+
+class Provenance:
+    """The untrusted texts of all callers of one gateway."""
+
+    def __init__(self) -> None:
+        self._read: OrderedDict[str, _Read] = OrderedDict()
+
+    def note(self, caller: str, source: str, result: mcp_types.Result) -> None:
+        """The caller has read this."""
+        text = _plain("\n".join(_texts(result.model_dump(mode="json", by_alias=True, exclude_none=True))))
+        if not text:
+            return
+        self._of(caller).add(source, text[-MAX_TEXT:])
+
+    def used(self, caller: str, arguments: Mapping[str, Any], copied: Collection[str] = ()) -> None:
+        """A call with these arguments is made. Those that were not `copied` are the caller's own from here on: a result that
+        repeats them makes them nobody else's."""
+        own = self._of(caller).own
+        own.extend(_plain(value) for pointer, value in _leaves(arguments, "") if pointer not in copied)
+
+    def _of(self, caller: str) -> _Read:
+        read = self._read.setdefault(caller, _Read())
+        self._read.move_to_end(caller)
+        if len(self._read) > MAX_CALLERS:
+            self._read.popitem(last=False)
+        return read
+
+    def copied(self, caller: str, arguments: Mapping[str, Any], said: str = "") -> tuple[Copied, ...]:
+        """The arguments that stand in what the caller has read, and neither in what the person `said` nor in its own earlier
+        arguments."""
+        read = self._read.get(caller)
+        if read is None or not read.texts:
+            return ()
+        own = "\0".join((_plain(said), *read.own))
+        found: list[Copied] = []
+        for pointer, value in _leaves(arguments, ""):
+            pieces = [piece for piece in _pieces(_plain(value)) if len(piece) >= SHORTEST and piece not in own]
+            source = next((name for name, seen in reversed(read.texts) if any(piece in seen for piece in pieces)), None)
+            if source is not None:
+                found.append(Copied(pointer, source))
+        return tuple(found)
+
+
+def names_url(arguments: Mapping[str, Any]) -> bool:
+    """Does an argument name a place on the web? Then the call leaves this machine, whatever its tool says."""
+    return any(_URL.match(value.strip()) for _, value in _leaves(arguments, ""))
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """What of an argument's text, if it stands elsewhere, is a copy: the whole of it; in a longer one each address and number,
+    and each run of words."""
+    yield _EDGE.sub("", text)
+    yield from (found[0] for found in islice(_NAMES.finditer(text), _MOST_PIECES))
+    words = text.split(" ")
+    step = max(1, len(words) // _MOST_PIECES)
+    yield from (" ".join(words[at : at + _RUN]) for at in range(0, len(words) - _RUN + 1, step))
+
+
+def _plain(text: str) -> str:
+    return _SPACE.sub(" ", text).casefold().strip()
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """The texts of a result, its `_meta` and binary data left out."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, bool | None):
+        return
+    elif isinstance(value, int | float):
+        yield str(value)
+    elif isinstance(value, dict):
+        beside = {"_meta"} | ({"data", "blob", "mimeType"} if "mimeType" in value else set())
+        beside |= {"type"} if value.get("type") in _BLOCKS else set()
+        for key, item in value.items():
+            if key not in beside:
+                yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+
+
+def _leaves(value: Any, pointer: str) -> Iterator[tuple[str, str]]:
+    """(JSON pointer, text) of each text and number; keys of objects count as text too where they are not the schema's own."""
+    if isinstance(value, str):
+        yield pointer or "/", value
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield pointer or "/", str(value)
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _leaves(item, f"{pointer}/{str(key).replace('~', '~0').replace('/', '~1')}")
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from _leaves(item, f"{pointer}/{index}")
