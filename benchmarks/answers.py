@@ -58,11 +58,14 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=None, help="so many of each workspace; results are not written")
     parser.add_argument("--cli", type=int, default=0, metavar="N", help="N questions through the real command, too")
     parser.add_argument("--model", default=None, help="a model for all questions, as `portico ask --model` takes it")
+    parser.add_argument("--adapter", default=None, help="an adapter for all questions: default, none, or NAME=PATH")
     parser.add_argument("--rows", type=Path, default=None, help="write a JSON line a question there (readable parts only)")
     parser.add_argument("--verbose", action="store_true", help="each question with its answer (readable parts only)")
     parser.add_argument("--without", action="append", default=[], choices=answers_parts.PARTS, help="leave out; repeatable")
     parser.add_argument("--ablation", action="store_true", help="with everything, then without each part in turn")
     args = parser.parse_args()
+    if args.cli and args.adapter and "=" in args.adapter:
+        parser.error("--cli asks the real command, which knows adapters of portico.toml and `default`; leave out --cli")
     bring(lambda text: print(text, file=sys.stderr))
     if args.check:
         raise SystemExit(check())
@@ -78,13 +81,14 @@ def main() -> None:
     figures: dict[str, Any] = {
         "part": args.part,
         "model": args.model or "default",
+        "adapter": args.adapter or "none",
         "seconds": round(time.perf_counter() - started),
         "outcomes": summary(rows),
         "wall": wall([row["seconds"] for row in rows]),
     }
     table(["", "questions", *OUTCOMES], table_rows(figures["outcomes"]))
     if args.cli:
-        figures["cli"] = through_cli(chosen, rows, args.cli, args.model)
+        figures["cli"] = through_cli(chosen, rows, args.cli, args.model, args.adapter)
     print(f"a question, everything started: {figures['wall']}; in all {figures['seconds']} s")
     if not args.only and args.limit is None and not args.without:
         by_question = (
@@ -93,6 +97,7 @@ def main() -> None:
             else {}
         )
         suffix = "" if args.part == "tuning" else f"_{args.part.replace('-', '_')}"
+        suffix += "" if not args.adapter else f"_adapter_{args.adapter.partition('=')[0]}"
         write(f"answers{suffix}", {**figures, **by_question})
 
 
@@ -153,7 +158,11 @@ async def ask_workspace(place: Workspace, questions: Sequence[Question], args: a
     from portico_gateway.policy.terminal_consent import terminal_caller
 
     options = dict(zip(place.options[::2], place.options[1::2], strict=True))
-    flags = {"model.name": args.model, "model.kv_disk_gib": 0, "audit.enabled": False}
+    adapter, _, path = (args.adapter or "").partition("=")
+    flags = {
+        "model.name": args.model, "model.kv_disk_gib": 0, "audit.enabled": False, "model.adapter": adapter or None,
+        "model.adapters": {adapter: path} if path else None,
+    }  # fmt: skip
     config = load_config(
         Path(options["--config"]) if "--config" in options else None, flags=flags, environ={}, folder=place.root
     )
@@ -219,7 +228,9 @@ async def until_indexed(session: Any) -> None:
                     await anyio.sleep(0.2)
 
 
-def through_cli(questions: Sequence[Question], rows: Sequence[dict[str, Any]], count: int, model: str | None) -> dict[str, Any]:
+def through_cli(
+    questions: Sequence[Question], rows: Sequence[dict[str, Any]], count: int, model: str | None, adapter: str | None
+) -> dict[str, Any]:
     """So many questions, chosen by their ids, through the command: wall times, and whether the outcome is the same."""
     expected = {row["id"]: row["outcome"] for row in rows}
     seconds, same = [], 0
@@ -227,7 +238,15 @@ def through_cli(questions: Sequence[Question], rows: Sequence[dict[str, Any]], c
     portico = str(Path(sys.executable).parent / "portico")
     for question in chosen:
         place = workspace(question["workspace"])
-        command = [portico, "ask", question["question"], *place.options, "--json", *(["--model", model] if model else [])]
+        command = [
+            portico,
+            "ask",
+            question["question"],
+            *place.options,
+            "--json",
+            *(["--model", model] if model else []),
+            *(["--adapter", adapter] if adapter else []),
+        ]
         started = time.perf_counter()
         done = subprocess.run(command, cwd=place.root, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         seconds.append(time.perf_counter() - started)

@@ -19,7 +19,7 @@ from portico_engine.models.decoder import Decoder
 from portico_engine.request import Pooling
 
 
-class _CausalAttention:
+class CausalAttention:
     """`decoder.Attention` within one text."""
 
     def __init__(self, config: DecoderConfig) -> None:
@@ -59,7 +59,7 @@ def embed_texts(decoder: Decoder, texts: Sequence[Sequence[int]], pooling: Pooli
     if pooling not in ("mean", "last"):
         raise RequestError(f"pooling is {pooling!r}; for a decoder it must be mean or last")
     config, weights = decoder.config, decoder.weights
-    attend = _CausalAttention(config)
+    attend = CausalAttention(config)
     device = weights.norm.device
     out = np.empty((len(texts), config.hidden), np.float32)
     for i, text in enumerate(texts):

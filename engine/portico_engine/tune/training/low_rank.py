@@ -1,7 +1,8 @@
 """LoRA (Hu et al. 2021) as one product: y = x (W + (alpha / r) B A)^T.
 
 For a model as small as this one, adding B A to W once a step costs less than a second path through every layer: no activations
-of its own, half the kernels. Gradients are the same.
+of its own, half the kernels. Gradients are the same. Over a quantized W (QLoRA, Dettmers et al. 2023) the second path it is:
+there is no W to add to.
 """
 
 from __future__ import annotations
@@ -38,6 +39,28 @@ class LowRankLinear(nn.Module):
         return nn.functional.linear(x, (self.weight + delta).to(x.dtype))  # type: ignore[operator]
 
 
+class LowRankOverNF4(LowRankLinear):
+    """An adapter beside a layer whose weights are NF4, bitsandbytes' `Linear4bit`: y = linear(x) + (alpha / r) B A x."""
+
+    def __init__(self, linear: nn.Linear, rank: int, scale: float, generator: torch.Generator) -> None:
+        super().__init__(torch.empty(linear.out_features, linear.in_features, device="meta"), rank, scale, generator)
+        device = linear.weight.device
+        self.linear = linear
+        self.a, self.b = (nn.Parameter(torch.empty_like(p, device=device)) for p in (self.a, self.b))
+        with torch.no_grad():
+            bound = 1 / math.sqrt(linear.in_features)
+            self.a.copy_(torch.empty(self.a.shape).uniform_(-bound, bound, generator=generator))
+            self.b.zero_()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x [..., in]."""
+        said: Tensor = self.linear(x)
+        if not self.enabled:
+            return said
+        low = nn.functional.linear(x, self.a.to(x.dtype))
+        return said + nn.functional.linear(low, (self.b * self.scale).to(x.dtype))
+
+
 def with_adapter(model: nn.Module, rank: int, alpha: float, seed: int) -> dict[str, LowRankLinear]:
     """Puts an adapter into every target of the model, which is frozen otherwise; by module name."""
     generator = torch.Generator().manual_seed(seed)
@@ -47,7 +70,10 @@ def with_adapter(model: nn.Module, rank: int, alpha: float, seed: int) -> dict[s
     for name, module in list(model.named_modules()):
         parent, _, own = name.rpartition(".")
         if own in TARGETS and isinstance(module, nn.Linear):
-            found[name] = LowRankLinear(module.weight.detach(), rank, alpha / rank, generator)
+            if hasattr(module.weight, "quant_state"):
+                found[name] = LowRankOverNF4(module, rank, alpha / rank, generator)
+            else:
+                found[name] = LowRankLinear(module.weight.detach(), rank, alpha / rank, generator)
             setattr(model.get_submodule(parent), own, found[name])
     return found
 

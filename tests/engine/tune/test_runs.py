@@ -1,0 +1,267 @@
+"""Runs as a user starts them, of a tiny random model: from a file of rows to a folder, and what is refused before anything."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import gguf
+import pytest
+from tests.engine.tiny_folder import write_folder
+from tests.engine.tiny_model import random_tensors, vocabulary, write_tiny_llama
+
+from portico_engine import Tool
+from portico_engine.errors import AdapterError, EngineError
+from portico_engine.tune.data.row_checks import UnfitData
+from portico_engine.tune.data.row_file import PairRow, RatedRow, write_rows
+from portico_engine.tune.data.rows import Row
+from portico_engine.tune.runs.options import RefusedRun, RunOptions
+from portico_engine.tune.runs.run_data import run_rows
+
+pytest.importorskip("transformers")
+
+from portico_engine.adapters.adapter import AdapterLimits
+from portico_engine.adapters.read_adapter import read_adapter
+from portico_engine.tune.runs.evaluation import Capability, Comparison, Evaluator
+from portico_engine.tune.runs.exporting import export_adapter
+from portico_engine.tune.runs.preferences import run_preference
+from portico_engine.tune.runs.reinforced import run_rlhf
+from portico_engine.tune.runs.supervised import run_sft
+from portico_engine.tune.training.base_model import decoder_config
+
+LIGHT = Tool("light", "Switches.", {"type": "object", "properties": {"on": {"type": "boolean"}}, "required": ["on"]})
+OVEN = Tool("oven", "Heats.", {"type": "object", "properties": {"heat": {"type": "integer"}}})
+HEAT = '{"name":"oven","arguments":{"heat":7}}'
+ON, OFF = '{"name":"light","arguments":{"on":true}}', '{"name":"light","arguments":{"on":false}}'
+
+
+def prompt(number: int) -> list[dict[str, str]]:
+    return [{"role": "system", "content": "light(on)"}, {"role": "user", "content": f"{number} on"}]
+
+
+def supervised(count: int = 20) -> list[Row]:
+    return [Row(prompt(n), ON, "here", "MIT", tools=(LIGHT,)) for n in range(count)]
+
+
+def pairs(count: int = 20) -> list[PairRow]:
+    return [PairRow(prompt(n), ON, OFF, "here", "MIT", (LIGHT,)) for n in range(count)]
+
+
+@pytest.fixture(scope="module")
+def model_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    return write_tiny_llama(folder / "tiny.gguf", quantization=gguf.GGMLQuantizationType.F32, context=512)
+
+
+@pytest.fixture(scope="module")
+def options(model_path: Path) -> RunOptions:
+    said: list[str] = []
+    write_rows(model_path.parent / "sft.jsonl", supervised())
+    write_rows(model_path.parent / "pairs.jsonl", pairs())
+    return RunOptions(
+        data=model_path.parent / "sft.jsonl", out=model_path.parent / "sft", model=model_path, base="someone/tiny", prompts="p",
+        small=True, rank=4, alpha=8.0, epochs=3, learning_rate=5e-3, batch_tokens=1024, longest=300, say=said.append,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def sft(options: RunOptions) -> Path:
+    return run_sft(options)
+
+
+def heard(options: RunOptions) -> str:
+    said = options.say.__self__  # type: ignore[attr-defined]
+    return "\n".join(said)
+
+
+def test_a_supervised_run_leaves_an_adapter_a_report_and_shows_its_loss(options: RunOptions, sft: Path) -> None:
+    report = json.loads((options.out / "run.json").read_text(encoding="utf-8"))
+    before, after = report["held_out_loss"]
+    assert after < before
+    assert (report["method"], report["rows"], report["held_out"]) == ("sft", 18, 2)
+    assert read_adapter(sft, decoder_config(options.model), AdapterLimits(1, 8)).prompts == "p"
+    assert "the adapter is in" in heard(options)
+
+
+def test_a_run_that_is_done_is_not_trained_again(options: RunOptions, sft: Path) -> None:
+    weights = (sft / "adapter_model.safetensors").read_bytes()
+    run_sft(options)
+    assert "going on from step" in heard(options)
+    assert (sft / "adapter_model.safetensors").read_bytes() == weights
+
+
+@pytest.mark.parametrize("method", ["dpo", "ipo"])
+def test_pairs_are_trained_on_with_a_beta_that_was_tried(options: RunOptions, sft: Path, tmp_path: Path, method: Any) -> None:
+    own = replace(options, data=options.data.with_name("pairs.jsonl"), out=tmp_path, start=sft, epochs=6)
+    run_preference(method, own)
+    report = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
+    assert [round(one["beta"], 3) for one in report["tried"]] == [0.033, 0.1, 0.3]
+    assert report["beta"] in [one["beta"] for one in report["tried"]]
+    assert report["reference_sha256"]
+    assert report["held_out"] == 2
+
+
+def test_rated_answers_are_trained_on_without_pairs(options: RunOptions, sft: Path, tmp_path: Path) -> None:
+    rows = [RatedRow(prompt(n), ON if n % 2 else OFF, bool(n % 2), "here", "MIT", (LIGHT,)) for n in range(20)]
+    write_rows(tmp_path / "rated.jsonl", rows)
+    run_preference("kto", replace(options, data=tmp_path / "rated.jsonl", out=tmp_path / "kto", start=sft))
+    assert json.loads((tmp_path / "kto" / "run.json").read_text(encoding="utf-8"))["rated"] == 18
+
+
+def test_rlhf_trains_a_reward_model_and_then_by_both_rewards(options: RunOptions, sft: Path, tmp_path: Path) -> None:
+    write_rows(tmp_path / "few.jsonl", pairs(5))
+    run_rlhf(replace(options, data=tmp_path / "few.jsonl", out=tmp_path, start=sft, epochs=1, batch_tokens=4096), group=2)
+    report = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
+    assert {"reward", "right", "scored"} <= report["history"]["points"][-1].keys()
+    assert report["tasks"] == 4
+    assert 0 <= report["reward_model_right"] <= 1
+
+
+def test_an_evaluation_says_what_was_gained_and_what_was_forgotten(options: RunOptions, sft: Path) -> None:
+    evaluator = Evaluator(
+        options.model, device="cpu", texts=("Plain words, and more of them.",), conversations=("Hello",), longest=200
+    )
+    found = evaluator.compare(supervised(4), sft)
+    evaluator.close()
+    assert found.before["all"].tasks == 4
+    one, other = found.capability
+    assert one.perplexity != other.perplexity
+    assert found.as_json()["perplexity"] == [one.perplexity, other.perplexity]
+
+
+def test_an_adapter_that_forgot_too_much_is_told_of() -> None:
+    before, after = Capability(60.0, ((1, 2), (3, 4))), Capability(90.0, ((1, 2), (9, 9)))
+    losses = Comparison({}, {}, (before, after)).losses
+    assert losses[0] == "perplexity of plain text rose from 60.0 to 90.0 (at most 1.1 times)"
+    assert losses[1] == "50% of conversations are answered as before (at least 70%)"
+    assert not Comparison({}, {}, (before, replace(before, perplexity=61.0))).losses
+
+
+def test_an_adapter_is_exported_in_each_form_and_they_say_the_same(options: RunOptions, sft: Path, tmp_path: Path) -> None:
+    config = decoder_config(options.model)
+    told = {"model": options.model, "base": "someone/tiny", "prompts": "p", "say": lambda line: None}
+    for form in ("peft", "gguf"):
+        out = tmp_path / (form if form == "peft" else "adapter.gguf")
+        export_adapter(options.out, form, out, **told)
+        read = read_adapter(out, config, AdapterLimits(1, 8))
+        own = read_adapter(sft, config, AdapterLimits(1, 8))
+        for name, matrix in own.matrices.items():
+            assert abs(read.matrices[name].b @ read.matrices[name].a - matrix.b @ matrix.a).max() < 1e-2
+    export_adapter(options.out, "merged", tmp_path / "whole.gguf", **told)
+    merged, base = gguf.GGUFReader(tmp_path / "whole.gguf"), gguf.GGUFReader(options.model)
+    assert {t.name for t in merged.tensors} == {t.name for t in base.tensors}
+    assert merged.fields.keys() == base.fields.keys()
+    with pytest.raises(AdapterError, match="is there already"):
+        export_adapter(options.out, "peft", tmp_path / "peft", **told)
+
+
+def test_a_merged_model_says_what_the_base_says_with_the_adapter(options: RunOptions, sft: Path, tmp_path: Path) -> None:
+    import torch
+
+    from portico_engine.tune.training.base_model import load_base
+    from portico_engine.tune.training.low_rank import with_adapter
+    from portico_engine.tune.training.start import begin_at, read_start
+
+    export_adapter(
+        options.out, "merged", tmp_path / "m.gguf", model=options.model, base="b", prompts="p", say=lambda line: None
+    )
+    base, merged = (load_base(path, "cpu", torch.float32) for path in (options.model, tmp_path / "m.gguf"))
+    begin_at(with_adapter(base, 4, 8.0, 1), read_start(sft, decoder_config(options.model)))
+    ids = torch.arange(20, 60)[None]
+    with torch.no_grad():
+        assert (base(input_ids=ids).logits - merged(input_ids=ids).logits).abs().max() < 1e-3
+
+
+def test_a_checkpoint_of_a_run_that_was_stopped_is_exported(options: RunOptions, sft: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "checkpoint.pt").write_bytes((options.out / "checkpoint.pt").read_bytes())
+    told = {"model": options.model, "base": "someone/tiny", "prompts": "p", "say": lambda line: None}
+    export_adapter(run, "peft", tmp_path / "out", **told)
+    read, own = (read_adapter(place, decoder_config(options.model), AdapterLimits(1, 8)) for place in (tmp_path / "out", sft))
+    assert read.digest == own.digest
+    (run / "checkpoint.pt").write_bytes(b"PK\x03\x04 cut")
+    with pytest.raises(RefusedRun, match="is no checkpoint, or cut short"):
+        export_adapter(run, "peft", tmp_path / "again", **told)
+
+
+def test_preferences_without_a_supervised_start_are_refused_with_the_reason(options: RunOptions, tmp_path: Path) -> None:
+    own = replace(options, data=options.data.with_name("pairs.jsonl"), out=tmp_path)
+    for run in (lambda: run_preference("dpo", own), lambda: run_rlhf(own)):
+        with pytest.raises(RefusedRun, match=r"can't teach it to call: train it on calls first \(portico tune sft\)"):
+            run()
+
+
+def test_a_hugging_face_folder_is_a_base_as_well(options: RunOptions, tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "model", random_tensors(), {"model_type": "llama", "vocab_size": len(vocabulary())})
+    data = replace(options, model=folder, out=tmp_path / "run", epochs=2)
+    adapter = run_sft(data)
+    assert read_adapter(adapter, decoder_config(folder), AdapterLimits(1, 8)).rank == 4
+
+
+def test_a_start_for_another_model_is_refused_by_name(options: RunOptions, sft: Path, tmp_path: Path) -> None:
+    from tests.engine.tiny_model import Shape
+
+    other = write_tiny_llama(tmp_path / "wide.gguf", shape=Shape(hidden=128, feed_forward=192))
+    with pytest.raises(AdapterError, match="this model calls for"):
+        run_preference("dpo", replace(options, model=other, start=sft, out=tmp_path / "run"))
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([*pairs(98), PairRow(prompt(99), ON, "Nothing of that.", "", "", (LIGHT,))], None),
+        (
+            [*pairs(97), *[PairRow(prompt(n), ON, HEAT, "", "", (LIGHT, OVEN)) for n in range(97, 100)]],
+            r"3 of 100 rows are faulty \(3 a pair of unrelated answers\)",
+        ),
+        ([*pairs(97), *pairs(3)], r"3 of 100 rows are faulty \(3 twice\)"),
+        ([*pairs(97), *[PairRow(prompt(n), ON, ON, "", "", (LIGHT,)) for n in range(97, 100)]], "3 a pair of the same answer"),
+    ],
+)
+def test_pairs_that_teach_nothing_are_counted_shown_and_refused(tmp_path: Path, rows: list[PairRow], said: str | None) -> None:
+    write_rows(tmp_path / "pairs.jsonl", rows)
+    heard: list[str] = []
+    if said is None:
+        assert len(run_rows(tmp_path / "pairs.jsonl", small=True, say=heard.append).train) > 80
+        return
+    with pytest.raises(UnfitData, match=said):
+        run_rows(tmp_path / "pairs.jsonl", small=True, say=heard.append)
+    assert heard[0].startswith("left out: 3 ")
+
+
+def test_few_rows_are_refused_unless_they_are_meant(tmp_path: Path) -> None:
+    write_rows(tmp_path / "few.jsonl", supervised(40))
+    with pytest.raises(UnfitData, match="40 rows teach a model to repeat them; 500 is the least"):
+        run_rows(tmp_path / "few.jsonl", small=False, say=lambda line: None)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("{", "line 2: "),
+        ('{"prompt":[]}', "'completion' is missing"),
+        ('{"prompt":[{"role":"user","content":"a"}],"chosen":"b"}', "'rejected' is missing"),
+        ('{"prompt":[{"role":"user","content":"a"}],"completion":"b","label":1}', "label is neither true nor false"),
+        ('{"prompt":[{"role":"boss","content":"a"}],"completion":"b"}', "a message has the role 'boss'"),
+        ("[1]", "it is no object"),
+        ("[" * 5000, "line 2: "),
+    ],
+)
+def test_a_line_that_is_no_row_is_named_with_what_it_must_be(tmp_path: Path, line: str, said: str) -> None:
+    write_rows(tmp_path / "rows.jsonl", supervised(1))
+    with (tmp_path / "rows.jsonl").open("a") as file:
+        file.write(f"{line}\n")
+    with pytest.raises(EngineError, match=said) as caught:
+        run_rows(tmp_path / "rows.jsonl", small=True, say=lambda line: None)
+    assert "rows.jsonl, line 2" in str(caught.value)
+
+
+def test_rows_come_back_from_their_file_as_they_were(tmp_path: Path) -> None:
+    from portico_engine.tune.data.row_file import read_rows
+
+    rows = [*supervised(1), *pairs(1), RatedRow(prompt(0), OFF, False, "here", "MIT", (LIGHT,))]
+    assert write_rows(tmp_path / "rows.jsonl", rows) == 3
+    assert read_rows(tmp_path / "rows.jsonl") == rows
