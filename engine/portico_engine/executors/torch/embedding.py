@@ -28,7 +28,8 @@ class CausalAttention:
     def __call__(self, layer: int, queries: Tensor, keys_values: Tensor, sinks: Tensor | None = None) -> Tensor:
         heads, n = self._config.n_kv_heads, queries.shape[0]
         q = queries.transpose(0, 1).unsqueeze(0)  # [1, heads, n, head_dim]
-        keys, values = keys_values.transpose(0, 1).unsqueeze(0).split(heads, 1)
+        both = keys_values.transpose(0, 1).unsqueeze(0)
+        keys, values = both[:, :heads], both[:, heads:]
         mask: Tensor | None = None
         if window := self._config.window(layer):
             at = torch.arange(n, device=q.device)
