@@ -86,6 +86,25 @@ async def test_a_chat_is_asked_of_the_server_and_told_as_ours(remote: Serving) -
     assert [text for text in texts if text] == ["Hello", " there"]
 
 
+async def test_what_few_servers_know_is_sent_where_it_is_asked_for(remote: Serving) -> None:
+    server = ScriptedServer()
+    asked = {
+        "min_tokens": 2,
+        "ignore_eos": True,
+        "stop_token_ids": [7],
+        "dry_multiplier": 0.8,
+        "xtc_probability": 0.5,
+        "chat_template_kwargs": {"enable_thinking": False},
+    }
+    async with remote(server) as client:
+        await chat(client)
+        await chat(client, **asked)
+    plain, full = server.bodies
+    assert not asked.keys() & plain.keys()
+    assert {name: full[name] for name in asked} == asked
+    assert full["xtc_threshold"] == 0.1
+
+
 async def test_every_api_is_answered_by_it(remote: Serving) -> None:
     async with remote(ScriptedServer()) as client:
         response = await client.post("/v1/responses", json={"model": "fake", "input": "Hi"})

@@ -107,8 +107,13 @@ class RemoteEngine:
         """It has no place for tools: they stand in the instructions, so that every server reads the same."""
         return ""
 
-    async def render_chat(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Tool] | None = None) -> tuple[int, ...]:
-        return RemotePrompt.of_messages(messages)
+    async def render_chat(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        tools: Sequence[Tool] | None = None,
+        variables: Mapping[str, Any] | None = None,
+    ) -> tuple[int, ...]:
+        return RemotePrompt.of_messages(messages, variables)
 
     async def tokenize(self, text: str) -> tuple[int, ...]:
         return RemotePrompt.of_text(text)
@@ -159,7 +164,22 @@ class RemoteEngine:
             "repetition_penalty": sampling.repetition_penalty if sampling.repetition_penalty != 1.0 else None,
             "logit_bias": {str(token): bias for token, bias in sampling.logit_bias} or None,
             "stop": list(request.stop) or None,
+            "min_tokens": sampling.min_tokens or None,
+            "ignore_eos": sampling.ignore_eos or None,
+            "stop_token_ids": list(sampling.stop_token_ids) or None,
+            "chat_template_kwargs": dict(prompt.variables) or None,
         }
+        if sampling.dry_multiplier:
+            breakers = sampling.dry_sequence_breakers
+            optional |= {
+                "dry_multiplier": sampling.dry_multiplier,
+                "dry_base": sampling.dry_base,
+                "dry_allowed_length": sampling.dry_allowed_length,
+                "dry_penalty_last_n": sampling.dry_penalty_last_n,
+                "dry_sequence_breakers": None if breakers is None else list(breakers),
+            }
+        if sampling.xtc_probability:
+            optional |= {"xtc_probability": sampling.xtc_probability, "xtc_threshold": sampling.xtc_threshold}
         body |= {name: value for name, value in optional.items() if value is not None}
         return {**body, "stream_options": {"include_usage": True}}
 

@@ -13,22 +13,23 @@ _CHARACTERS_A_TOKEN = 5
 
 
 class RemotePrompt(tuple[int, ...]):
-    """As long as the conversation is in tokens, about; its entries mean nothing. `messages` is the conversation; a text to go
-    on from has none."""
+    """As long as the conversation is in tokens, about; its entries mean nothing. `messages` is the conversation, `variables` are
+    its template's; a text to go on from has neither."""
 
     messages: tuple[Mapping[str, Any], ...]
+    variables: Mapping[str, Any]
     text: str
 
     @classmethod
-    def of_messages(cls, messages: Sequence[Mapping[str, Any]]) -> RemotePrompt:
+    def of_messages(cls, messages: Sequence[Mapping[str, Any]], variables: Mapping[str, Any] | None = None) -> RemotePrompt:
         made = cls(_zeros(sum(len(str(message.get("content") or "")) for message in messages)))
-        made.messages, made.text = tuple(messages), ""
+        made.messages, made.variables, made.text = tuple(messages), variables or {}, ""
         return made
 
     @classmethod
     def of_text(cls, text: str) -> RemotePrompt:
         made = cls(_zeros(len(text)))
-        made.messages, made.text = (), text
+        made.messages, made.variables, made.text = (), {}, text
         return made
 
     @property
