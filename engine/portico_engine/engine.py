@@ -33,7 +33,7 @@ from portico_engine.kv.offloader import Offloader, open_tier
 from portico_engine.plan import Row
 from portico_engine.priors.token_texts import TokenTexts
 from portico_engine.repetition import DEFAULT_BREAKERS
-from portico_engine.request import Delta, Embeddings, FinishReason, ModelInfo, Pooling, Request, SamplingParams
+from portico_engine.request import EXPERT_TOKENS, Delta, Embeddings, FinishReason, ModelInfo, Pooling, Request, SamplingParams
 from portico_engine.request_checks import check_budget, check_request, check_tokens
 from portico_engine.sampling import SampledToken, TopLogprobs, resolve_seed
 from portico_engine.scheduler import Scheduler
@@ -86,7 +86,9 @@ class Engine:
         self._pooling = pooling
         root = root_key(info.name, str(info.bytes_on_disk), info.fingerprint, executor.caps.numerics_id)
         tier = open_tier(executor, kv_dir, root, kv_dir_bytes)
-        self._kv = KVCache(BlockPool(executor.caps.blocks, policy=CostAware(), tier=tier), root)
+        caps = executor.caps
+        pool = BlockPool(caps.blocks, policy=CostAware(), tier=tier)
+        self._kv = KVCache(pool, root, window=caps.window, step_tokens=caps.step_tokens)
         self._offloader = Offloader(executor, self._kv)
         self._speculation = speculation
         self._scheduler = Scheduler(self._kv, executor.caps, drafts=speculation)
@@ -402,7 +404,9 @@ class Engine:
         self._kv.reset()
 
     def stats(self) -> dict[str, float]:
-        """Counters since the model was loaded, and what is going on. Changes nothing: any thread may ask."""
+        """Counters since the model was loaded, and what is going on; of a mixture of experts, how many tokens each expert took.
+        Changes nothing: any thread may ask.
+        """
         return {
             "waiting": self._scheduler.n_waiting,
             "running": self._scheduler.n_running,
@@ -415,6 +419,11 @@ class Engine:
             "accepted_drafts": self._accepted,
             "preemptions": self._scheduler.preemptions,
             **self._kv.stats(),
+            **{
+                f"{EXPERT_TOKENS}{layer}.{expert}": n
+                for layer, tokens in self._executor.expert_tokens().items()
+                for expert, n in enumerate(tokens)
+            },
         }
 
     def close(self) -> None:

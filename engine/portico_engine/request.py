@@ -209,6 +209,7 @@ class Delta:
 # What ModelInfo.extra may have:
 TEMPLATE_PROBLEM = "template_problem"  # where the model can't answer chats: why
 MEMORY = "memory"  # the memory plan, in a line
+EXPERT_TOKENS = "expert_tokens."  # of `Engine.stats`, followed by layer and expert with a dot between them
 FALLBACKS = "fallbacks"  # see `ModelInfo.fallbacks`
 MAX_ROWS = "max_rows"  # of one step
 EMBEDDING_SIZE = "embedding_size"  # of what `embed` makes; 0 where it makes none

@@ -77,6 +77,7 @@ class FakeExecutor:
     light_tokens: int = 512
     n_adapters: int = 0
     mixed_adapters: bool = True
+    window: int = 0
     adapters: dict[int, Adapter] = field(default_factory=dict)
     steps: list[StepPlan] = field(default_factory=list)
     cells: dict[int, dict[int, Cell]] = field(default_factory=dict)
@@ -92,6 +93,7 @@ class FakeExecutor:
             "fake",
             light_tokens=self.light_tokens,
             block_bytes=16 * BLOCK_TOKENS,
+            window=self.window,
             adapters=self.n_adapters,
             adapter_rank=8,
             mixed_adapters=self.mixed_adapters,
@@ -136,9 +138,9 @@ class FakeExecutor:
         return FakeStep(self, plan)
 
     def read(self, row: Row, position: int) -> list[int]:
-        """All tokens up to a position, as the block table shows them."""
+        """All tokens up to a position, or as many as the window has, as the block table shows them."""
         out = []
-        for p in range(position + 1):
+        for p in range(max(0, position + 1 - self.window) if self.window else 0, position + 1):
             at, token = self.cells[row.block_table[p // BLOCK_TOKENS]][p % BLOCK_TOKENS]
             assert at == p, f"position {p} holds the key of position {at}"
             out.append(token)
@@ -151,6 +153,9 @@ class FakeExecutor:
 
     def unload_adapter(self, place: int) -> None:
         del self.adapters[place]
+
+    def expert_tokens(self) -> dict[int, list[int]]:
+        return {}
 
     def close(self) -> None:
         self.closed = True

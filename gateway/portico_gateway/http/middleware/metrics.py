@@ -15,7 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from portico_engine.request import STEP_PARTS
+from portico_engine.request import EXPERT_TOKENS, STEP_PARTS
 from portico_gateway.model.host import ModelHost
 from portico_gateway.model.remote.engine import RemoteEngine
 from portico_gateway.model.remote.server import ModelServer
@@ -128,6 +128,7 @@ class _State(Collector):
         if self._stats:
             yield from _families(GaugeMetricFamily, _GAUGES, self._stats)
             yield from _families(CounterMetricFamily, _COUNTERS, self._stats)
+            yield _experts(self._stats)
 
 
 def _model_servers(servers: Sequence[ModelServer]) -> Iterator[Metric]:
@@ -150,6 +151,15 @@ def _fallbacks(kinds: Iterable[str]) -> Metric:
     )
     for kind in kinds:
         found.add_metric([kind], 1.0)
+    return found
+
+
+def _experts(stats: Mapping[str, float]) -> Metric:
+    """Of a mixture of experts; without samples where the model is none."""
+    found = CounterMetricFamily("portico_expert_tokens", "Tokens that an expert took.", labels=["layer", "expert"])
+    for key, value in stats.items():
+        if key.startswith(EXPERT_TOKENS):
+            found.add_metric(key.removeprefix(EXPERT_TOKENS).split("."), value)
     return found
 
 
