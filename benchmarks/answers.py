@@ -4,7 +4,7 @@ usage: python benchmarks/answers.py [--part PART] [--only WHAT] [--limit N] [--c
        python benchmarks/answers.py --without PART_OF_IT [--without ...] ... | --ablation ... | --check
 
 Without --part the tuning two thirds are asked (benchmarks/data/answers/*.jsonl); answers_questions.py says what the other parts
-are (voices, validation, held-back), answers_scoring.py what counts as useful, partial, honest and wrong,
+are (voices, breadth, and what is closed), answers_scoring.py what counts as useful, partial, honest and wrong,
 answers_material/workspaces.py what the questions are about. Each workspace is opened once, with the servers and the
 model that `portico ask` has; every index is waited for, so that no score depends on the machine's speed.
 `--only` takes an area, a kind, a workspace or an id (repeatable).
@@ -49,9 +49,7 @@ HANGS = 600  # seconds; a question that takes longer is broken, not slow
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="prove the evidence of all questions, and ask none")
-    parser.add_argument(
-        "--part", choices=answers_questions.PARTS, default="tuning", help="of validation and held-back, figures only"
-    )
+    parser.add_argument("--part", choices=answers_questions.PARTS, default="tuning", help="of closed ones, figures only")
     parser.add_argument(
         "--only", action="append", default=[], metavar="WHAT", help="an area, kind, workspace or id; repeatable"
     )
@@ -264,12 +262,17 @@ def check() -> int:
     """Prove the questions; the exit code."""
     kept, held = answers_questions.part("tuning"), answers_questions.part("held-back")
     voices, closed = answers_questions.part("voices"), answers_questions.part("validation")
-    every = [*kept, *held, *voices, *closed]
+    breadth, unseen = answers_questions.part("breadth"), answers_questions.part("breadth-closed")
+    every = [*kept, *held, *voices, *closed, *breadth, *unseen]
     found = example_problems() + anyio.run(problems, every)
     if not answers_questions.digests_hold():
         found.append("a readable file is not what DIGESTS says")
-    splits = (answers_questions.split([*kept, *held])[1], answers_questions.split_voices([*voices, *closed])[1])
-    if [{q["id"] for q in part} for part in splits] != [{q["id"] for q in part} for part in (held, closed)]:
+    splits = (
+        answers_questions.split([*kept, *held])[1],
+        answers_questions.split_voices([*voices, *closed])[1],
+        answers_questions.split_breadth([*breadth, *unseen])[1],
+    )
+    if [{q["id"] for q in part} for part in splits] != [{q["id"] for q in part} for part in (held, closed, unseen)]:
         found.append("the split is not the one that the ids give")
     for line in found:
         print(line)
@@ -277,7 +280,7 @@ def check() -> int:
     for area in answers_questions.AREAS:
         items = [q for q in every if q["area"] == area]
         by_kind = [sum(q["kind"] == kind for q in items) for kind in answers_questions.KINDS]
-        hidden = sum(q["area"] == area for q in [*held, *closed])
+        hidden = sum(q["area"] == area for q in [*held, *closed, *unseen])
         rows.append([area, len(items), *by_kind, hidden, len({q["workspace"] for q in items})])
     table(["area", "questions", *answers_questions.KINDS, "closed", "workspaces"], rows)
     print(f"{len(every)} questions, {len(found)} problems")

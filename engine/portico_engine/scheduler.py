@@ -38,8 +38,10 @@ class Scheduler:
     then every caller's second, and so on; then by arrival.
     """
 
-    def __init__(self, kv: KVCache, caps: Capabilities) -> None:
+    def __init__(self, kv: KVCache, caps: Capabilities, *, drafts: int = 0) -> None:
+        """`drafts`: tokens that may be guessed of a sequence in a step, where the executor can take them back."""
         self._kv = kv
+        self._drafts = drafts if caps.rewrites else 0
         self._caps = caps
         self._queue = FairQueue()
         self._running: list[Sequence] = []
@@ -132,9 +134,9 @@ class Scheduler:
             else:
                 count = min(turns.tokens(seq), budget - reserved, shares.get(seq.request.caller, budget))
             if count > 0 and self._make_room(seq, count):
-                rows.append(self._row(seq, count))
+                rows.append(self._row(seq, count, self._draft(seq, count, budget - reserved - count)))
                 planned.append(seq)
-                budget -= count
+                budget -= len(rows[-1].tokens)
                 if shares and wanted is None:
                     shares[seq.request.caller] -= count
         while budget > 0 and self._slots and self.preemptions == preemptions:
@@ -299,7 +301,17 @@ class Scheduler:
         if not self._rows[seq.request.caller]:
             del self._rows[seq.request.caller]
 
-    def _row(self, seq: Sequence, count: int) -> Row:
+    def _draft(self, seq: Sequence, count: int, budget: int) -> tuple[int, ...]:
+        """Guesses behind its last `count` tokens: where nobody else's steps are made longer by them, and there is room."""
+        if not self._drafts or count < seq.pending or not seq.may_draft or len(self._rows) > 1:
+            return ()
+        assert seq.table is not None
+        assert seq.lookup is not None
+        drafts = seq.lookup.propose(seq.tokens, min(self._drafts, seq.remaining - 1, budget))
+        known = seq.table.computed + count
+        return drafts if drafts and self._kv.reserve(seq.table, known + len(drafts)) else ()
+
+    def _row(self, seq: Sequence, count: int, drafts: tuple[int, ...] = ()) -> Row:
         assert seq.table is not None
         assert seq.slot is not None
         seq.planned = self._step
@@ -307,12 +319,13 @@ class Scheduler:
         last = start + count == len(seq.tokens)
         return Row(
             slot=seq.slot,
-            tokens=tuple(seq.tokens[start : start + count]),
+            tokens=(*seq.tokens[start : start + count], *drafts),
             start=start,
             block_table=seq.table.numbers,
-            logits_indices=(count - 1,) if last else (),
-            sampling=seq.sampling_state() if last else None,
+            logits_indices=tuple(range(count - 1, count + len(drafts))) if last else (),
+            sampling=seq.sampling_state(drafts=bool(drafts)) if last else None,
             adapter=seq.place,
+            drafts=len(drafts),
         )
 
     def check_integrity(self) -> None:

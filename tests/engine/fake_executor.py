@@ -39,7 +39,8 @@ class FakeStep:
         failed: list[int] = []
         for i, row in enumerate(self.plan.rows):
             seen = [self.executor.read(row, row.start + i) for i in row.logits_indices]
-            sampled = [next_token(s, self.executor.caps.vocab_size) for s in seen]
+            memory = self.executor.memory
+            sampled = [next_token(s if memory is None else s[-memory:], self.executor.caps.vocab_size) for s in seen]
             if row.targets:
                 tokens.append(row.targets)
                 logprobs.append(tuple(-float((p - t) % 97) for p, t in zip(sampled, row.targets, strict=True)))
@@ -56,12 +57,16 @@ class FakeStep:
                         sampled = [int(where[what.argmax()])]
             tokens.append(tuple(sampled))
             logprobs.append(tuple(0.0 for _ in sampled))
-        return StepResult(tuple(tokens), tuple(logprobs), tuple(tuple(() for _ in t) for t in tokens), tuple(failed))
+        tops = tuple(
+            tuple(((token, 0.0), (0, -9.0)) if row.drafts else () for token in of_row)
+            for row, of_row in zip(self.plan.rows, tokens, strict=True)
+        )
+        return StepResult(tuple(tokens), tuple(logprobs), tops, tuple(failed))
 
 
 @dataclass
 class FakeExecutor:
-    """`fail_at` raises in that step (from 1)."""
+    """`fail_at` raises in that step (from 1). `memory` are the tokens that the fake model remembers, all by default."""
 
     blocks: int = 32
     rows: int = 4
@@ -77,6 +82,7 @@ class FakeExecutor:
     cells: dict[int, dict[int, Cell]] = field(default_factory=dict)
     closed: bool = False
     store: BlockStore | None = None
+    memory: int | None = None
 
     @property
     def caps(self) -> Capabilities:
@@ -89,6 +95,7 @@ class FakeExecutor:
             adapters=self.n_adapters,
             adapter_rank=8,
             mixed_adapters=self.mixed_adapters,
+            rewrites=True,
         )
 
     def attach(self, store: BlockStore) -> None:

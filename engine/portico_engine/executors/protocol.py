@@ -61,6 +61,7 @@ class Capabilities:
     adapters: int = 0
     adapter_rank: int = 0
     mixed_adapters: bool = True
+    rewrites: bool = False  # a row may begin at positions that were written before: drafts that were wrong
     generates: bool = True  # False: it makes embeddings and has no next token
     embedding_size: int = 0  # of one embedding; 0: it makes none
 

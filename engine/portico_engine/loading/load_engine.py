@@ -65,6 +65,7 @@ def load_with_options(path: Path, options: LoadOptions, progress: LoadProgress) 
         kv_dir_bytes=options.kv_dir_bytes,
         read_adapter=loading.read_adapter() if options.adapters else None,
         pooling=options.pooling or loading.own_pooling,
+        speculation=options.speculation,
     )
     engine.info.extra.update({MAX_ROWS: made.caps.rows, FALLBACKS: loading.fallbacks.described()})
     engine.info.extra.update({EMBEDDING_SIZE: made.caps.embedding_size, GENERATES: made.caps.generates})
@@ -111,7 +112,7 @@ class _Loading:
         report("reading", 0.0)
         self.file = open_model(path)
         report("tokenizer", 0.0)
-        self.tokenizer = read_tokenizer(path) if path.is_dir() else Tokenizer.from_gguf(self.file.metadata)
+        self.tokenizer = _read_tokenizer(self.file)
         assert self.tokenizer.token_bytes, "made now: the first request shouldn't wait for it"
 
     def executor(self, name: str) -> Executor:
@@ -293,6 +294,15 @@ def _executor(device: Device, second: bool, fallbacks: Fallbacks) -> Callable[..
     from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
 
     return partial(TorchCPUExecutor.load, int4=None if second else False)
+
+
+def load_tokenizer(path: Path) -> Tokenizer:
+    """The tokenizer of the model at `path`, without its weights; of a folder without weights too. Raises ModelError."""
+    return read_tokenizer(path) if path.is_dir() else _read_tokenizer(open_model(path))
+
+
+def _read_tokenizer(file: ModelFile) -> Tokenizer:
+    return read_tokenizer(file.path) if file.path.is_dir() else Tokenizer.from_gguf(file.metadata)
 
 
 def quantization_name(file: ModelFile) -> str:

@@ -60,11 +60,12 @@ class UpstreamToolHost:
         entries = [
             Tool(
                 entry.name,
-                entry.tool.description or entry.tool.title or "",
-                dict(entry.local_schema or entry.tool.input_schema),
+                shown.description or shown.title or "",
+                dict(shown.input_schema if shown is not entry.tool else entry.local_schema or shown.input_schema),
             )
             for entry in self._upstreams.catalog.tools
             if self._offers(entry)
+            for shown in (self._tool_calls.shown(entry, self._caller),)
         ]
         return sorted(entries, key=lambda tool: self._place.get(tool.name, len(self._place)))
 

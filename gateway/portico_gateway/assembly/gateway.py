@@ -73,6 +73,7 @@ def open_gateway(
             own_tools=[] if get_engine is None else [ask_tool(tool_calls, get_engine, config.model.guidance)],
             list_timeout=config.gateway.list_timeout,
             background=background,
+            expose=config.gateway.expose,
         )
         yield GatewayParts(tool_calls.upstreams, tool_calls, server)
 

@@ -1,7 +1,8 @@
-"""Adds servers and adapters to the text of a portico.toml, takes servers out, and leaves everything else as a person wrote it.
+"""Adds servers, keys and adapters to the text of a portico.toml, takes servers and keys out, and leaves everything else as a
+person wrote it.
 
-Text is edited, and the edit is proven: the document that comes out must be the one that went in but for that server. Where a
-server is written in a way that this doesn't cut out cleanly, it is refused, with its line.
+Text is edited, and the edit is proven: the document that comes out must be the one that went in but for that table. Where a
+table is written in a way that this doesn't cut out cleanly, it is refused, with its line.
 """
 
 from __future__ import annotations
@@ -75,18 +76,36 @@ def with_adapter(text: str, name: str, place: str, path: Path) -> str:
 def without_server(text: str, name: str, path: Path, *, table: str = "servers") -> str:
     """The text without `[servers.NAME]`, or that of another table, and the tables below it. Raises UnknownName; ConfigError
     where it is no table."""
+    kind = "key" if table == "keys" else "server"
     before = toml_document(text, path)
     if name not in before.get(table, {}):
-        raise UnknownName("server", name)
+        raise UnknownName(kind, name)
     cut = "".join(_lines_without(text, [table, name]))
     del before[table][name]
     if not _is_document(cut, before, table):
         raise ConfigError(
-            f"the server {name!r} is not written as a table [{table}.{name}]; take it out by hand",
+            f"the {kind} {name!r} is not written as a table [{table}.{name}]; take it out by hand",
             path=path,
             line=toml_line(text, (table, name)),
         )
     return cut
+
+
+def with_other_hash(text: str, name: str, sha256: str, path: Path) -> str:
+    """The text with another key under the same name. Raises UnknownName; ConfigError where it is no table."""
+    before = toml_document(text, path)
+    if name not in before.get("keys", {}):
+        raise UnknownName("key", name)
+    old = str(before["keys"][name].get("sha256"))
+    changed = text.replace(old, sha256)
+    before["keys"][name]["sha256"] = sha256
+    if not old or not _is_document(changed, before, "keys"):
+        raise ConfigError(
+            f"the hash of the key {name!r} is not written once and whole; change it by hand to {sha256}",
+            path=path,
+            line=toml_line(text, ("keys", name)),
+        )
+    return changed
 
 
 def _lines_without(text: str, table: list[str]) -> list[str]:

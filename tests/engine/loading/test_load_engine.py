@@ -197,7 +197,7 @@ def test_a_gpu_needs_room_for_codes_and_keeps_bfloat16_beside_them_where_it_has_
     least = int(codes + 64 * config.kv_bytes_per_token)
     assert fits(tiny_path, config, file, Device("the GPU", int((least + wide) / 0.6) + 10, cuda=True))
     assert not fits(tiny_path, config, file, Device("the GPU", int((least + wide) / 0.6) - 10, cuda=True))
-    with pytest.raises(ModelError, match="the GPU has 0 GiB: use a smaller model"):
+    with pytest.raises(ModelError, match="the GPU has 0 GiB: no quantization of it fits"):
         fits(tiny_path, config, file, Device("the GPU", least, cuda=True))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import random
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +10,12 @@ import gguf
 import pytest
 import torch
 from tests.engine.tiny_model import write_tiny_llama
+from tests.engine.tune.preference_pairs import pairs
 
 from portico_engine.errors import AdapterError
 from portico_engine.models.config import read_config
 from portico_engine.tune.export.peft_folder import save_peft
-from portico_engine.tune.preference.answers import TokenPair, rated
+from portico_engine.tune.preference.answers import rated
 from portico_engine.tune.preference.beta_sweep import sweep
 from portico_engine.tune.preference.losses import Method, dpo_loss, ipo_loss, kto_loss
 from portico_engine.tune.preference.train import PreferenceTrainer
@@ -30,13 +30,6 @@ pytest.importorskip("transformers")
 from portico_engine.tune.training.base_model import load_base
 
 SETTINGS = Settings(rank=4, alpha=8.0, epochs=4, batch_tokens=512, learning_rate=5e-3, seed=2)
-
-
-def pairs(count: int = 24) -> list[TokenPair]:
-    """Always the same two answers to eight tokens of noise."""
-    rng = random.Random(1)
-    prompts = [tuple(rng.randrange(10, 200) for _ in range(8)) for _ in range(count)]
-    return [TokenPair(TokenRow((*p, 30, 31, 2), 8), TokenRow((*p, 40, 41, 42, 2), 8)) for p in prompts]
 
 
 @pytest.fixture(scope="module")

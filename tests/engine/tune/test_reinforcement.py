@@ -10,6 +10,7 @@ import gguf
 import pytest
 import torch
 from tests.engine.tiny_model import write_tiny_llama
+from tests.engine.tune.preference_pairs import pairs
 
 from portico_engine import Tool, load_engine
 from portico_engine.adapters.adapter import LowRank, StoredAdapter
@@ -27,8 +28,6 @@ from portico_engine.tune.training.loop import Settings
 from portico_engine.weights.gguf_file import GGUFFile
 
 pytest.importorskip("transformers")
-
-from tests.engine.tune.test_preference import pairs
 
 from portico_engine.tune.reinforcement.grpo import GRPOTrainer
 from portico_engine.tune.reinforcement.reward_model import RewardModel

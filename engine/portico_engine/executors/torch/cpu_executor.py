@@ -64,6 +64,7 @@ class TorchCPUExecutor:
             adapters=adapters.limits.count if adapters else 0,
             adapter_rank=adapters.limits.rank if adapters else 0,
             embedding_size=decoder.config.hidden,
+            rewrites=True,
         )
 
     @classmethod

@@ -81,6 +81,7 @@ class TorchCUDAExecutor:
             adapters=adapters.limits.count if adapters else 0,
             adapter_rank=adapters.limits.rank if adapters else 0,
             embedding_size=decoder.config.hidden,
+            rewrites=True,
         )
         self._tables = BlockTables(sizes.max_rows, blocks_for(sizes.context_length), device)
         self._graphs: StepGraphs | None = None

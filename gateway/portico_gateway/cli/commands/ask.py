@@ -88,6 +88,7 @@ def command(
         click.echo(f"portico: the engine is not installed ({', '.join(missing)}): {INSTALL_ENGINE}", err=True)
         return exit_codes.NO_MODEL
     interruptible()
+    _suggest(options)
     if not no_background:
         from portico_gateway.cli.ask_background import ask_background
 
@@ -98,6 +99,19 @@ def command(
 
     with collector_paused():  # it is soon answered, and the process ends then
         return _ask_here(asked, options)
+
+
+def _suggest(options: AskOptions) -> None:
+    """A better model, once, where the default one is all there is."""
+    from portico_gateway.hub.suggestion import suggest_once, was_suggested
+
+    if options.model is not None or not sys.stderr.isatty() or was_suggested():
+        return
+    from portico_gateway.config.portico_config import parse_config
+
+    config = parse_config(options.config)
+    if not config.engine.url and (said := suggest_once(config.model.name)):
+        click.echo(inert(f"portico: {said}"), err=True)
 
 
 def _ask_trust(found: WorkspaceConfig) -> bool:
