@@ -11,14 +11,11 @@ import gguf
 import pytest
 from tests.engine.tiny_folder import write_folder
 from tests.engine.tiny_model import random_tensors, vocabulary, write_tiny_llama
+from tests.engine.tune.data.test_row_file import LIGHT, OFF, ON, pairs, prompt, supervised
 
-from portico_engine import Tool
-from portico_engine.errors import AdapterError, EngineError
-from portico_engine.tune.data.row_checks import UnfitData
-from portico_engine.tune.data.row_file import PairRow, RatedRow, write_rows
-from portico_engine.tune.data.rows import Row
+from portico_engine.errors import AdapterError
+from portico_engine.tune.data.row_file import RatedRow, write_rows
 from portico_engine.tune.runs.options import RefusedRun, RunOptions
-from portico_engine.tune.runs.run_data import run_rows
 
 pytest.importorskip("transformers")
 
@@ -30,23 +27,6 @@ from portico_engine.tune.runs.preferences import run_preference
 from portico_engine.tune.runs.reinforced import run_rlhf
 from portico_engine.tune.runs.supervised import run_sft
 from portico_engine.tune.training.base_model import decoder_config
-
-LIGHT = Tool("light", "Switches.", {"type": "object", "properties": {"on": {"type": "boolean"}}, "required": ["on"]})
-OVEN = Tool("oven", "Heats.", {"type": "object", "properties": {"heat": {"type": "integer"}}})
-HEAT = '{"name":"oven","arguments":{"heat":7}}'
-ON, OFF = '{"name":"light","arguments":{"on":true}}', '{"name":"light","arguments":{"on":false}}'
-
-
-def prompt(number: int) -> list[dict[str, str]]:
-    return [{"role": "system", "content": "light(on)"}, {"role": "user", "content": f"{number} on"}]
-
-
-def supervised(count: int = 20) -> list[Row]:
-    return [Row(prompt(n), ON, "here", "MIT", tools=(LIGHT,)) for n in range(count)]
-
-
-def pairs(count: int = 20) -> list[PairRow]:
-    return [PairRow(prompt(n), ON, OFF, "here", "MIT", (LIGHT,)) for n in range(count)]
 
 
 @pytest.fixture(scope="module")
@@ -208,61 +188,3 @@ def test_a_start_for_another_model_is_refused_by_name(options: RunOptions, sft: 
     other = write_tiny_llama(tmp_path / "wide.gguf", shape=Shape(hidden=128, feed_forward=192))
     with pytest.raises(AdapterError, match="this model calls for"):
         run_preference("dpo", replace(options, model=other, start=sft, out=tmp_path / "run"))
-
-
-@pytest.mark.parametrize(
-    ("rows", "said"),
-    [
-        ([*pairs(98), PairRow(prompt(99), ON, "Nothing of that.", "", "", (LIGHT,))], None),
-        (
-            [*pairs(97), *[PairRow(prompt(n), ON, HEAT, "", "", (LIGHT, OVEN)) for n in range(97, 100)]],
-            r"3 of 100 rows are faulty \(3 a pair of unrelated answers\)",
-        ),
-        ([*pairs(97), *pairs(3)], r"3 of 100 rows are faulty \(3 twice\)"),
-        ([*pairs(97), *[PairRow(prompt(n), ON, ON, "", "", (LIGHT,)) for n in range(97, 100)]], "3 a pair of the same answer"),
-    ],
-)
-def test_pairs_that_teach_nothing_are_counted_shown_and_refused(tmp_path: Path, rows: list[PairRow], said: str | None) -> None:
-    write_rows(tmp_path / "pairs.jsonl", rows)
-    heard: list[str] = []
-    if said is None:
-        assert len(run_rows(tmp_path / "pairs.jsonl", small=True, say=heard.append).train) > 80
-        return
-    with pytest.raises(UnfitData, match=said):
-        run_rows(tmp_path / "pairs.jsonl", small=True, say=heard.append)
-    assert heard[0].startswith("left out: 3 ")
-
-
-def test_few_rows_are_refused_unless_they_are_meant(tmp_path: Path) -> None:
-    write_rows(tmp_path / "few.jsonl", supervised(40))
-    with pytest.raises(UnfitData, match="40 rows teach a model to repeat them; 500 is the least"):
-        run_rows(tmp_path / "few.jsonl", small=False, say=lambda line: None)
-
-
-@pytest.mark.parametrize(
-    ("line", "said"),
-    [
-        ("{", "line 2: "),
-        ('{"prompt":[]}', "'completion' is missing"),
-        ('{"prompt":[{"role":"user","content":"a"}],"chosen":"b"}', "'rejected' is missing"),
-        ('{"prompt":[{"role":"user","content":"a"}],"completion":"b","label":1}', "label is neither true nor false"),
-        ('{"prompt":[{"role":"boss","content":"a"}],"completion":"b"}', "a message has the role 'boss'"),
-        ("[1]", "it is no object"),
-        ("[" * 5000, "line 2: "),
-    ],
-)
-def test_a_line_that_is_no_row_is_named_with_what_it_must_be(tmp_path: Path, line: str, said: str) -> None:
-    write_rows(tmp_path / "rows.jsonl", supervised(1))
-    with (tmp_path / "rows.jsonl").open("a") as file:
-        file.write(f"{line}\n")
-    with pytest.raises(EngineError, match=said) as caught:
-        run_rows(tmp_path / "rows.jsonl", small=True, say=lambda line: None)
-    assert "rows.jsonl, line 2" in str(caught.value)
-
-
-def test_rows_come_back_from_their_file_as_they_were(tmp_path: Path) -> None:
-    from portico_engine.tune.data.row_file import read_rows
-
-    rows = [*supervised(1), *pairs(1), RatedRow(prompt(0), OFF, False, "here", "MIT", (LIGHT,))]
-    assert write_rows(tmp_path / "rows.jsonl", rows) == 3
-    assert read_rows(tmp_path / "rows.jsonl") == rows
