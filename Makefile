@@ -8,7 +8,7 @@ ADAPTER := .adapter
 DATA ?= data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test lint types tests attacks audit fixtures conformance bundles soak bench adapter clean
+.PHONY: help setup setup-dev demo test lint types tests clients attacks audit fixtures conformance schemathesis bundles soak bench adapter clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,10 @@ tests: $(STAMP)-dev
 	@echo "==> pytest"
 	@$(BIN)/python -m pytest -m "not gpu"
 
+clients: $(STAMP)-dev ## .venv/clients with agent frameworks, for their tests (400 MB)
+	@$(PYTHON) -m venv $(VENV)/clients
+	@$(VENV)/clients/bin/pip install -q --disable-pip-version-check -r packaging/clients.txt
+
 attacks: $(STAMP)-dev ## what was tried from outside, and what held: a table
 	@$(BIN)/python -m pytest -q -m "not gpu" tests/attacks
 
@@ -53,6 +57,9 @@ fixtures: $(STAMP)-dev ## record the Inspector's answers anew (inspector-fixture
 
 conformance: $(STAMP)-dev ## the MCP conformance suite against every server and the gateway
 	@$(BIN)/python checks/conformance/run.py
+
+schemathesis: $(STAMP)-dev ## every operation of /openapi.json: no 500, no undocumented status
+	@$(BIN)/python checks/schemathesis/run.py
 
 bundles: $(STAMP)-dev ## dist/: an .mcpb bundle for each server, validated
 	@$(BIN)/python packaging/build_bundles.py --validate

@@ -4,7 +4,7 @@ usage: python benchmarks/answers.py [--part PART] [--only WHAT] [--limit N] [--c
        python benchmarks/answers.py --without PART_OF_IT [--without ...] ... | --ablation ... | --check
 
 Without --part the tuning two thirds are asked (benchmarks/data/answers/*.jsonl); answers_questions.py says what the other parts
-are (voices, validation, held-back), answers_scoring.py what counts as useful, partial, honest and wrong,
+are (voices, breadth, and what is closed), answers_scoring.py what counts as useful, partial, honest and wrong,
 answers_material/workspaces.py what the questions are about. Each workspace is opened once, with the servers and the
 model that `portico ask` has; every index is waited for, so that no score depends on the machine's speed.
 `--only` takes an area, a kind, a workspace or an id (repeatable).
@@ -49,20 +49,21 @@ HANGS = 600  # seconds; a question that takes longer is broken, not slow
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="prove the evidence of all questions, and ask none")
-    parser.add_argument(
-        "--part", choices=answers_questions.PARTS, default="tuning", help="of validation and held-back, figures only"
-    )
+    parser.add_argument("--part", choices=answers_questions.PARTS, default="tuning", help="of closed ones, figures only")
     parser.add_argument(
         "--only", action="append", default=[], metavar="WHAT", help="an area, kind, workspace or id; repeatable"
     )
     parser.add_argument("--limit", type=int, default=None, help="so many of each workspace; results are not written")
     parser.add_argument("--cli", type=int, default=0, metavar="N", help="N questions through the real command, too")
     parser.add_argument("--model", default=None, help="a model for all questions, as `portico ask --model` takes it")
+    parser.add_argument("--adapter", default=None, help="an adapter for all questions: default, none, or NAME=PATH")
     parser.add_argument("--rows", type=Path, default=None, help="write a JSON line a question there (readable parts only)")
     parser.add_argument("--verbose", action="store_true", help="each question with its answer (readable parts only)")
     parser.add_argument("--without", action="append", default=[], choices=answers_parts.PARTS, help="leave out; repeatable")
     parser.add_argument("--ablation", action="store_true", help="with everything, then without each part in turn")
     args = parser.parse_args()
+    if args.cli and args.adapter and "=" in args.adapter:
+        parser.error("--cli asks the real command, which knows adapters of portico.toml and `default`; leave out --cli")
     bring(lambda text: print(text, file=sys.stderr))
     if args.check:
         raise SystemExit(check())
@@ -78,13 +79,14 @@ def main() -> None:
     figures: dict[str, Any] = {
         "part": args.part,
         "model": args.model or "default",
+        "adapter": args.adapter or "none",
         "seconds": round(time.perf_counter() - started),
         "outcomes": summary(rows),
         "wall": wall([row["seconds"] for row in rows]),
     }
     table(["", "questions", *OUTCOMES], table_rows(figures["outcomes"]))
     if args.cli:
-        figures["cli"] = through_cli(chosen, rows, args.cli, args.model)
+        figures["cli"] = through_cli(chosen, rows, args.cli, args.model, args.adapter)
     print(f"a question, everything started: {figures['wall']}; in all {figures['seconds']} s")
     if not args.only and args.limit is None and not args.without:
         by_question = (
@@ -93,6 +95,7 @@ def main() -> None:
             else {}
         )
         suffix = "" if args.part == "tuning" else f"_{args.part.replace('-', '_')}"
+        suffix += "" if not args.adapter else f"_adapter_{args.adapter.partition('=')[0]}"
         write(f"answers{suffix}", {**figures, **by_question})
 
 
@@ -153,7 +156,11 @@ async def ask_workspace(place: Workspace, questions: Sequence[Question], args: a
     from portico_gateway.policy.terminal_consent import terminal_caller
 
     options = dict(zip(place.options[::2], place.options[1::2], strict=True))
-    flags = {"model.name": args.model, "model.kv_disk_gib": 0, "audit.enabled": False}
+    adapter, _, path = (args.adapter or "").partition("=")
+    flags = {
+        "model.name": args.model, "model.kv_disk_gib": 0, "audit.enabled": False, "model.adapter": adapter or None,
+        "model.adapters": {adapter: path} if path else None,
+    }  # fmt: skip
     config = load_config(
         Path(options["--config"]) if "--config" in options else None, flags=flags, environ={}, folder=place.root
     )
@@ -219,7 +226,9 @@ async def until_indexed(session: Any) -> None:
                     await anyio.sleep(0.2)
 
 
-def through_cli(questions: Sequence[Question], rows: Sequence[dict[str, Any]], count: int, model: str | None) -> dict[str, Any]:
+def through_cli(
+    questions: Sequence[Question], rows: Sequence[dict[str, Any]], count: int, model: str | None, adapter: str | None
+) -> dict[str, Any]:
     """So many questions, chosen by their ids, through the command: wall times, and whether the outcome is the same."""
     expected = {row["id"]: row["outcome"] for row in rows}
     seconds, same = [], 0
@@ -227,7 +236,15 @@ def through_cli(questions: Sequence[Question], rows: Sequence[dict[str, Any]], c
     portico = str(Path(sys.executable).parent / "portico")
     for question in chosen:
         place = workspace(question["workspace"])
-        command = [portico, "ask", question["question"], *place.options, "--json", *(["--model", model] if model else [])]
+        command = [
+            portico,
+            "ask",
+            question["question"],
+            *place.options,
+            "--json",
+            *(["--model", model] if model else []),
+            *(["--adapter", adapter] if adapter else []),
+        ]
         started = time.perf_counter()
         done = subprocess.run(command, cwd=place.root, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         seconds.append(time.perf_counter() - started)
@@ -245,12 +262,17 @@ def check() -> int:
     """Prove the questions; the exit code."""
     kept, held = answers_questions.part("tuning"), answers_questions.part("held-back")
     voices, closed = answers_questions.part("voices"), answers_questions.part("validation")
-    every = [*kept, *held, *voices, *closed]
+    breadth, unseen = answers_questions.part("breadth"), answers_questions.part("breadth-closed")
+    every = [*kept, *held, *voices, *closed, *breadth, *unseen]
     found = example_problems() + anyio.run(problems, every)
     if not answers_questions.digests_hold():
         found.append("a readable file is not what DIGESTS says")
-    splits = (answers_questions.split([*kept, *held])[1], answers_questions.split_voices([*voices, *closed])[1])
-    if [{q["id"] for q in part} for part in splits] != [{q["id"] for q in part} for part in (held, closed)]:
+    splits = (
+        answers_questions.split([*kept, *held])[1],
+        answers_questions.split_voices([*voices, *closed])[1],
+        answers_questions.split_breadth([*breadth, *unseen])[1],
+    )
+    if [{q["id"] for q in part} for part in splits] != [{q["id"] for q in part} for part in (held, closed, unseen)]:
         found.append("the split is not the one that the ids give")
     for line in found:
         print(line)
@@ -258,7 +280,7 @@ def check() -> int:
     for area in answers_questions.AREAS:
         items = [q for q in every if q["area"] == area]
         by_kind = [sum(q["kind"] == kind for q in items) for kind in answers_questions.KINDS]
-        hidden = sum(q["area"] == area for q in [*held, *closed])
+        hidden = sum(q["area"] == area for q in [*held, *closed, *unseen])
         rows.append([area, len(items), *by_kind, hidden, len({q["workspace"] for q in items})])
     table(["area", "questions", *answers_questions.KINDS, "closed", "workspaces"], rows)
     print(f"{len(every)} questions, {len(found)} problems")

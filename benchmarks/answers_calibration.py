@@ -1,11 +1,14 @@
 """Fits the confidence of answers to the rows of answers.py, and chooses the threshold below which none is given. Asks no model.
 
 usage: python benchmarks/answers.py --rows ROWS && python benchmarks/answers_calibration.py ROWS [--wrong SHARE] [--write]
+       python benchmarks/answers_reading.py --rows ROWS && python benchmarks/answers_calibration.py ROWS --of-searches [--write]
 
 A logistic model with a ridge penalty, fitted by Newton's method. Every figure is cross-validated: a row's confidence comes from
-a model that has not seen its fold. Shown are the expected calibration error, and for each threshold the share of questions that
-are useful, and wrong with exit 0; chosen is the lowest threshold with at most SHARE wrong. The fields of `ConfidenceWeights`
-in gateway/portico_gateway/guidance/weights.py are printed, and with --write put there.
+a model that has not seen its fold. With --of-searches only what places in code and passages of documents are measured by is
+fitted, on those, and everything else stays as it is: a workspace is a fold then. Shown are the expected calibration error, and
+for each threshold the share of questions that are useful, and wrong with exit 0; chosen is the lowest threshold with at most
+SHARE wrong. The fields of `ConfidenceWeights` in gateway/portico_gateway/guidance/weights.py are printed, and with --write put
+there.
 """
 
 from __future__ import annotations
@@ -32,7 +35,13 @@ RIDGE = 3.0  # of each coefficient, but for the bias: there are few answers for 
 STEPS = 50  # of Newton's method: it has converged long before
 THRESHOLDS = [round(0.02 * i, 2) for i in range(50)]
 WEIGHTS = Path(inspect.getfile(ConfidenceWeights))
+# What only an answer of code or documents is measured by, or which of the two it is.
+OF_SEARCHES = frozenset(
+    "code prose place_found place_fit source_found source_fit source_weight passage_says passage_alike passage_pairs "
+    "passage_share passages source_share places both_told history first_hits beside_code file_margin".split()
+)
 Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
 Row = Mapping[str, Any]
 
 
@@ -47,15 +56,21 @@ class Chosen(NamedTuple):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rows", type=Path, nargs="+", help="files that answers.py --rows has written")
+    parser.add_argument("--of-searches", action="store_true", help="fit what only answers of code and documents have")
     parser.add_argument("--write", action="store_true", help="put the coefficients into weights.py")
     parser.add_argument("--wrong", type=float, default=0.05, help="the share of questions that may be wrong with exit 0")
     args = parser.parse_args()
     rows = [json.loads(line) for path in args.rows for line in path.read_text(encoding="utf-8").splitlines()]
     drafted = [row for row in rows if row["features"]]
     names = [field.name for field in fields(ConfidenceWeights) if field.name not in ("threshold", "sure", "bias")]
+    if args.of_searches:
+        drafted = [row for row in drafted if row["features"]["code"] or row["features"]["prose"]]
     features = np.array([[1.0, *(row["features"].get(name, 0.0) for name in names)] for row in drafted])
     right = np.array([row["if_given"] == "useful" for row in drafted], dtype=np.float64)
-    confidence = cross_validated(features, right, drafted)
+    known = np.array([getattr(ConfidenceWeights(), name) for name in ("bias", *names)])
+    fitting = np.array([not args.of_searches or name in OF_SEARCHES for name in ("bias", *names)])
+    start = known if args.of_searches else np.zeros_like(known)
+    confidence = cross_validated(features, right, drafted, start, fitting, "workspace" if args.of_searches else "id")
     print(f"{len(rows)} questions, {len(drafted)} with a draft, {int(right.sum())} drafts right")
     print(f"expected calibration error {calibration_error(confidence, right):.3f}, Brier score {brier(confidence, right):.3f} ")
     print(f"(a constant share: {brier(np.full_like(right, right.mean()), right):.3f}); AUC {auc(confidence, right):.3f}")
@@ -64,32 +79,38 @@ def main() -> None:
     table(["threshold", "useful", "wrong"], [[f"{t:.2f}", f"{u:.1%}", f"{w:.1%}"] for t, u, w in tried[::2]])
     best = next((one for one in tried if one.wrong <= args.wrong), tried[-1])
     print(f"threshold {best.threshold}: useful {best.useful:.1%}, wrong with exit 0 {best.wrong:.1%}\n")
-    fitted = dict(zip(("bias", *names), fit(features, right).tolist(), strict=True))
+    fitted = dict(zip(("bias", *names), fit(features, right, start, fitting).tolist(), strict=True))
     print("\n".join(f"    {name}: float = {value:.2f}" for name, value in {"threshold": best.threshold, **fitted}.items()))
     if args.write:
         write_weights({"threshold": best.threshold, **fitted})
 
 
-def fit(features: Floats, right: Floats) -> Floats:
-    """Coefficients [n_features], the first is the bias: the maximum of the penalized likelihood."""
-    penalty = np.full(features.shape[1], RIDGE)
-    penalty[0] = 1e-6
-    weights = np.zeros(features.shape[1])
+def fit(features: Floats, right: Floats, start: Floats, fitting: Bools) -> Floats:
+    """Coefficients [n_features], the first is the bias: the maximum of the likelihood, penalized by how far they are from
+    `start`. Those that are not `fitting` stay there."""
+    free = features[:, fitting]
+    penalty = np.where(np.flatnonzero(fitting) == 0, 1e-6, RIDGE)
+    moved = np.zeros(free.shape[1])
     for _ in range(STEPS):
-        likely = sigmoid(features @ weights)
-        gradient = features.T @ (right - likely) - penalty * weights
-        curvature = (features.T * (likely * (1 - likely))) @ features + np.diag(penalty)
-        weights += np.linalg.solve(curvature, gradient)
+        likely = sigmoid(features @ start + free @ moved)
+        gradient = free.T @ (right - likely) - penalty * moved
+        curvature = (free.T * (likely * (1 - likely))) @ free + np.diag(penalty)
+        moved += np.linalg.solve(curvature, gradient)
+    weights = start.copy()
+    weights[fitting] += moved
     return weights
 
 
-def cross_validated(features: Floats, right: Floats, rows: Sequence[Row]) -> Floats:
-    """Each row's confidence, by a model that has not seen its fold. A question's id decides on the fold."""
-    folds = np.array([int(hashlib.sha256(row["id"].encode()).hexdigest(), 16) % FOLDS for row in rows])
+def cross_validated(
+    features: Floats, right: Floats, rows: Sequence[Row], start: Floats, fitting: Bools, fold_by: str = "id"
+) -> Floats:
+    """Each row's confidence, by a model that has not seen its fold. What `fold_by` names of a row decides on the fold."""
+    folds = np.array([int(hashlib.sha256(row[fold_by].encode()).hexdigest(), 16) % (FOLDS**4) for row in rows])
+    folds = folds % FOLDS if fold_by == "id" else folds
     confidence = np.zeros(len(rows))
-    for fold in range(FOLDS):
+    for fold in sorted(set(folds.tolist())):
         seen, unseen = folds != fold, folds == fold
-        confidence[unseen] = sigmoid(features[unseen] @ fit(features[seen], right[seen]))
+        confidence[unseen] = sigmoid(features[unseen] @ fit(features[seen], right[seen], start, fitting))
     return confidence
 
 

@@ -112,6 +112,20 @@ def _plans(stack: ExitStack) -> None:
     stack.enter_context(patch.object(loop, "follow_up", lambda *_, **__: None))
 
 
+def _companions(stack: ExitStack) -> None:
+    """Of one tool, the best passage or place alone is told."""
+    from portico_gateway.agent.guided.answers import answer_generation
+
+    stack.enter_context(patch.object(answer_generation, "companions", lambda *_: []))
+
+
+def _other_kind(stack: ExitStack) -> None:
+    """Code stands alone, and so do documents: the surest."""
+    from portico_gateway.agent.guided import part_run
+
+    stack.enter_context(patch.object(part_run, "with_other", lambda *_: None))
+
+
 def _confidence(stack: ExitStack) -> None:
     """Every answer is sure enough; that its words are accounted for is still asked."""
     from portico_gateway.agent.guided.judging import verdict
@@ -126,6 +140,8 @@ PARTS: dict[str, Apply] = {
     "sentence-scorer": _sentence_scorer,
     "code-places": _code_places,
     "plans": _plans,
+    "companions": _companions,
+    "other-kind": _other_kind,
     "confidence": _confidence,
 }
 

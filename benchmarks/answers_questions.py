@@ -6,6 +6,9 @@ put there. Nobody reads it while tuning.
 
 What was tuned on those questions was seen to know their voices, so others asked more about the same material:
 data/answers/voices holds three fifths of them for tuning, and validation.zip the rest, which says how general a gain is.
+
+Databases did worse held back than tuned, so data/answers/breadth asks for more kinds of things, of databases and servers unlike
+those; one half is for tuning, the other, breadth_closed.zip, is scored at the end.
 """
 
 from __future__ import annotations
@@ -24,9 +27,10 @@ AREAS = ("code", "docs", "db", "third_party")
 KINDS = ("single", "two_calls", "none", "other_language")
 HELD_BACK = "held_back.jsonl"
 VALIDATION = "validation.jsonl"
-VOICES = DATA / "voices"
-PARTS = ("tuning", "voices", "validation", "held-back")
-READABLE = ("tuning", "voices")  # of the others figures alone are shown
+BREADTH_CLOSED = "breadth_closed.jsonl"
+VOICES, BREADTH = DATA / "voices", DATA / "breadth"
+PARTS = ("tuning", "voices", "breadth", "validation", "held-back", "breadth-closed")
+READABLE = ("tuning", "voices", "breadth")  # of the others figures alone are shown
 Question = dict[str, Any]
 
 MANY_NUMBERS = 8  # other numbers beside the one that was asked for
@@ -62,13 +66,28 @@ def split_voices(questions: Iterable[Question]) -> tuple[list[Question], list[Qu
     return [q for q in every if not closed(q)], [q for q in every if closed(q)]
 
 
+def split_breadth(questions: Iterable[Question]) -> tuple[list[Question], list[Question]]:
+    """The readable half of each workspace and kind, and the other one: every second by digest of the id."""
+    strata: defaultdict[tuple[str, str], list[Question]] = defaultdict(list)
+    for question in questions:
+        strata[question["workspace"], question["kind"]].append(question)
+    parts: tuple[list[Question], list[Question]] = ([], [])
+    for _, items in sorted(strata.items()):
+        ordered = sorted(items, key=lambda item: hashlib.sha256(f"breadth {item['id']}".encode()).hexdigest())
+        for number, item in enumerate(ordered, len(parts[0]) - len(parts[1])):
+            parts[number % 2].append(item)
+    return parts
+
+
 def part(name: str) -> list[Question]:
     """The questions of one of PARTS. Raises SystemExit where closed ones are not what they were."""
     if name == "held-back":
         return _closed(DATA / "held_back.zip", HELD_BACK, DATA / "DIGESTS")
     if name == "validation":
         return _closed(VOICES / "validation.zip", VALIDATION, VOICES / "DIGESTS")
-    folder = VOICES if name == "voices" else DATA
+    if name == "breadth-closed":
+        return _closed(BREADTH / "breadth_closed.zip", BREADTH_CLOSED, BREADTH / "DIGESTS")
+    folder = {"voices": VOICES, "breadth": BREADTH}.get(name, DATA)
     return [json.loads(line) for area in AREAS for line in (folder / f"{area}.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
@@ -86,13 +105,18 @@ def _digests(file: Path) -> dict[str, str]:
 
 
 def write(questions: Sequence[Question]) -> None:
-    """Write all of data/answers but the voices anew: the tuning files, the zip, the digests."""
+    """Write what lies in data/answers itself anew: the tuning files, the zip, the digests."""
     _write(DATA, *split(questions), HELD_BACK)
 
 
 def write_voices(questions: Sequence[Question]) -> None:
     """The same of data/answers/voices."""
     _write(VOICES, *split_voices(questions), VALIDATION)
+
+
+def write_breadth(questions: Sequence[Question]) -> None:
+    """The same of data/answers/breadth."""
+    _write(BREADTH, *split_breadth(questions), BREADTH_CLOSED)
 
 
 def _write(folder: Path, readable: Sequence[Question], closed: Sequence[Question], closed_name: str) -> None:
@@ -115,9 +139,12 @@ def _write(folder: Path, readable: Sequence[Question], closed: Sequence[Question
 
 def digests_hold() -> bool:
     """Are the readable files what DIGESTS says?"""
-    for folder in (DATA, VOICES):
+    for folder in (DATA, VOICES, BREADTH):
         for name, digest in _digests(folder / "DIGESTS").items():
-            if name not in (HELD_BACK, VALIDATION) and hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest:
+            if (
+                name not in (HELD_BACK, VALIDATION, BREADTH_CLOSED)
+                and hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest
+            ):
                 return False
     return True
 

@@ -2,10 +2,10 @@
 
     python benchmarks/gpu_formats.py [--models 8b-gptq,8b-awq,...] [--context 256] [--steps 48]
 
-"8b" is the shape of Llama-3.1-8B with random weights; "8b/2" has half of its layers, for what is compared only with the like.
-"30b-a3b-q4_k" is the shape of Qwen3-30B-A3B. "host:" leaves the experts of a quarter of the layers in this machine's memory.
-All are written to a temporary folder (up to 20 GB). A step's bytes are its weights in the form that it reads, keys and values,
-and of a mixture the experts that so many tokens would choose at random.
+"8b" is the shape of Llama-3.1-8B with random weights; "8b/2" and "8b/4" have so much of its layers, for what is compared only
+with the like. "30b-a3b-q4_k" is the shape of Qwen3-30B-A3B. "host:" leaves the experts of a quarter of the layers in this
+machine's memory. All are written to a temporary folder (up to 20 GB). A step's bytes are its weights in the form that it reads,
+keys and values, and of a mixture the experts that so many tokens would choose at random.
 """
 
 from __future__ import annotations
@@ -58,16 +58,17 @@ def packed(method: str, layers: int) -> Open:
     return lambda folder: HuggingFaceFolder(write_random_folder(folder / "model", config, method))
 
 
-def mixture(folder: Path) -> ModelFile:
+def mixture(layers: int) -> Open:
     """All layers in Q4_K."""
     tokenizer: Any = SimpleNamespace(metadata={})
-    return GGUFFile(write_random(folder / "model.gguf", QWEN3_30B_A3B, tokenizer, lambda _name, _layer: Q.Q4_K))
+    config = replace(QWEN3_30B_A3B, n_layers=layers)
+    return lambda folder: GGUFFile(write_random(folder / "model.gguf", config, tokenizer, lambda _name, _layer: Q.Q4_K))
 
 
-MODELS: dict[str, Open] = {f"8b-{name}": packed(name, 32) for name in PACKS} | {
-    f"8b/2-{name}": packed(name, 16) for name in PACKS
-}
-MODELS["30b-a3b-q4_k"] = mixture
+PARTS = {"": 1, "/2": 2, "/4": 4}
+MODELS: dict[str, Open] = {
+    f"8b{part}-{name}": packed(name, LLAMA_8B.n_layers // n) for part, n in PARTS.items() for name in PACKS
+} | {f"30b-a3b{part}-q4_k": mixture(QWEN3_30B_A3B.n_layers // n) for part, n in PARTS.items()}
 
 
 def measure(file: ModelFile, bandwidth: float, args: argparse.Namespace, *, host_layers: int) -> dict[str, Any]:
@@ -110,7 +111,9 @@ def main() -> None:
             start = time.perf_counter()
             file = MODELS[name.removeprefix("host:")](Path(folder))
             print(f"  written in {time.perf_counter() - start:.0f} s", flush=True)
-            figures[name] = measure(file, bandwidth, args, host_layers=12 if host else 0)
+            figures[name] = measure(
+                file, bandwidth, args, host_layers=file.get("qwen3moe.block_count", int) // 4 if host else 0
+            )
         torch.cuda.empty_cache()
         write("gpu_formats", figures)
 

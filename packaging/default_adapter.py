@@ -17,20 +17,18 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from portico_engine import Tool, find_model
+from portico_engine import find_model
 from portico_engine.tune.data.kept import kept_rows
 from portico_engine.tune.data.mixture import Sources, default_rows
 from portico_engine.tune.data.overlap import Overlap
 from portico_engine.tune.data.row_checks import RowChecks
 from portico_engine.tune.data.sources.own import own_examples
 from portico_engine.tune.rendering import ChatRenderer, TokenRow, load_rows, save_rows
-from portico_gateway.agent import prompts
-from portico_gateway.agent.tool_signatures import explained_signature, signature
-from portico_gateway.http.generation import prepare
+from portico_gateway.agent.prompts import PROMPT_VERSION
+from portico_gateway.tuning.prompts import TRAINED_ON, ask_system, serve_system
 
 LONGEST = 1280  # tokens of a row
 HELD_OUT, KEPT_OUT = 600, 300  # rows that are not trained on
@@ -60,16 +58,6 @@ def main() -> None:
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
     build_data(args) if args.step == "data" else run(args)
-
-
-def serve_system(tools: Sequence[Tool]) -> str:
-    """What `serve` says of the tools."""
-    return prepare.tools_note("\n".join(explained_signature(tool) for tool in tools))
-
-
-def ask_system(tools: Sequence[Tool]) -> str:
-    """What `ask` says of the tools."""
-    return prompts.SYSTEM + "\n".join(signature(tool) for tool in tools) + prompts.CALL_FORM
 
 
 def build_data(args: argparse.Namespace) -> None:
@@ -118,8 +106,9 @@ def run(args: argparse.Namespace) -> None:
     from portico_engine.models.config import read_config
     from portico_engine.tune.export.gguf_file import save_gguf
     from portico_engine.tune.export.peft_folder import save_peft
-    from portico_engine.tune.sft.base_model import load_base
-    from portico_engine.tune.sft.train import Settings, Trainer
+    from portico_engine.tune.sft import Trainer
+    from portico_engine.tune.training.base_model import load_base
+    from portico_engine.tune.training.loop import Settings
     from portico_engine.weights.gguf_file import GGUFFile
 
     torch.set_float32_matmul_precision("high")
@@ -152,7 +141,7 @@ def run(args: argparse.Namespace) -> None:
     finally:
         matrices = {name: (module.a, module.b) for name, module in trainer.adapter.items()}
         base = "HuggingFaceTB/SmolLM2-135M-Instruct"
-        told = {"base": base, "prompts": prepare.EXPLAINED}
+        told = {"base": base, "prompts": TRAINED_ON}
         save_peft(args.out / "adapter", matrices, rank=settings.rank, alpha=settings.alpha, **told)
         config = read_config(GGUFFile(model_path))
         save_gguf(args.out / "adapter.gguf", matrices, alpha=settings.alpha, config=config, **told)
@@ -162,7 +151,7 @@ def run(args: argparse.Namespace) -> None:
     about = {
         "settings": asdict(settings) | {"most_seconds": min(settings.most_seconds, 1e9)},
         "rows": len(rows), "held_out_loss": [before, after], "kept": agreement,
-        "prompt_version": prompts.PROMPT_VERSION, "history": asdict(history),
+        "prompt_version": PROMPT_VERSION, "history": asdict(history),
         "device": torch.cuda.get_device_name() if args.device == "cuda" else "cpu", "torch": torch.__version__,
         "peak_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2) if args.device == "cuda" else None,
         "command": " ".join(["python", *sys.argv]),

@@ -51,7 +51,9 @@ def _tree() -> dict[str, str]:
 def test_the_annotated_tree_has_one_line_for_each_folder() -> None:
     packages = ("engine/portico_engine", "gateway/portico_gateway", "servers/portico_servers")
     folders = {f"{file.parent.relative_to(ROOT)}/" for package in packages for file in (ROOT / package).rglob("__init__.py")}
-    others = {f"{name}/" for name in ("tests", "benchmarks", "checks", "packaging", "inspector-fixtures", "demo", "docs")}
+    others = {
+        f"{name}/" for name in ("tests", "benchmarks", "checks", "packaging", "inspector-fixtures", "deploy", "demo", "docs")
+    }
     assert all((ROOT / name).is_dir() for name in others)
     assert set(_tree()) == folders | others
 

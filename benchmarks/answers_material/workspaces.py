@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import platformdirs
 
-from answers_material import outside, registers, stores
+from answers_material import odd, outside, registers, stores
 
 CACHE = platformdirs.user_cache_path("portico-benchmarks") / "answers"
 
@@ -63,12 +63,19 @@ DATABASES: dict[str, tuple[Callable[[sqlite3.Connection], None], str]] = {
     "library": (registers.library, "6df372767a7161970dcb9ac375ac61c69cce80fbcd9a92f0cef3d60a526f6dcf"),
     "school": (registers.school, "af9f80f1d9589f877bfa2e90dd469982f70219f9dafe60e2d606208e3f76fafa"),
     "sensors": (registers.sensors, "2bf264aa2e2434879c37532f8954dcb3e400048838409b500575e29070e50405"),
+    "helpdesk": (odd.helpdesk, "843b8d91e49f98aba7ebf54565f599d025ac5709926eb9e05a15e7ef661c24ec"),
+    "practice": (odd.practice, "3b39379bf6d8638e13aac4fa111bd32cc23d2ae8026b75e0bc7cf4b17729bba5"),
     "bikes": (outside.bikes, "0d92c10039fcede27a3733e32d61fd97324226c4237515cda92041a1bab13555"),
 }
 PIP_SERVERS = ("mcp-server-git==2026.10.19", "mcp-server-time==2026.10.19")
 OLD_PIP_SERVERS = ("mcp-server-sqlite==2025.4.25", "mcp-server-calculator==0.2.1")  # they need an SDK before version 2
 NPM_SERVERS = tuple(f"@modelcontextprotocol/server-{name}@2026.8.31" for name in ("filesystem", "memory", "everything"))
-OUTSIDE = {"office": ("files", "memory", "time"), "tally": ("git", "calculator"), "bikes": ("shop", "everything")}
+OUTSIDE = {
+    "office": ("files", "memory", "time"),
+    "tally": ("git", "calculator"),
+    "bikes": ("shop", "everything"),
+    "studio": ("studio",),
+}
 AREAS = {**dict.fromkeys(CODE, "code"), **dict.fromkeys(DOCS, "docs"), **dict.fromkeys(OUTSIDE, "third_party")}
 AREAS |= {name: "db" for name in DATABASES if name != "bikes"}
 
@@ -105,10 +112,7 @@ def config_file(name: str) -> Path:
 
 def bring(say: Callable[[str], None] = lambda _: None) -> None:
     """Bring whatever is not there yet. Raises SystemExit where a digest is not the pinned one."""
-    for name in TREES:
-        if not tree_folder(name).is_dir():
-            say(f"bringing {name}")
-            _bring_tree(name)
+    bring_trees(say)
     for name, (write, digest) in DATABASES.items():
         path = CACHE / "outside" / "bikes.db" if name == "bikes" else CACHE / "databases" / name / f"{name}.db"
         if not path.is_file() or _dump_digest(path) != digest:
@@ -118,6 +122,14 @@ def bring(say: Callable[[str], None] = lambda _: None) -> None:
                 raise SystemExit(f"{path}: the digest of the dump is {found}, and should be {digest}")
     servers = _bring_servers(say)
     _write_outside(servers)
+
+
+def bring_trees(say: Callable[[str], None] = lambda _: None) -> None:
+    """The source trees and documentations alone."""
+    for name in TREES:
+        if not tree_folder(name).is_dir():
+            say(f"bringing {name}")
+            _bring_tree(name)
 
 
 def _bring_tree(name: str) -> None:
@@ -187,6 +199,7 @@ def _bring_servers(say: Callable[[str], None]) -> dict[str, list[str]]:
         "git": [str(folder / "pip" / "bin" / "mcp-server-git")],
         "shop": [str(folder / "old-pip" / "bin" / "mcp-server-sqlite"), "--db-path", str(work / "bikes.db")],
         "calculator": [str(folder / "old-pip" / "bin" / "mcp-server-calculator")],
+        "studio": [sys.executable, str(Path(__file__).with_name("studio_server.py"))],
     }
 
 

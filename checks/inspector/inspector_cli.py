@@ -20,7 +20,7 @@ Era = Literal["modern", "legacy"]
 TIMEOUT = 60.0
 _MISSING = "the MCP Inspector is not installed in this environment; `make setup-dev` installs it ({})"
 # Answers hold these only for caches and people; their values say nothing about right or wrong.
-_DROPPED = frozenset({"ttlMs", "cacheScope"})
+_DROPPED = frozenset({"portico/call", "ttlMs", "cacheScope"})
 _BLANKED = {
     "score": "<score>",
     "indexed_at": "<time>",
@@ -95,7 +95,7 @@ def environment(home: Path) -> dict[str, str]:
 
 def _clean(value: Any, homes: tuple[str, ...]) -> Any:
     if isinstance(value, Mapping):
-        kept = {key: part for key, part in value.items() if key not in _DROPPED}
+        kept = {key: part for key, part in value.items() if key not in _DROPPED and part != {"portico/call": _call_id(part)}}
         return {key: _BLANKED[key] if _blank(key, part) else _clean(part, homes) for key, part in kept.items()}
     if isinstance(value, list):
         return [_clean(part, homes) for part in value]
@@ -106,6 +106,11 @@ def _clean(value: Any, homes: tuple[str, ...]) -> Any:
             value = value.replace(home, "<home>")
         return _TIME.sub("<time>", value)
     return value
+
+
+def _call_id(part: Any) -> Any:
+    """A call's id in the gateway's log, which is another each time; where a `_meta` has nothing else, it is none."""
+    return part.get("portico/call") if isinstance(part, Mapping) and len(part) == 1 else None
 
 
 def _blank(key: str, part: Any) -> bool:

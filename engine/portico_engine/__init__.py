@@ -18,6 +18,8 @@ The loop, which sees tokens and never a tensor:
     plan.py            one step's work as values: what an executor is asked for and answers
     step_runner.py     a step's rows on the executor, where some of them fail
     constraints.py     a step's token masks, and what priors add
+    speculation.py     tokens that are guessed from the text before
+    repetition.py      penalties on what would repeat
     sampling.py        tokens from logits: the reference of every executor's sampler
     faults.py          one request's fault, and how it is said
     step_timing.py     where the time of steps goes, part by part
@@ -69,6 +71,7 @@ from portico_engine.loading.device import memory_bytes
 from portico_engine.loading.model_path import DEFAULT_MODEL, default_model_path, find_model
 from portico_engine.priors.protocol import Prior, TokenPrior
 from portico_engine.request import (
+    PRESETS,
     SAMPLING_RANGES,
     Delta,
     Embeddings,
@@ -76,6 +79,7 @@ from portico_engine.request import (
     ModelInfo,
     ParameterRange,
     Pooling,
+    Preset,
     Request,
     SamplingParams,
     Usage,
@@ -94,7 +98,7 @@ if TYPE_CHECKING:
     from portico_engine.front.async_engine import AsyncEngine
     from portico_engine.loading.description import ModelDescription, describe_model, needed_memory
     from portico_engine.loading.engine_loader import EngineLoader, engine_loader
-    from portico_engine.loading.load_engine import Outlook, foresee, load_engine
+    from portico_engine.loading.load_engine import Outlook, foresee, load_engine, load_tokenizer
     from portico_engine.loading.model_digest import model_digest
     from portico_engine.loading.options import LoadOptions, LoadProgress
     from portico_engine.loading.torch_import import lean_torch
@@ -123,6 +127,7 @@ _LAZY = {
     "LoadProgress": "portico_engine.loading.options",
     "engine_loader": "portico_engine.loading.engine_loader",
     "load_engine": "portico_engine.loading.load_engine",
+    "load_tokenizer": "portico_engine.loading.load_engine",
     "foresee": "portico_engine.loading.load_engine",
     "Outlook": "portico_engine.loading.load_engine",
     "model_digest": "portico_engine.loading.model_digest",
@@ -137,6 +142,7 @@ _LAZY = {
 
 __all__ = [
     "DEFAULT_MODEL",
+    "PRESETS",
     "SAMPLING_RANGES",
     "TEXT_PARAMETER",
     "AdapterError",
@@ -165,6 +171,7 @@ __all__ = [
     "Outlook",
     "ParameterRange",
     "Pooling",
+    "Preset",
     "Prior",
     "Request",
     "RequestError",
@@ -190,6 +197,7 @@ __all__ = [
     "foresee",
     "lean_torch",
     "load_engine",
+    "load_tokenizer",
     "memory_bytes",
     "model_digest",
     "models_folder",

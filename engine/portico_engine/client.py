@@ -48,8 +48,15 @@ class EngineClient(Protocol):
         """The source of the model's chat template. Raises ChatTemplateError where it has none."""
         ...
 
-    async def render_chat(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Tool] | None = None) -> tuple[int, ...]:
-        """The prompt's tokens for these turns, up to where the answer begins. Raises ChatTemplateError."""
+    async def render_chat(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        tools: Sequence[Tool] | None = None,
+        variables: Mapping[str, Any] | None = None,
+    ) -> tuple[int, ...]:
+        """The prompt's tokens for these turns, up to where the answer begins; `variables` are further ones that the model's
+        template knows. Raises ChatTemplateError.
+        """
         ...
 
     async def tokenize(self, text: str) -> tuple[int, ...]:

@@ -5,7 +5,7 @@ It owns the filling only, and that a row's fault stays its own; matchers and pri
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import NamedTuple
 
 import numpy as np
@@ -13,10 +13,12 @@ import numpy as np
 from portico_engine.faults import describe_fault
 from portico_engine.grammar.protocol import Bitmask, Matcher, MatcherFactory
 from portico_engine.plan import Bias
+from portico_engine.repetition import dry_penalties
 from portico_engine.sampling import unpack_mask
 from portico_engine.scheduler import ScheduledStep
 from portico_engine.sequence import Sequence
 
+_Added = tuple[np.ndarray, np.ndarray]  # (tokens, what is added to their logits)
 _Constrained = list[tuple[int, Sequence, Matcher]]  # (row, whose it is, its matcher)
 
 
@@ -33,7 +35,45 @@ class Constraints(NamedTuple):
 
 
 def constrain(planned: ScheduledStep, grammars: MatcherFactory | None, vocab_size: int) -> Constraints:
-    """Masks of the rows that sample a token under a grammar (all others allow everything), and their priors' opinions."""
+    """Masks of the rows that sample a token under a grammar (all others allow everything), and what is added to logits: their
+    priors' opinions, penalties on repetitions, and the ban on ends of answers that are too short.
+    """
+    masks = _constrain(planned, grammars, vocab_size)
+    bias = dict(masks.bias or {})
+    for i, (seq, row) in enumerate(zip(planned.sequences, planned.plan.rows, strict=True)):
+        if not row.logits_indices or i in masks.faults:
+            continue
+        repeated = dry_penalties(seq.tokens, seq.request.sampling, seq.breakers)
+        if repeated is not None:
+            bias[i] = _sum(bias[i], repeated) if i in bias else repeated
+        if seq.too_short and seq.ends:
+            if seq.matcher is None:
+                banned = np.array(sorted(seq.ends), np.int64), np.full(len(seq.ends), -np.inf, np.float32)
+                bias[i] = _sum(bias[i], banned) if i in bias else banned
+            elif masks.bitmask is not None:
+                _hold_back(masks.bitmask[i], seq.ends, vocab_size)
+    return Constraints(masks.bitmask, bias or None, masks.faults)
+
+
+def _hold_back(words: np.ndarray, ends: Set[int], vocab_size: int) -> None:
+    """Take the ends out of a mask, where something else is left."""
+    allowed = unpack_mask(words, vocab_size)
+    allowed[[token for token in ends if token < vocab_size]] = False
+    if allowed.any():
+        bits = words.view(np.uint32)
+        for token in ends:
+            bits[token // 32] &= np.uint32(0xFFFFFFFF ^ (1 << token % 32))
+
+
+def _sum(one: _Added, other: _Added) -> _Added:
+    """Both, a token once."""
+    tokens, places = np.unique(np.concatenate([one[0], other[0]]), return_inverse=True)
+    added = np.zeros(tokens.size, np.float32)
+    np.add.at(added, places, np.concatenate([one[1], other[1]]))
+    return tokens, added
+
+
+def _constrain(planned: ScheduledStep, grammars: MatcherFactory | None, vocab_size: int) -> Constraints:
     constrained: _Constrained = [
         (i, seq, seq.matcher)
         for i, (seq, row) in enumerate(zip(planned.sequences, planned.plan.rows, strict=True))

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Sequence as Seq
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from portico_engine.adapters.adapter import Adapter, AdapterInfo
 from portico_engine.adapters.adapter_registry import AdapterRegistry
@@ -30,13 +32,15 @@ from portico_engine.kv.hashing import root_key
 from portico_engine.kv.offloader import Offloader, open_tier
 from portico_engine.plan import Row
 from portico_engine.priors.token_texts import TokenTexts
-from portico_engine.request import Delta, Embeddings, FinishReason, ModelInfo, Pooling, Request
+from portico_engine.repetition import DEFAULT_BREAKERS
+from portico_engine.request import EXPERT_TOKENS, Delta, Embeddings, FinishReason, ModelInfo, Pooling, Request, SamplingParams
 from portico_engine.request_checks import check_budget, check_request, check_tokens
-from portico_engine.sampling import SampledToken, resolve_seed
+from portico_engine.sampling import SampledToken, TopLogprobs, resolve_seed
 from portico_engine.scheduler import Scheduler
 from portico_engine.scoring import Scorer
 from portico_engine.sequence import Sequence, SequenceState
 from portico_engine.settlement import Settlement
+from portico_engine.speculation import PromptLookup
 from portico_engine.step_runner import StepOutcome, StepRunner
 from portico_engine.step_timing import StepTiming
 from portico_engine.text.chat_template import ChatTemplate
@@ -47,6 +51,8 @@ from portico_engine.text.untrusted import clean_text
 from portico_engine.tool import Tool
 
 _MOST_RESTARTS = 2
+_NEAR_TIE = 0.1  # nats: what bfloat16 in steps of different sizes was seen to round is some 0.06
+_KEPT_BREAKERS = 16  # lists of texts whose tokens are kept
 
 
 class Engine:
@@ -65,10 +71,11 @@ class Engine:
         kv_dir_bytes: int = DEFAULT_MAX_BYTES,
         read_adapter: Callable[[Path], Adapter] | None = None,
         pooling: Pooling | None = None,
+        speculation: int = 0,
     ) -> None:
         """`check` asserts all invariants whenever the engine falls idle. `kv_dir` and `kv_dir_bytes`: see `LoadOptions`.
         `read_adapter` makes an adapter for this model of a path; None takes none. `pooling` is of embeddings, where they don't
-        say.
+        say, `speculation` see `LoadOptions`.
         """
         self.info = info
         self.tokenizer = tokenizer
@@ -79,9 +86,12 @@ class Engine:
         self._pooling = pooling
         root = root_key(info.name, str(info.bytes_on_disk), info.fingerprint, executor.caps.numerics_id)
         tier = open_tier(executor, kv_dir, root, kv_dir_bytes)
-        self._kv = KVCache(BlockPool(executor.caps.blocks, policy=CostAware(), tier=tier), root)
+        caps = executor.caps
+        pool = BlockPool(caps.blocks, policy=CostAware(), tier=tier)
+        self._kv = KVCache(pool, root, window=caps.window, step_tokens=caps.step_tokens)
         self._offloader = Offloader(executor, self._kv)
-        self._scheduler = Scheduler(self._kv, executor.caps)
+        self._speculation = speculation
+        self._scheduler = Scheduler(self._kv, executor.caps, drafts=speculation)
         self._runner = StepRunner(executor, self._kv.pool)
         self._scorer = Scorer(self._runner, executor.caps, self._kv, self._scheduler.preempt_last)
         self._adapters = AdapterRegistry(executor, executor.caps.adapters, read_adapter)
@@ -92,8 +102,11 @@ class Engine:
         self._arrivals = 0
         self._steps = 0
         self._timing = StepTiming()
+        self._breakers = lru_cache(_KEPT_BREAKERS)(self._find_breakers)
         self._generated = 0
         self._forced = 0
+        self._drafted = 0
+        self._accepted = 0
 
     @property
     def chat_template(self) -> str:
@@ -127,6 +140,11 @@ class Engine:
         """Make it ready, on any thread: a request with it is then accepted at once. Raises GrammarError."""
         self.grammars.prepare(grammar)
 
+    def _find_breakers(self, texts: tuple[str, ...] | None) -> frozenset[int]:
+        """Tokens that hold one of these texts."""
+        known = DEFAULT_BREAKERS if texts is None else tuple(text for text in texts if text)
+        return frozenset(i for i, token in enumerate(self.tokenizer.token_texts) if any(text in token for text in known))
+
     @cached_property
     def _token_texts(self) -> TokenTexts:
         return TokenTexts(self.tokenizer.token_texts)
@@ -137,10 +155,17 @@ class Engine:
         return self._scheduler.has_work or bool(self._ended) or self._offloader.has_work
 
     def render_chat(
-        self, messages: Seq[Mapping[str, Any]], tools: Seq[Tool] | None = None, *, add_generation_prompt: bool = True
+        self,
+        messages: Seq[Mapping[str, Any]],
+        tools: Seq[Tool] | None = None,
+        variables: Mapping[str, Any] | None = None,
+        *,
+        add_generation_prompt: bool = True,
     ) -> tuple[int, ...]:
-        """The prompt's tokens for these turns. Raises ChatTemplateError."""
-        rendered = self._template.render_disguised(messages, tools, add_generation_prompt=add_generation_prompt)
+        """The prompt's tokens for these turns; `variables` are further ones of the template's. Raises ChatTemplateError."""
+        rendered = self._template.render_disguised(
+            messages, tools, add_generation_prompt=add_generation_prompt, variables=variables
+        )
         return tuple(self._prompts.encode(rendered))
 
     @cached_property
@@ -195,12 +220,20 @@ class Engine:
             matcher=matcher,
             prior=None if request.prior is None else request.prior.bind(self._token_texts),
             adapter=None if request.adapter is None else self._adapters.acquire(request.adapter),
+            ends=self._ends(request.sampling),
+            lookup=PromptLookup() if self._speculation and request.sampling.is_greedy else None,
+            breakers=self._breakers(request.sampling.dry_sequence_breakers) if request.sampling.dry_multiplier else frozenset(),
         )
         self._arrivals += 1
         self._live[request.id] = seq
         self._scheduler.add(seq)
         self._accept(seq)
         self._collect(seq, self._ended, only_finished=True)
+
+    def _ends(self, sampling: SamplingParams) -> frozenset[int]:
+        """Tokens that end an answer."""
+        own = frozenset() if sampling.ignore_eos else frozenset(self.tokenizer.end_token_ids)
+        return own | frozenset(sampling.stop_token_ids)
 
     def abort(self, request_id: str) -> None:
         """End a request with CANCELLED; no effect on one that ended already."""
@@ -267,7 +300,7 @@ class Engine:
         if failed and not constraints().allows_nothing(i, self._executor.caps.vocab_size):
             self._end(seq, FinishReason.ERROR, "the model's output is not a number", trusted=False)
             return
-        self._scheduler.computed(seq, len(row.tokens))
+        self._scheduler.computed(seq, len(row.tokens) - row.drafts)
         if not row.logits_indices:
             return
         if failed:
@@ -276,8 +309,44 @@ class Engine:
             self._end(seq, FinishReason.ERROR, constraints().faults[i])
         else:
             result = outcome.result
-            (token,), logprobs, tops = result.tokens[i], result.logprobs[i], result.top_logprobs[i]
-            self._accept(seq, SampledToken(token, logprobs[0], tops[0]))
+            tokens, logprobs, tops = result.tokens[i], result.logprobs[i], result.top_logprobs[i]
+            self._accept(seq, SampledToken(tokens[0], logprobs[0], tops[0]))
+            if row.drafts:
+                self._verify(seq, row, tokens, tops)
+
+    def _verify(self, seq: Sequence, row: Row, sampled: tuple[int, ...], tops: tuple[TopLogprobs, ...]) -> None:
+        """Go on behind guesses as long as they are what the answer has: each is computed then, and the token sampled behind it
+        is the next one, unless the grammar has forced that already. Where the grammar doesn't allow it, or another was nearly
+        as likely, so that a step of one token might have rounded otherwise, the next step samples.
+        """
+        assert seq.lookup is not None
+        seq.lookup.drafted += row.drafts
+        self._drafted += row.drafts
+        for index, token, best in zip(row.logits_indices[1:], sampled[1:], tops[1:], strict=True):
+            position = row.start + index
+            if seq.finish is not None or len(seq.tokens) <= position or seq.tokens[position] != row.tokens[index]:
+                return
+            known = len(seq.tokens) > position + 1
+            tie = len(best) < 2 or best[0][1] - best[1][1] < _NEAR_TIE
+            if not known and (tie or not self._allows(seq, token)):
+                return  # the guess was right, but it is to be read again, for what follows
+            self._scheduler.computed(seq, 1)
+            seq.lookup.accepted += 1
+            self._accepted += 1
+            if not known:
+                self._accept(seq, SampledToken(token, 0.0, ()))
+
+    def _allows(self, seq: Sequence, token: int) -> bool:
+        """Does its grammar allow this token here, as its mask would have?"""
+        if seq.matcher is None:
+            return True
+        bitmask = np.full((1, -(-self._executor.caps.vocab_size // 32)), -1, dtype=np.int32)
+        try:
+            self.grammars.fill_bitmasks(bitmask, [(0, seq.matcher, seq.remaining)])
+        except BaseException as error:  # noqa: BLE001 - the request's own: its next step says so
+            describe_fault("its grammar", error)
+            return False
+        return bool(bitmask[0].view(np.uint32)[token // 32] >> np.uint32(token % 32) & 1)
 
     def _restart(self, outcome: StepOutcome, deltas: list[Delta]) -> None:
         """Blocks that could not be filled: who holds one computes it, but nobody for ever."""
@@ -335,7 +404,9 @@ class Engine:
         self._kv.reset()
 
     def stats(self) -> dict[str, float]:
-        """Counters since the model was loaded, and what is going on. Changes nothing: any thread may ask."""
+        """Counters since the model was loaded, and what is going on; of a mixture of experts, how many tokens each expert took.
+        Changes nothing: any thread may ask.
+        """
         return {
             "waiting": self._scheduler.n_waiting,
             "running": self._scheduler.n_running,
@@ -344,8 +415,15 @@ class Engine:
             **self._timing.stats(),
             "generated_tokens": self._generated,
             "forced_tokens": self._forced,
+            "drafted_tokens": self._drafted,
+            "accepted_drafts": self._accepted,
             "preemptions": self._scheduler.preemptions,
             **self._kv.stats(),
+            **{
+                f"{EXPERT_TOKENS}{layer}.{expert}": n
+                for layer, tokens in self._executor.expert_tokens().items()
+                for expert, n in enumerate(tokens)
+            },
         }
 
     def close(self) -> None:
@@ -404,7 +482,7 @@ class Engine:
         seq.append(sampled, forced=forced)
         self._generated += 1
         self._forced += forced
-        if sampled.token in self.tokenizer.end_token_ids:
+        if sampled.token in seq.ends:
             self._end(seq, FinishReason.STOP)
             return False
         seq.append_text(seq.detokenizer.add(sampled.token))

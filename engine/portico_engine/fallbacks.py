@@ -13,12 +13,13 @@ from typing import Literal, TypeAlias, get_args
 
 _log = logging.getLogger(__name__)
 
-Kind: TypeAlias = Literal["device", "weights", "graphs", "layers", "executor"]
+Kind: TypeAlias = Literal["device", "weights", "experts", "graphs", "layers", "executor"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 _INSTEAD: Mapping[Kind, str] = MappingProxyType(
     {
         "device": "the CPU instead of a GPU",
         "weights": "bfloat16 instead of the file's codes",
+        "experts": "experts read from this machine's memory instead of the GPU's",
         "graphs": "one launch after the other instead of CUDA graphs",
         "layers": "single operations instead of five kernels a layer for steps of few tokens",
         "executor": "llama.cpp instead of torch",

@@ -58,7 +58,9 @@ class Row(NamedTuple):
 
     `logits_indices` are indices into `tokens` after which logits are needed: for the next token, sampled by `sampling`, or,
     with `targets` (one an index), for the log-probability of that token. `adapter` is the place of the one that its tokens are
-    computed with. A named tuple, because every step makes one a row and a frozen dataclass takes longer to make.
+    computed with. The last `drafts` of `tokens` are guesses: masks and biases count for the first of the `logits_indices`
+    alone, and keys and values of guesses that were wrong are written over by a later step. A named tuple, because every step
+    makes one a row and a frozen dataclass takes longer to make.
     """
 
     slot: int
@@ -69,6 +71,7 @@ class Row(NamedTuple):
     sampling: SamplingState | None = None
     targets: tuple[int, ...] = ()
     adapter: int | None = None
+    drafts: int = 0
 
 
 @dataclass(frozen=True, slots=True)

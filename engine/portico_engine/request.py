@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, get_args
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,6 +37,11 @@ class SamplingParams:
     temperature 0 is argmax and ignores top-k, top-p, min-p and seed, and so is top_p 0, the smallest nucleus. top_k 0, top_p
     1.0 and min_p 0.0 switch that filter off. seed None or -1 draws from the operating system. Values outside of SAMPLING_RANGES
     raise RequestError naming the field.
+
+    The first `min_tokens` of an answer are none that end it, as far as its grammar leaves others; with `ignore_eos` the model's
+    end tokens end nothing (its grammar, a stop string, its length still do); `stop_token_ids` end it too. DRY
+    (`dry_multiplier` over 0) holds repetitions back (`repetition`). XTC removes, with `xtc_probability`, all but the least
+    likely of the tokens of at least `xtc_threshold` (p-e-w 2024), behind min-p.
     """
 
     temperature: float = 0.7
@@ -49,6 +54,16 @@ class SamplingParams:
     presence_penalty: float = 0.0
     logprobs: int | None = None
     logit_bias: tuple[tuple[int, float], ...] = ()  # (token, added to its logit before anything else)
+    min_tokens: int = 0
+    ignore_eos: bool = False
+    stop_token_ids: tuple[int, ...] = ()
+    dry_multiplier: float = 0.0
+    dry_base: float = 1.75
+    dry_allowed_length: int = 2  # tokens of a repetition that cost nothing
+    dry_penalty_last_n: int = -1  # tokens that are looked at; -1: all
+    dry_sequence_breakers: tuple[str, ...] | None = None  # texts that no repetition goes past; None: the usual ones
+    xtc_probability: float = 0.0
+    xtc_threshold: float = 0.1
 
     @property
     def is_seeded(self) -> bool:
@@ -59,6 +74,24 @@ class SamplingParams:
     def is_greedy(self) -> bool:
         """Is it the likeliest token that is taken?"""
         return self.temperature == 0 or self.top_p == 0
+
+
+class Preset(NamedTuple):
+    """Sampling for a purpose."""
+
+    temperature: float
+    top_p: float
+    min_p: float
+
+
+PRESETS: Mapping[str, Preset] = MappingProxyType(
+    {
+        "conversation": Preset(0.7, 0.9, 0.05),
+        "structured": Preset(0.1, 0.95, 0.01),
+        "creative": Preset(1.0, 0.95, 0.02),
+        "classification": Preset(0.0, 1.0, 0.0),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +136,13 @@ SAMPLING_RANGES: Mapping[str, ParameterRange] = MappingProxyType(
         "frequency_penalty": ParameterRange(-2, 2),
         "presence_penalty": ParameterRange(-2, 2),
         "logprobs": ParameterRange(0, 20),
+        "min_tokens": ParameterRange(0, off=0),
+        "dry_multiplier": ParameterRange(0, 100, off=0),
+        "dry_base": ParameterRange(1, 8),
+        "dry_allowed_length": ParameterRange(1, 1024),
+        "dry_penalty_last_n": ParameterRange(-1),
+        "xtc_probability": ParameterRange(0, 1, off=0),
+        "xtc_threshold": ParameterRange(0, 1),
     }
 )
 
@@ -169,6 +209,7 @@ class Delta:
 # What ModelInfo.extra may have:
 TEMPLATE_PROBLEM = "template_problem"  # where the model can't answer chats: why
 MEMORY = "memory"  # the memory plan, in a line
+EXPERT_TOKENS = "expert_tokens."  # of `Engine.stats`, followed by layer and expert with a dot between them
 FALLBACKS = "fallbacks"  # see `ModelInfo.fallbacks`
 MAX_ROWS = "max_rows"  # of one step
 EMBEDDING_SIZE = "embedding_size"  # of what `embed` makes; 0 where it makes none

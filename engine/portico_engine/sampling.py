@@ -1,8 +1,8 @@
 """Sampling tokens from logits: the numpy reference of every executor's sampler.
 
-Order: bias, penalties, grammar mask, temperature, top-k, top-p, min-p, then the draw. The draw's random number is a function of
-the request's seed and the token's position in the answer alone (Philox4x64, Salmon et al. 2011), so that companions in a batch
-don't change it. It knows neither requests nor batches.
+Order: bias, penalties, grammar mask, temperature, top-k, top-p, min-p, XTC, then the draw. The draw's random number is a
+function of the request's seed and the token's position in the answer alone (Philox4x64, Salmon et al. 2011), so that companions
+in a batch don't change it. It knows neither requests nor batches.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from portico_engine.request import SAMPLING_RANGES, SamplingParams
 Logits = npt.NDArray[np.float32]  # [vocab_size]
 TopLogprobs = tuple[tuple[int, float], ...]  # most probable tokens and their log-probabilities, best first
 _WORD = (1 << 64) - 1
+_XTC_STREAM = 1
 
 
 @dataclass(slots=True)
@@ -33,6 +34,12 @@ class SamplingState:
     position: int  # tokens of the answer so far
     counts: Mapping[int, int] = field(default_factory=dict)  # of the answer's tokens, for frequency and presence penalties
     seen: frozenset[int] | set[int] = frozenset()  # of prompt and answer, for the repetition penalty
+
+    @property
+    def excludes_top_choices(self) -> bool:
+        """Does XTC come into play for this token? By the request's own random numbers."""
+        params = self.params
+        return params.xtc_probability > 0 and uniform(self.seed, self.position, _XTC_STREAM) < params.xtc_probability
 
 
 class SampledToken(NamedTuple):
@@ -49,6 +56,8 @@ def validate(params: SamplingParams, vocab_size: int) -> None:
         value = getattr(params, name)
         if value is not None and value not in allowed:
             raise RequestError(f"{name} is {value}; it must be {allowed}")
+    if wrong := next((token for token in params.stop_token_ids if not 0 <= token < vocab_size), None):
+        raise RequestError(f"stop_token_ids names the token {wrong}; the vocabulary has {vocab_size}")
     for token, bias in params.logit_bias:
         if not 0 <= token < vocab_size:
             raise RequestError(f"logit_bias names the token {token}; the vocabulary has {vocab_size}")
@@ -127,6 +136,8 @@ def _draw(values: npt.NDArray[np.float32], state: SamplingState) -> int:
     if params.min_p > 0:
         likely = weights >= params.min_p if kept is None else weights[kept] >= params.min_p
         kept = np.flatnonzero(likely) if kept is None else kept[likely]
+    if state.excludes_top_choices:
+        kept = _exclude_top_choices(weights, kept, params.xtc_threshold)
     total = np.cumsum(weights if kept is None else weights[kept], dtype=np.float64)
     at = int(np.searchsorted(total, uniform(state.seed, state.position) * total[-1], side="right"))
     at = min(at, total.size - 1)
@@ -150,10 +161,23 @@ def _nucleus(weights: npt.NDArray[np.float32], among: npt.NDArray[np.int64] | No
     return kept if among is None else among[kept]
 
 
-def uniform(seed: int, position: int) -> float:
-    """A number in [0, 1) that depends on the seed and the position only: what numpy's Philox says first, three times as fast as
+def _exclude_top_choices(
+    weights: npt.NDArray[np.float32], kept: npt.NDArray[np.int64] | None, threshold: float
+) -> npt.NDArray[np.int64]:
+    """Of the tokens whose probability reaches the threshold only the least likely stays, and all below it."""
+    among = np.arange(weights.size) if kept is None else kept
+    pool = weights[among]
+    top = np.flatnonzero(pool >= threshold * pool.sum(dtype=np.float64))
+    if top.size < 2:
+        return among
+    out: npt.NDArray[np.int64] = np.delete(among, np.delete(top, pool[top].argmin()))
+    return out
+
+
+def uniform(seed: int, position: int, stream: int = 0) -> float:
+    """A number in [0, 1) that depends on these only: what numpy's Philox says first (in stream 0), three times as fast as
     making one of its generators."""
-    c0, c1, c2, c3, k0, k1 = position + 1, 0, 0, 0, seed, 0
+    c0, c1, c2, c3, k0, k1 = position + 1, stream, 0, 0, seed, 0
     for _ in range(10):
         first, second = 0xD2E7470EE14C6C93 * c0, 0xCA5A826395121157 * c2
         c0, c1, c2, c3 = (second >> 64) ^ c1 ^ k0, second & _WORD, (first >> 64) ^ c3 ^ k1, first & _WORD

@@ -38,8 +38,10 @@ class Scheduler:
     then every caller's second, and so on; then by arrival.
     """
 
-    def __init__(self, kv: KVCache, caps: Capabilities) -> None:
+    def __init__(self, kv: KVCache, caps: Capabilities, *, drafts: int = 0) -> None:
+        """`drafts`: tokens that may be guessed of a sequence in a step, where the executor can take them back."""
         self._kv = kv
+        self._drafts = drafts if caps.rewrites else 0
         self._caps = caps
         self._queue = FairQueue()
         self._running: list[Sequence] = []
@@ -135,9 +137,9 @@ class Scheduler:
             else:
                 count = min(most(seq), budget - reserved, shares.get(seq.request.caller, budget))
             if count > 0 and self._make_room(seq, count):
-                rows.append(self._row(seq, count))
+                rows.append(self._row(seq, count, self._draft(seq, count, budget - reserved - count) if self._drafts else ()))
                 planned.append(seq)
-                budget -= count
+                budget -= len(rows[-1].tokens)
                 if shares and wanted is None:
                     shares[seq.request.caller] -= count
         while budget > 0 and self._slots and self.preemptions == preemptions:
@@ -314,7 +316,17 @@ class Scheduler:
         if not self._accounts[account]:
             del self._accounts[account]
 
-    def _row(self, seq: Sequence, count: int) -> Row:
+    def _draft(self, seq: Sequence, count: int, budget: int) -> tuple[int, ...]:
+        """Guesses behind its last `count` tokens: where nobody else's steps are made longer by them, and there is room."""
+        if count < seq.pending or not seq.may_draft or len(self._rows) > 1:
+            return ()
+        assert seq.table is not None
+        assert seq.lookup is not None
+        drafts = seq.lookup.propose(seq.tokens, min(self._drafts, seq.remaining - 1, budget))
+        known = seq.table.computed + count
+        return drafts if drafts and self._kv.reserve(seq.table, known + len(drafts)) else ()
+
+    def _row(self, seq: Sequence, count: int, drafts: tuple[int, ...] = ()) -> Row:
         table, slot = seq.table, seq.slot
         assert table is not None
         assert slot is not None
@@ -323,6 +335,9 @@ class Scheduler:
         tokens = tuple(seq.tokens[start:stop])
         if stop < len(seq.tokens):
             return Row(slot, tokens, start, table.numbers, adapter=seq.place)
+        if drafts:
+            wanted, sampling = tuple(range(count - 1, count + len(drafts))), seq.sampling_state(drafts=True)
+            return Row(slot, (*tokens, *drafts), start, table.numbers, wanted, sampling, (), seq.place, len(drafts))
         return Row(slot, tokens, start, table.numbers, (count - 1,), seq.sampling_state(), (), seq.place)
 
     def check_integrity(self) -> None:

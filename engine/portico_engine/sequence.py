@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 
 from portico_engine.adapters.adapter_registry import LoadedAdapter
@@ -18,6 +18,7 @@ from portico_engine.plan import BLOCK_TOKENS
 from portico_engine.priors.protocol import TokenPrior
 from portico_engine.request import Delta, FinishReason, Request, Usage
 from portico_engine.sampling import SampledToken, SamplingState, TopLogprobs
+from portico_engine.speculation import PromptLookup
 from portico_engine.text.detokenizer import IncrementalDetokenizer, StopStrings
 
 FIRST_RANK = -(1 << 62)  # before any priority
@@ -47,6 +48,9 @@ class Sequence:
     matcher: Matcher | None = None
     prior: TokenPrior | None = None
     adapter: LoadedAdapter | None = None
+    ends: frozenset[int] = frozenset()  # tokens that end the answer
+    lookup: PromptLookup | None = None  # where guesses come from
+    breakers: frozenset[int] = frozenset()  # tokens that no repetition goes past
     tokens: list[int] = field(default_factory=list)
     # these are set by the scheduler
     state: SequenceState = SequenceState.WAITING
@@ -101,6 +105,11 @@ class Sequence:
         return len(self.tokens) - len(self.request.prompt)
 
     @property
+    def too_short(self) -> bool:
+        """May the answer not end yet?"""
+        return self.n_new < self.request.sampling.min_tokens
+
+    @property
     def remaining(self) -> int:
         """Tokens that the answer may still get."""
         return self.max_new - self.n_new
@@ -121,10 +130,19 @@ class Sequence:
         whole = self.pending
         return whole - 1 if whole > 1 and self.sampled == 0 and self.request.sampling.is_seeded else whole
 
-    def sampling_state(self) -> SamplingState:
-        """How to sample the next token."""
+    @property
+    def may_draft(self) -> bool:
+        """Is a token behind a guess sampled as it would be in its turn: by the logits alone, and the likeliest?"""
+        params = self.request.sampling
+        plain = params.repetition_penalty == 1.0 and not (params.frequency_penalty or params.presence_penalty)
+        plain = plain and not params.dry_multiplier and params.logprobs is None and not params.logit_bias
+        return self.lookup is not None and plain and params.is_greedy and self.prior is None and not self.too_short
+
+    def sampling_state(self, *, drafts: bool = False) -> SamplingState:
+        """How to sample the next token; behind `drafts`, how near the second likeliest is has to be known."""
         request = self.request
-        return SamplingState(request.sampling, self.seed, len(self.tokens) - len(request.prompt), self._counts, self._seen)
+        params = replace(request.sampling, logprobs=2) if drafts else request.sampling
+        return SamplingState(params, self.seed, len(self.tokens) - len(request.prompt), self._counts, self._seen)
 
     def append(self, sampled: SampledToken, *, forced: bool) -> None:
         """One more token of the answer."""

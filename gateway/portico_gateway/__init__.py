@@ -2,8 +2,10 @@
 
     safe_output/  secrets taken out, escape sequences shown and not sent, files for their owner alone
     errors.py     everything that the gateway raises for bad input or a bad neighbour
+    tracing.py    which request is being worked on: its id, and its spans
     caller.py     who calls, and how that side is asked something
     config/       what the user configured
+    hub/          models from Hugging Face's hub, when a person asks for one
     background/   a process that stays behind a command and answers its next questions
     upstreams/    the MCP servers behind the gateway
     policy/       which tool calls run, which a person has to allow; their log

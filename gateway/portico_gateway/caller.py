@@ -46,6 +46,7 @@ class ConsentRequest(Protocol):
         """Why the call needs consent."""
 
 
+TellHost: TypeAlias = Callable[[mcp_types.LoggingMessageNotification | mcp_types.ElicitCompleteNotification], Awaitable[None]]
 AskHost: TypeAlias = Callable[[mcp_types.InputRequest], Awaitable[mcp_types.InputResponse]]
 
 
@@ -83,8 +84,11 @@ class Caller:
     capabilities: mcp_types.ClientCapabilities = field(default_factory=mcp_types.ClientCapabilities)
     ask: AskHost | None = None  # raises MCPError where the host answers with an error
     consent: AskConsent | None = None
+    tell: TellHost | None = None  # takes a server's notification that belongs to the call
+    log_level: mcp_types.LoggingLevel | None = None  # from which on the host wants that; None: as the server sees fit
     channel: ConsentChannel = "elicitation"  # how `consent` asks
     careful: frozenset[str] = frozenset()  # tools that it wants a person asked about, whatever the policy lets it
+    question: str = ""  # what is asked that the call is for, where it is known; it need not be a person who asks
     said: str = ""  # what the person wrote, where that is known: what stands in it is theirs, wherever else it stands
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +17,7 @@ from tests.gateway.http.fake_engine import FakeEngine
 
 from portico_engine import AsyncEngine
 from portico_gateway.config.sections import KeyConfig, OAuthConfig
+from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.http.app import create_app
 from portico_gateway.http.limits import CallerLimits
 from portico_gateway.http.middleware.keys import key_hash
@@ -66,6 +67,7 @@ def running(
     oauth: OAuthConfig | None = None,
     limits: CallerLimits | None = None,
     live_keys: dict[str, KeyConfig] | None = None,
+    specs: Sequence[UpstreamSpec] = (),
 ) -> Iterator[Running]:
     """Serve until the block ends. `keys` are names with scopes; the key of NAME is `k-NAME`. `live_keys` may change."""
     made = {name: KeyConfig(sha256=key_hash(f"k-{name}"), scopes=scopes) for name, scopes in (keys or {}).items()}
@@ -77,7 +79,7 @@ def running(
     apps: list[FastAPI] = []
 
     def serve() -> None:
-        upstreams = Upstreams([])
+        upstreams = Upstreams(specs)
         calls = ToolCalls(upstreams, takes_approvals=True)
         start = partial(AsyncEngine.open, lambda progress: fake)
         model = ModelHost("fake", start, on_end=lambda status: ready.set())  # type: ignore[arg-type]

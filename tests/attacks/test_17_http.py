@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from portico_gateway.assembly import serve
+from portico_gateway.assembly import listening
 from portico_gateway.cli.main import run
 
 pytestmark = pytest.mark.attack("17 no open door without keys")
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.attack("17 no open door without keys")
 def test_an_address_beyond_this_machine_needs_keys(
     host: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(serve, "bind", lambda *_: pytest.fail("it was bound"))
+    monkeypatch.setattr(listening, "bind", lambda *_: pytest.fail("it was bound"))
     assert run(["serve", "--no-model", "--port", "0", "--host", host]) == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1
@@ -33,6 +33,6 @@ def test_this_machine_and_whoever_means_it_needs_none(args: list[str], monkeypat
     def bound(*_: object) -> None:
         raise Bound
 
-    monkeypatch.setattr(serve, "bind", bound)
+    monkeypatch.setattr(listening, "bind", bound)
     with pytest.raises(Bound):
         run(["serve", "--no-model", "--port", "0", *args])

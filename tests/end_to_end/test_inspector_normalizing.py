@@ -26,6 +26,8 @@ def test_paths_scores_times_cursors_and_versions_do_not_count() -> None:
     }
     expected = {"hits": [{"path": "<home>/a.py", "score": "<score>"}], "next_cursor": "<cursor>", "text": "took <time>"}
     assert _normalized(result) == expected
+    assert _normalized({"a": 1, "_meta": {"portico/call": "7f"}}) == {"a": 1}
+    assert _normalized({"_meta": {"portico/call": "7f", "x": 1}}) == {"_meta": {"x": 1}}
     assert _normalized({"serverInfo": {"version": version("portico-mcp")}}) == {"serverInfo": {"version": "<version>"}}
 
 

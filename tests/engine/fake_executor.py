@@ -39,7 +39,8 @@ class FakeStep:
         failed: list[int] = []
         for i, row in enumerate(self.plan.rows):
             seen = [self.executor.read(row, row.start + i) for i in row.logits_indices]
-            sampled = [next_token(s, self.executor.caps.vocab_size) for s in seen]
+            memory = self.executor.memory
+            sampled = [next_token(s if memory is None else s[-memory:], self.executor.caps.vocab_size) for s in seen]
             if row.targets:
                 tokens.append(row.targets)
                 logprobs.append(tuple(-float((p - t) % 97) for p, t in zip(sampled, row.targets, strict=True)))
@@ -56,12 +57,16 @@ class FakeStep:
                         sampled = [int(where[what.argmax()])]
             tokens.append(tuple(sampled))
             logprobs.append(tuple(0.0 for _ in sampled))
-        return StepResult(tuple(tokens), tuple(logprobs), tuple(tuple(() for _ in t) for t in tokens), tuple(failed))
+        tops = tuple(
+            tuple(((token, 0.0), (0, -9.0)) if row.drafts else () for token in of_row)
+            for row, of_row in zip(self.plan.rows, tokens, strict=True)
+        )
+        return StepResult(tuple(tokens), tuple(logprobs), tops, tuple(failed))
 
 
 @dataclass
 class FakeExecutor:
-    """`fail_at` raises in that step (from 1)."""
+    """`fail_at` raises in that step (from 1). `memory` are the tokens that the fake model remembers, all by default."""
 
     blocks: int = 32
     rows: int = 4
@@ -72,11 +77,13 @@ class FakeExecutor:
     light_tokens: int = 512
     n_adapters: int = 0
     mixed_adapters: bool = True
+    window: int = 0
     adapters: dict[int, Adapter] = field(default_factory=dict)
     steps: list[StepPlan] = field(default_factory=list)
     cells: dict[int, dict[int, Cell]] = field(default_factory=dict)
     closed: bool = False
     store: BlockStore | None = None
+    memory: int | None = None
 
     @property
     def caps(self) -> Capabilities:
@@ -86,9 +93,11 @@ class FakeExecutor:
             "fake",
             light_tokens=self.light_tokens,
             block_bytes=16 * BLOCK_TOKENS,
+            window=self.window,
             adapters=self.n_adapters,
             adapter_rank=8,
             mixed_adapters=self.mixed_adapters,
+            rewrites=True,
         )
 
     def attach(self, store: BlockStore) -> None:
@@ -129,9 +138,9 @@ class FakeExecutor:
         return FakeStep(self, plan)
 
     def read(self, row: Row, position: int) -> list[int]:
-        """All tokens up to a position, as the block table shows them."""
+        """All tokens up to a position, or as many as the window has, as the block table shows them."""
         out = []
-        for p in range(position + 1):
+        for p in range(max(0, position + 1 - self.window) if self.window else 0, position + 1):
             at, token = self.cells[row.block_table[p // BLOCK_TOKENS]][p % BLOCK_TOKENS]
             assert at == p, f"position {p} holds the key of position {at}"
             out.append(token)
@@ -144,6 +153,9 @@ class FakeExecutor:
 
     def unload_adapter(self, place: int) -> None:
         del self.adapters[place]
+
+    def expert_tokens(self) -> dict[int, list[int]]:
+        return {}
 
     def close(self) -> None:
         self.closed = True

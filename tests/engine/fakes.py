@@ -112,7 +112,12 @@ class ScriptGrammars:
 
 
 def fake_engine(
-    executor: FakeExecutor | None = None, *, kv_dir: Path | None = None, info: ModelInfo = INFO, **options: Any
+    executor: FakeExecutor | None = None,
+    *,
+    kv_dir: Path | None = None,
+    info: ModelInfo = INFO,
+    speculation: int = 0,
+    **options: Any,
 ) -> Engine:
     executor = executor or FakeExecutor(vocab_size=INFO.vocab_size, **options)
     return Engine(
@@ -124,6 +129,7 @@ def fake_engine(
         check=True,
         kv_dir=kv_dir,
         read_adapter=fake_adapter,
+        speculation=speculation,
     )
 
 

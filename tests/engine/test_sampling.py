@@ -169,4 +169,29 @@ def test_the_smallest_nucleus_is_the_likeliest_token() -> None:
 
 
 def test_every_sampling_parameter_that_is_a_number_has_a_range() -> None:
-    assert {each.name for each in fields(SamplingParams)} - {"logit_bias"} == set(SAMPLING_RANGES)
+    others = {"logit_bias", "ignore_eos", "stop_token_ids", "dry_sequence_breakers"}
+    assert {each.name for each in fields(SamplingParams)} - others == set(SAMPLING_RANGES)
+
+
+@pytest.mark.parametrize(
+    ("params", "kept"),
+    [
+        (SamplingParams(temperature=1, xtc_probability=1.0, xtc_threshold=0.1), {2, 3, 4}),  # of 0, 1 and 2 the least likely
+        (SamplingParams(temperature=1, xtc_probability=1.0, xtc_threshold=0.2), {1, 2, 3, 4}),
+        (SamplingParams(temperature=1, xtc_probability=1.0, xtc_threshold=0.4), {0, 1, 2, 3, 4}),  # one alone is no choice
+        (SamplingParams(temperature=1, xtc_probability=1.0, xtc_threshold=0.1, top_k=3), {2}),
+        (SamplingParams(temperature=1, xtc_probability=0.0, xtc_threshold=0.1), {0, 1, 2, 3, 4}),
+    ],
+)
+def test_xtc_leaves_the_least_likely_of_the_top_choices(params: SamplingParams, kept: set[int]) -> None:
+    assert set(draws(params, 1500)) == kept
+
+
+def test_xtc_comes_into_play_as_often_as_is_asked() -> None:
+    found = draws(SamplingParams(temperature=1, xtc_probability=0.3, xtc_threshold=0.2))
+    assert found[0] == pytest.approx(0.7 * 0.5, abs=0.03)
+
+
+def test_xtc_doesn_t_change_the_numbers_that_others_draw() -> None:
+    plain, seldom = (SamplingParams(temperature=1, xtc_probability=p, xtc_threshold=0.9) for p in (0.0, 1.0))
+    assert draws(plain, 200) == draws(seldom, 200)

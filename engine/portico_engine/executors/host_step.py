@@ -39,7 +39,8 @@ class HostStep:
             if row.targets:
                 scores += log_softmax_at(logits, np.array(row.targets)).tolist()
             else:
-                sampled += [_sample(i, row, values, bitmask, bias) for values in logits]
+                sampled += [_sample(i, row, values, bitmask, bias) for values in logits[:1]]
+                sampled += [_sample(i, row, values, None, None) for values in logits[1:]]  # behind guesses
         return assemble_result(self._plan.rows, scores, sampled, self._damaged)
 
 

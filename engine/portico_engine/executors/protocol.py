@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -58,9 +58,11 @@ class Capabilities:
     numerics_id: str
     light_tokens: int = 512
     block_bytes: int = 0  # of one block's content, as Save and Load move it; 0 where the executor knows neither
+    window: int = 0  # no token sees more positions than so many, its own among them; 0: it sees all
     adapters: int = 0
     adapter_rank: int = 0
     mixed_adapters: bool = True
+    rewrites: bool = False  # a row may begin at positions that were written before: drafts that were wrong
     generates: bool = True  # False: it makes embeddings and has no next token
     embedding_size: int = 0  # of one embedding; 0: it makes none
 
@@ -104,6 +106,10 @@ class Executor(Protocol):
 
     def unload_adapter(self, place: int) -> None:
         """Empty a place that no row names any more."""
+        ...
+
+    def expert_tokens(self) -> Mapping[int, Sequence[int]]:
+        """How many tokens each expert took so far, by layer; layers without a mixture are left out. Any thread may ask."""
         ...
 
     def close(self) -> None: ...

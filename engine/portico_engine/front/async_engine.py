@@ -72,9 +72,14 @@ class AsyncEngine:
         """See `EngineClient`."""
         return self._engine.chat_template
 
-    async def render_chat(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Tool] | None = None) -> tuple[int, ...]:
+    async def render_chat(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        tools: Sequence[Tool] | None = None,
+        variables: Mapping[str, Any] | None = None,
+    ) -> tuple[int, ...]:
         """See `EngineClient`."""
-        return await asyncio.to_thread(self._engine.render_chat, messages, tools)
+        return await asyncio.to_thread(self._engine.render_chat, messages, tools, variables)
 
     async def tokenize(self, text: str) -> tuple[int, ...]:
         """See `EngineClient`."""

@@ -15,6 +15,7 @@ llguidance/    the matcher: IR -> its Lark, lexeme by lexeme; masks, forced runs
 closing/       the shortest way to end from every state, so that no answer is cut by its budget
 work_slice.py  how much of that a step may find out
 isolated/      compiling in a process that can be ended, for what anybody may have written
+accept.py      a text that somebody else wrote, against a grammar
 check.py       a value against its schema, after the call
 sample.py      random sentences of a grammar
 bounds.py      bounds of open ends, limits on compiling, and their meter
@@ -37,7 +38,7 @@ Exported, by what one wants to do:
                  an answer of that schema); ToolCallParser and its events ContentText, ThinkingText, CallStarted,
                  ArgumentsText, CallFinished, CallCut
     match        matcher_factory, for a vocabulary
-    check        check_arguments -> Violations; canonical_text, a value as a grammar would write it
+    check        accepts, a text by a grammar; check_arguments -> Violations; canonical_text, a value as a grammar writes it
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from portico_engine.grammar.accept import accepts as accepts
     from portico_engine.grammar.backend import enforced_text as enforced_text
     from portico_engine.grammar.backend import matcher_factory as matcher_factory
     from portico_engine.grammar.bounds import DEFAULT_BOUNDS as DEFAULT_BOUNDS
@@ -104,6 +106,7 @@ _EXPORTS = {
     "compile": ("check_gbnf", "compile_gbnf", "compile_schema"),
     "isolated": ("compile_gbnf_isolated", "compile_schema_isolated", "compile_tool_calls_isolated"),
     "compiled": ("CompileReport", "CompiledGrammar"),
+    "accept": ("accepts",),
     "backend": ("enforced_text", "matcher_factory"),
     "check": ("Violation", "check_arguments"),
     "sample": ("sentences",),

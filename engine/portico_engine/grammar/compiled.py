@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from portico_engine.grammar.ir import Grammar, Node
@@ -103,6 +103,7 @@ class CompiledGrammar:
 
     `ir` is what `text` was printed from. With it a matcher can guarantee to close within a budget of tokens; every compiler
     here sets it. `open_strings` is what a matcher may go by until a string is long, `closing` what is known of endings already.
+    `schema` is a JSON Schema of the whole text, for who enforces it elsewhere and takes no grammar; nothing here reads it.
     """
 
     text: str
@@ -110,6 +111,7 @@ class CompiledGrammar:
     ir: Grammar | None = field(default=None, compare=False, repr=False)
     open_strings: OpenStrings | None = field(default=None, compare=False, repr=False)
     closing: ClosingKnowledge | None = field(default=None, compare=False, repr=False)
+    schema: Mapping[str, Any] | bool | None = field(default=None, compare=False, repr=False)
 
     @cached_property
     def digest(self) -> str:

@@ -10,6 +10,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from portico_engine.kernels.reference import SWIGLU_ALPHA, SWIGLU_LIMIT
 from portico_engine.plan import BLOCK_TOKENS
 
 
@@ -43,13 +44,21 @@ def _rotate(qk_ptr, cos_ptr, sin_ptr, token_stride, heads, HALF: tl.constexpr, W
 
 
 @triton.jit
-def _swiglu(gate_up_ptr, out_ptr, width, WIDTH: tl.constexpr):
+def _gated(gate_up_ptr, out_ptr, width, WIDTH: tl.constexpr, KIND: tl.constexpr, ALPHA: tl.constexpr, LIMIT: tl.constexpr):
     row = tl.program_id(0).to(tl.int64)
     at = tl.program_id(1) * WIDTH + tl.arange(0, WIDTH)
     inside = at < width
     gate = tl.load(gate_up_ptr + row * 2 * width + at, mask=inside, other=0.0).to(tl.float32)
     up = tl.load(gate_up_ptr + row * 2 * width + width + at, mask=inside, other=0.0).to(tl.float32)
-    tl.store(out_ptr + row * width + at, (gate * tl.sigmoid(gate) * up).to(tl.bfloat16), mask=inside)
+    if KIND == "gelu":
+        gate *= tl.sigmoid(1.5957691216057308 * (gate + 0.044715 * gate * gate * gate))  # (1 + tanh z) / 2 = sigmoid(2 z)
+    elif KIND == "clamped":
+        gate = tl.minimum(gate, LIMIT)
+        gate *= tl.sigmoid(ALPHA * gate)
+        up = tl.minimum(tl.maximum(up, -LIMIT), LIMIT) + 1
+    else:
+        gate *= tl.sigmoid(gate)
+    tl.store(out_ptr + row * width + at, (gate * up).to(tl.bfloat16), mask=inside)
 
 
 _BATCH = ["positions_ptr", "rows_ptr", "tables_ptr", "table_stride"]  # differ between batches: no kernel for each alignment
@@ -96,9 +105,25 @@ def rotate(qk: Tensor, cos: Tensor, sin: Tensor) -> None:
 
 def swiglu(gate_up: Tensor) -> Tensor:
     """`reference.swiglu`."""
+    return _activated(gate_up, "silu")
+
+
+def geglu(gate_up: Tensor) -> Tensor:
+    """`reference.geglu`."""
+    return _activated(gate_up, "gelu")
+
+
+def clamped_swiglu(gate_up: Tensor) -> Tensor:
+    """`reference.clamped_swiglu`."""
+    return _activated(gate_up, "clamped")
+
+
+def _activated(gate_up: Tensor, kind: str) -> Tensor:
     n, width = gate_up.shape[0], gate_up.shape[1] // 2
     out = torch.empty(n, width, dtype=torch.bfloat16, device=gate_up.device)
-    _swiglu[(n, triton.cdiv(width, 1024))](gate_up, out, width, WIDTH=1024, num_warps=4)
+    _gated[(n, triton.cdiv(width, 1024))](
+        gate_up, out, width, WIDTH=1024, KIND=kind, ALPHA=SWIGLU_ALPHA, LIMIT=SWIGLU_LIMIT, num_warps=4
+    )
     return out
 
 

@@ -25,8 +25,9 @@ _BATCH = ["q_ptr", "positions_ptr", "rows_ptr", "tables_ptr", "q_stride", "table
 
 @triton.jit(do_not_specialize=_BATCH, do_not_specialize_on_alignment=_BATCH)
 def _attend(
-    q_ptr, kv_ptr, positions_ptr, rows_ptr, tables_ptr, out_ptr, parts_ptr, weights_ptr,
+    q_ptr, kv_ptr, positions_ptr, rows_ptr, tables_ptr, sinks_ptr, out_ptr, parts_ptr, weights_ptr,
     q_stride, head_stride, table_stride, scale,
+    WINDOW: tl.constexpr, SINKS: tl.constexpr,
     KV_HEADS: tl.constexpr, GROUP: tl.constexpr, DIM: tl.constexpr, SPLITS: tl.constexpr,
     GROUP_PAD: tl.constexpr, DIM_PAD: tl.constexpr, TILE: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
@@ -35,8 +36,9 @@ def _attend(
     split = tl.program_id(2)
     seen = tl.load(positions_ptr + token) + 1
     table_ptr = tables_ptr + tl.load(rows_ptr + token).to(tl.int64) * table_stride
-    span = tl.cdiv(tl.cdiv(seen, SPLITS), TILE) * TILE
-    first = split * span
+    begin = tl.maximum(seen - WINDOW, 0) if WINDOW else seen * 0
+    span = tl.cdiv(tl.cdiv(seen - begin, SPLITS), TILE) * TILE
+    first = begin + split * span
     last = tl.minimum(first + span, seen)
     group = tl.arange(0, GROUP_PAD)
     at = tl.arange(0, DIM_PAD)
@@ -64,6 +66,8 @@ def _attend(
         total = total * shrink + tl.sum(weights, 1)
         mixed = mixed * shrink[:, None] + tl.dot(weights.to(tl.bfloat16), values)
         top = higher
+    if SINKS and SPLITS == 1:
+        total += tl.exp2(tl.load(sinks_ptr + head, mask=group < GROUP, other=0.0) * 1.4426950408889634 - top)
     total_or_one = tl.where(total > 0, total, 1.0)
     mixed = mixed / total_or_one[:, None]
     if SPLITS == 1:
@@ -75,18 +79,33 @@ def _attend(
 
 
 @triton.jit
-def _combine(parts_ptr, weights_ptr, out_ptr, DIM: tl.constexpr, DIM_PAD: tl.constexpr, SPLITS: tl.constexpr):
+def _combine(
+    parts_ptr, weights_ptr, sinks_ptr, out_ptr,
+    HEADS: tl.constexpr, SINKS: tl.constexpr, DIM: tl.constexpr, DIM_PAD: tl.constexpr, SPLITS: tl.constexpr,
+):  # fmt: skip
     head = tl.program_id(0).to(tl.int64)  # of all tokens
     split = tl.arange(0, SPLITS)
     at = tl.arange(0, DIM_PAD)
     weights = tl.load(weights_ptr + head * SPLITS + split)
-    weights = tl.exp2(weights - tl.max(weights))
+    top = tl.max(weights)
+    weights = tl.exp2(weights - top)
+    total = tl.sum(weights)
+    if SINKS:
+        total += tl.exp2(tl.load(sinks_ptr + head % HEADS) * 1.4426950408889634 - top)
     parts = tl.load(parts_ptr + (head * SPLITS + split[:, None]) * DIM + at[None, :], mask=(at < DIM)[None, :], other=0.0)
-    mixed = tl.sum(parts * weights[:, None], 0) / tl.sum(weights)
+    mixed = tl.sum(parts * weights[:, None], 0) / total
     tl.store(out_ptr + head * DIM + at, mixed.to(tl.bfloat16), mask=at < DIM)
 
 
-def paged_attention(queries: Tensor, kv: Tensor, positions: Tensor, rows: Tensor, tables: Tensor) -> Tensor:
+def paged_attention(
+    queries: Tensor,
+    kv: Tensor,
+    positions: Tensor,
+    rows: Tensor,
+    tables: Tensor,
+    window: int = 0,
+    sinks: Tensor | None = None,
+) -> Tensor:
     """`reference.paged_attention`."""
     n, heads, dim = queries.shape
     assert queries.stride(1) == dim
@@ -100,14 +119,17 @@ def paged_attention(queries: Tensor, kv: Tensor, positions: Tensor, rows: Tensor
         weights = torch.empty(n, heads, splits, dtype=torch.float32, device=queries.device)
     dim_pad = max(16, triton.next_power_of_2(dim))
     _attend[(n, kv_heads, splits)](
-        queries, kv, positions, rows, tables, out, parts, weights,
+        queries, kv, positions, rows, tables, out if sinks is None else sinks, out, parts, weights,
         queries.stride(0), kv.stride(0), tables.stride(0), dim**-0.5 * 1.4426950408889634,
-        KV_HEADS=kv_heads, GROUP=group, DIM=dim, SPLITS=splits,
+        WINDOW=window, SINKS=sinks is not None, KV_HEADS=kv_heads, GROUP=group, DIM=dim, SPLITS=splits,
         GROUP_PAD=max(16, triton.next_power_of_2(group)), DIM_PAD=dim_pad, TILE=_TILE, BLOCK=BLOCK_TOKENS,
         num_warps=4, num_stages=3,
     )  # fmt: skip
     if splits > 1:
-        _combine[(n * heads,)](parts, weights, out, DIM=dim, DIM_PAD=dim_pad, SPLITS=splits, num_warps=1)
+        _combine[(n * heads,)](
+            parts, weights, out if sinks is None else sinks, out,
+            HEADS=heads, SINKS=sinks is not None, DIM=dim, DIM_PAD=dim_pad, SPLITS=splits, num_warps=1,
+        )  # fmt: skip
     return out
 
 

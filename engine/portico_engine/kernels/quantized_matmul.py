@@ -85,8 +85,7 @@ class ExpertGroups(NamedTuple):
 
 
 def group_by_expert(chosen: Tensor, positions: Tensor | None, tokens: Tensor) -> ExpertGroups:
-    """chosen int64 [n, used]; positions int32 [n], negative ones are padding and have no part. tokens int64
-    [experts] counts."""
+    """chosen int64 [n, used]; positions int32 [n], negative ones are padding without part. tokens int64 [experts] counts."""
     n_pairs, n_experts = chosen.numel(), tokens.numel()
     configs = _FEW | _MANY
     most = min((most for most in configs if n_pairs <= most * n_experts), default=max(configs))

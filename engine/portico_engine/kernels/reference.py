@@ -12,6 +12,7 @@ from torch import Tensor
 from portico_engine.plan import BLOCK_TOKENS
 
 _WORD = 32  # bits
+SWIGLU_ALPHA, SWIGLU_LIMIT = 1.702, 7.0
 FLOAT8_LARGEST = 448.0  # number of float8_e4m3fn
 
 
@@ -38,6 +39,19 @@ def swiglu(gate_up: Tensor) -> Tensor:
     """gate_up bf16 [n, 2 feed_forward] -> silu(gate) * up, bf16 [n, feed_forward] (Shazeer 2020)."""
     gate, up = gate_up.chunk(2, dim=-1)
     return F.silu(gate) * up
+
+
+def geglu(gate_up: Tensor) -> Tensor:
+    """The same with the tangent form of GELU (Hendrycks & Gimpel 2016) in place of silu."""
+    gate, up = gate_up.chunk(2, dim=-1)
+    return F.gelu(gate, approximate="tanh") * up
+
+
+def clamped_swiglu(gate_up: Tensor) -> Tensor:
+    """min(gate, 7) sigmoid(1.702 gate) (up + 1), up within 7 of zero: gpt-oss's (OpenAI 2025)."""
+    gate, up = gate_up.chunk(2, dim=-1)
+    gate, up = gate.clamp(max=SWIGLU_LIMIT), up.clamp(-SWIGLU_LIMIT, SWIGLU_LIMIT)
+    return gate * torch.sigmoid(gate * SWIGLU_ALPHA) * (up + 1)
 
 
 def masked_argmax(logits: Tensor, masks: Tensor | None, *, write: bool) -> Tensor:
@@ -67,11 +81,19 @@ def store(kv: Tensor, keys_values: Tensor, positions: Tensor, rows: Tensor, tabl
     kv.index_copy_(1, blocks * BLOCK_TOKENS + at % BLOCK_TOKENS, keys_values[real].transpose(0, 1))
 
 
-def paged_attention(queries: Tensor, kv: Tensor, positions: Tensor, rows: Tensor, tables: Tensor) -> Tensor:
-    """Each token attends to its own position and all before it.
+def paged_attention(
+    queries: Tensor,
+    kv: Tensor,
+    positions: Tensor,
+    rows: Tensor,
+    tables: Tensor,
+    window: int = 0,
+    sinks: Tensor | None = None,
+) -> Tensor:
+    """Each token attends to its own position and all before it, or to the last `window` of them.
 
     queries bf16 [n, heads, head_dim]; kv, positions, rows, tables as in `store` -> bf16 [n, heads * head_dim], zeros where
-    the position is negative.
+    the position is negative. `sinks` float32 [heads] are scores of nothing.
     """
     n, heads, dim = queries.shape
     kv_heads = kv.shape[0] // 2
@@ -79,12 +101,13 @@ def paged_attention(queries: Tensor, kv: Tensor, positions: Tensor, rows: Tensor
     for token, position in enumerate(positions.tolist()):
         if position < 0:
             continue
-        seen = torch.arange(position + 1, device=kv.device)
+        seen = torch.arange(max(0, position + 1 - window) if window else 0, position + 1, device=kv.device)
         slots = tables[rows[token], seen // BLOCK_TOKENS].long() * BLOCK_TOKENS + seen % BLOCK_TOKENS
         keys, values = kv[:kv_heads, slots].float(), kv[kv_heads:, slots].float()
         grouped = queries[token].view(kv_heads, heads // kv_heads, dim).float()
         scores = grouped @ keys.transpose(1, 2) * dim**-0.5
-        out[token] = (scores.softmax(-1) @ values).view(heads, dim).to(queries.dtype)
+        shares = scores if sinks is None else torch.cat([scores, sinks.view(kv_heads, -1, 1).float()], -1)
+        out[token] = (shares.softmax(-1)[..., : len(seen)] @ values).view(heads, dim).to(queries.dtype)
     return out.view(n, -1)
 
 
@@ -92,7 +115,7 @@ def quantize_float8(x: Tensor, group: int) -> tuple[Tensor, Tensor]:
     """x bf16 [n, in] as float8_e4m3fn, and float32 [n, groups] of `group` columns that it is to be multiplied with: the largest
     of each becomes 448. Scales lie with all rows of a group together, as torch's product by blocks takes them.
     """
-    groups = F.pad(x.float(), (0, -x.shape[1] % group)).unflatten(1, (-1, group))
+    groups = F.pad(x.float(), (0, -x.shape[1] % group)).view(x.shape[0], -1, group)
     scales = groups.abs().amax(-1).clamp_min(1e-12) / FLOAT8_LARGEST
     values = (groups / scales.unsqueeze(-1)).flatten(1)[:, : x.shape[1]]
     return values.to(torch.float8_e4m3fn), scales.T.contiguous().T

@@ -21,12 +21,15 @@ _SAVE_AT_ONCE = 16
 
 @dataclass(slots=True, eq=False)
 class BlockTable:
-    """One sequence's blocks, append-only. Positions below `computed` hold keys and values; `keys` name their full blocks."""
+    """One sequence's blocks, append-only. Positions below `computed` hold keys and values; `keys` name their full blocks. The
+    first `released` blocks, which no token to come sees, are not the table's any more.
+    """
 
     names: BlockKeys
     blocks: list[int] = field(default_factory=list)
     keys: list[bytes] = field(default_factory=list)
     computed: int = 0
+    released: int = 0
     _numbers: tuple[int, ...] = ()
 
     @property
@@ -37,6 +40,11 @@ class BlockTable:
         return self._numbers
 
     @property
+    def held(self) -> list[int]:
+        """The blocks that it has."""
+        return self.blocks[self.released :]
+
+    @property
     def parent(self) -> bytes:
         """The key that the next block hangs on."""
         return self.names.parent(len(self.keys))
@@ -45,8 +53,13 @@ class BlockTable:
 class KVCache:
     """A pool and the tables over it."""
 
-    def __init__(self, pool: BlockPool, root: bytes) -> None:
+    def __init__(self, pool: BlockPool, root: bytes, *, window: int = 0, step_tokens: int = 0) -> None:
+        """`window`: no token sees more positions than so many, its own among them (0: it sees all). Steps have at most
+        `step_tokens`.
+        """
         self.pool = pool
+        self._window = window
+        self._most_blocks = self._blocks_for(window + step_tokens) + 1 if window else pool.n_blocks
         self._root = root
         self._block_tokens = pool.block_tokens
         self._tables: set[BlockTable] = set()
@@ -63,7 +76,7 @@ class KVCache:
         """Would a sequence with all these tokens, and one more, find room now?"""
         hit = self._match(names or self.block_keys(), tokens)
         needed = self._blocks_for(len(tokens) + 1) - len(hit.blocks)
-        room = self.pool.available - needed  # known blocks that nobody holds are available too, and would be no more
+        room = self.pool.available - min(needed, self._most_blocks)  # known blocks that nobody holds count among them
         return room >= len(hit.blocks) or room >= self.pool.count_cached(hit.blocks)
 
     def allocate(self, tokens: Sequence[int], names: BlockKeys | None = None) -> BlockTable:
@@ -145,8 +158,8 @@ class KVCache:
             if own is None:
                 return None
             self.pool.copy(table.blocks[full], own, rest)
-        child = BlockTable(table.names.forked(full), table.blocks[:full], table.keys[:full], length)
-        self.pool.hold(*child.blocks)
+        child = BlockTable(table.names.forked(full), table.blocks[:full], table.keys[:full], length, min(table.released, full))
+        self.pool.hold(*child.held)
         if own is not None:
             child.blocks.append(own)
         self._tables.add(child)
@@ -171,6 +184,15 @@ class KVCache:
             key = table.names.key(i, tokens)
             self.pool.index.add_full(table.blocks[i], table.parent, table.names.piece(i, tokens), key)
             table.keys.append(key)
+        if self._window:
+            self._release_unseen(table)
+
+    def _release_unseen(self, table: BlockTable) -> None:
+        """Let go of blocks before the window of the next token: they are known as long as nobody needs room."""
+        unseen = max(0, table.computed + 1 - self._window) // self.pool.block_tokens
+        for i in range(table.released, unseen):
+            self.pool.release(table.blocks[i])
+        table.released = max(table.released, unseen)
 
     def persist(self, table: BlockTable, n_tokens: int) -> None:
         """The first `n_tokens` are a prefix that shall survive this process. What is no full block of it is left out."""
@@ -210,12 +232,12 @@ class KVCache:
     def pin(self, table: BlockTable, prompt: Sequence[int], seconds: float) -> None:
         """Others' blocks go before this table's, until a table begins that goes on from `prompt`, at most for so long."""
         full = min(len(prompt) // self.pool.block_tokens, len(table.keys))
-        if full:
-            self.pool.retained.pin(table.blocks, table.blocks[full - 1], prompt[full * self.pool.block_tokens :], seconds)
+        if full > table.released:
+            self.pool.retained.pin(table.held, table.blocks[full - 1], prompt[full * self.pool.block_tokens :], seconds)
 
     def discard(self, table: BlockTable) -> None:
         """The table's content can't be trusted: it is known no more, in memory or below. Tables that share it go on."""
-        self.pool.forget(table.blocks)
+        self.pool.forget(table.held)
         table.computed = len(table.keys) * self.pool.block_tokens  # so that no tail becomes known
 
     def distrust(self, block: int) -> list[BlockTable]:
@@ -223,9 +245,9 @@ class KVCache:
         what they have behind it is to be found, or computed, anew.
         """
         self.pool.forget([block])
-        holders = [table for table in self._tables if block in table.blocks]
+        holders = [table for table in self._tables if block in table.held]
         for table in holders:
-            at = table.blocks.index(block)
+            at = table.blocks.index(block, table.released)
             del table.keys[at:]
             table.computed = min(table.computed, at * self.pool.block_tokens)
         return holders
@@ -238,8 +260,9 @@ class KVCache:
         if rest:
             piece = tuple(tokens[full * self.pool.block_tokens : table.computed])
             self.pool.index.add_tail(table.blocks[full], table.parent, piece)
-        self.pool.release(*reversed(table.blocks))
+        self.pool.release(*reversed(table.held))
         table.blocks.clear()
+        table.released = 0
 
     def reset(self) -> None:
         """Forget everything after a failure, when no table is left: what memory holds can't be trusted."""
@@ -273,7 +296,7 @@ class KVCache:
 
     def check_integrity(self) -> None:
         """Assert the pool's and the tables' invariants."""
-        self.pool.check_integrity(table.blocks for table in self._tables)
+        self.pool.check_integrity(table.held for table in self._tables)
         for table in self._tables:
             assert len(table.keys) == table.computed // self.pool.block_tokens
             assert table.computed <= len(table.blocks) * self.pool.block_tokens

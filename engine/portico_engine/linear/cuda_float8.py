@@ -14,7 +14,8 @@ from portico_engine.kernels.float8 import quantize_float8
 
 _BLOCK = 128
 _AGREEMENT = 0.08  # relative; rounding activations makes some 0.03
-_TRIED_ROWS = 16
+_TRIED_ROWS = (1, 7, 16)
+_PADDED = 4
 
 
 class CUDAFloat8Linear:
@@ -28,19 +29,30 @@ class CUDAFloat8Linear:
         self.weight = weight
         self.bias = bias
         self._group = _BLOCK if by_blocks else n_in
-        self._scale = _outer_first(scale.T) if by_blocks else scale.reshape(1, n_out).contiguous()
-        self._check(scale, by_blocks=by_blocks)
+        if not by_blocks:
+            self._scale = scale.reshape(1, n_out).contiguous()
+            self._check(scale)
+            return
+        wide = scale.repeat_interleave(_BLOCK, 0).repeat_interleave(_BLOCK, 1)[:n_out, :n_in]
+        self._scale = _columns_first(scale.T, _PADDED)
+        try:
+            self._check(wide)
+        except RuntimeError:  # what its library wants differs between torch's releases
+            self._scale = _columns_first(scale.T, 1)
+            self._check(wide)
 
-    def _check(self, scale: Tensor, *, by_blocks: bool) -> None:
+    def _check(self, factors: Tensor) -> None:
+        """Raises RuntimeError where products of some numbers of rows can't be, or are others than they should."""
         n_out, n_in = self.weight.shape
         random = torch.Generator(self.weight.device).manual_seed(n_in)
-        x = torch.randn(_TRIED_ROWS, n_in, generator=random, device=self.weight.device).bfloat16()
         rows = min(n_out, 4 * _BLOCK)
-        factors = scale.repeat_interleave(_BLOCK, 0).repeat_interleave(_BLOCK, 1)[:, :n_in] if by_blocks else scale
-        exact = x.float() @ (self.weight[:rows].float() * factors[:rows]).T
-        off = (self._product(x)[:, :rows].float() - exact).norm()
-        if not bool(off <= _AGREEMENT * exact.norm()):
-            raise RuntimeError(f"the float8 product is off by {float(off / exact.norm()):.0%}")
+        wide = self.weight[:rows].float() * factors[:rows]
+        for n in _TRIED_ROWS:
+            x = torch.randn(n, n_in, generator=random, device=self.weight.device).bfloat16()
+            exact = x.float() @ wide.T
+            off = (self._product(x)[:, :rows].float() - exact).norm()
+            if not bool(off <= _AGREEMENT * exact.norm()):
+                raise RuntimeError(f"the float8 product is off by {float(off / exact.norm()):.0%}")
 
     @property
     def has_codes(self) -> bool:
@@ -75,8 +87,7 @@ class CUDAFloat8Linear:
         raise NotImplementedError("rows of a float8 matrix")
 
 
-def _outer_first(scale: Tensor) -> Tensor:
-    """[in / 128, out / 128] with the first dimension contiguous, and its stride a multiple of 4: what cuBLAS takes."""
-    rows, columns = scale.shape
-    padded = F.pad(scale, (0, 0, 0, -rows % 4))
-    return padded.T.contiguous().T[:rows, :columns]
+def _columns_first(scale: Tensor, multiple: int) -> Tensor:
+    """[in / 128, out / 128] with the first dimension contiguous, each column's beginning at a multiple of so many."""
+    rows = scale.shape[0]
+    return F.pad(scale, (0, 0, 0, -rows % multiple)).T.contiguous().T[:rows]

@@ -19,12 +19,10 @@ from portico_engine.errors import EngineError, ModelError
 from portico_engine.executors.llama_cpp.library import has_llama_cpp, kv_bytes_per_token
 from portico_engine.loading.device import memory_bytes
 from portico_engine.loading.fitting import USABLE
-from portico_engine.loading.load_engine import Outlook, foresee, open_model, quantization_name
+from portico_engine.loading.load_engine import Outlook, foresee, load_tokenizer, open_model, quantization_name
 from portico_engine.loading.memory_plan import n_parameters
 from portico_engine.models.config import read_config
 from portico_engine.quantization.block_formats import FORMATS, bits_per_weight, is_quantized
-from portico_engine.text.tokenizer import Tokenizer
-from portico_engine.text.tokenizer_json import read_tokenizer
 from portico_engine.weights.model_file import ModelFile
 
 _CONTEXTS = (4096, 16384, 32768, 131072)
@@ -190,7 +188,7 @@ def _tokenizer(file: ModelFile) -> TokenizerFacts:
     pre = file.metadata.get("tokenizer.ggml.pre")
     name = f"{kind} ({pre})" if pre else kind
     try:
-        made = read_tokenizer(file.path) if file.path.is_dir() else Tokenizer.from_gguf(file.metadata)
+        made = load_tokenizer(file.path)
     except ModelError as error:
         return TokenizerFacts(name, problem=str(error))
     bos = None if made.bos_token_id is None else made.tokens[made.bos_token_id]

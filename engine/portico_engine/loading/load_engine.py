@@ -25,9 +25,18 @@ from portico_engine.executors.protocol import Capabilities, Executor, Sizes, Siz
 from portico_engine.fallbacks import Fallbacks
 from portico_engine.loading.device import Device, choose_device, has_nvidia_gpu, memory_bytes
 from portico_engine.loading.fitting import USABLE, smaller_context
-from portico_engine.loading.memory_plan import MemoryPlan, describe_host, fits, n_parameters, scratch_bytes, weight_bytes
+from portico_engine.loading.memory_plan import (
+    MemoryPlan,
+    Placement,
+    describe_host,
+    n_parameters,
+    placement,
+    scratch_bytes,
+    weight_bytes,
+)
 from portico_engine.loading.options import MIN_CONTEXT, MOST_ROWS, LoadOptions, LoadProgress, choose_sizes, fill_memory
 from portico_engine.loading.torch_import import import_torch
+from portico_engine.loading.weight_forms import describe_weights
 from portico_engine.models.config import DecoderConfig, read_config
 from portico_engine.request import EMBEDDING_SIZE, FALLBACKS, GENERATES, MAX_ROWS, MEMORY, TEMPLATE_PROBLEM, ModelInfo, Pooling
 from portico_engine.text.tokenizer import Tokenizer
@@ -65,6 +74,7 @@ def load_with_options(path: Path, options: LoadOptions, progress: LoadProgress) 
         kv_dir_bytes=options.kv_dir_bytes,
         read_adapter=loading.read_adapter() if options.adapters else None,
         pooling=options.pooling or loading.own_pooling,
+        speculation=options.speculation,
     )
     engine.info.extra.update({MAX_ROWS: made.caps.rows, FALLBACKS: loading.fallbacks.described()})
     engine.info.extra.update({EMBEDDING_SIZE: made.caps.embedding_size, GENERATES: made.caps.generates})
@@ -84,21 +94,24 @@ def foresee(path: Path, **options: Any) -> Outlook:
 
 
 class Outlook(NamedTuple):
-    """What will run a model, on what. `memory`: see `ModelInfo.memory_plan`; `fallbacks`: see `ModelInfo.fallbacks`."""
+    """What will run a model, on what. `memory`: see `ModelInfo.memory_plan`; `fallbacks`: see `ModelInfo.fallbacks`; `weights`:
+    see `describe_weights`.
+    """
 
     executor: str
     device: str
     memory: str | None
     fallbacks: Mapping[str, str]
+    weights: str | None = None
 
 
 class _Torch(NamedTuple):
-    """What torch's executor is to be made for. `second` allows a second form of the weights."""
+    """What torch's executor is to be made for."""
 
     config: DecoderConfig
     device: Device
     sizes: Sizes | SizesFor
-    second: bool
+    placed: Placement
 
 
 class _Loading:
@@ -107,11 +120,12 @@ class _Loading:
     def __init__(self, path: Path, options: LoadOptions, report: LoadProgress, *, quiet: bool = False) -> None:
         self._path, self.options, self._report = path, options, report
         self.plan: str | None = None  # of memory, by torch's executors
+        self.weights: str | None = None  # what they are stored as and computed from, by torch's executors
         self.fallbacks = Fallbacks(quiet=quiet)
         report("reading", 0.0)
         self.file = open_model(path)
         report("tokenizer", 0.0)
-        self.tokenizer = read_tokenizer(path) if path.is_dir() else Tokenizer.from_gguf(self.file.metadata)
+        self.tokenizer = _read_tokenizer(self.file)
         assert self.tokenizer.token_bytes, "made now: the first request shouldn't wait for it"
 
     def executor(self, name: str) -> Executor:
@@ -147,11 +161,11 @@ class _Loading:
         device = "this machine"
         if name != "llama_cpp":
             try:
-                _, found, sizes, second = self._plan_torch(name)
+                _, found, sizes, placed = self._plan_torch(name)
                 if not isinstance(sizes, Sizes):
-                    sizes(sum(weight_bytes(self.file, found)[: 1 + second]))
+                    sizes(sum(weight_bytes(self.file, found)[: 1 + placed.second]))
                 kind = "torch-cuda" if found.cuda else "torch-cpu"
-                return Outlook(kind, found.name, self.plan, self.fallbacks.described())
+                return Outlook(kind, found.name, self.plan, self.fallbacks.described(), self.weights)
             except UnsupportedModel as error:
                 self._leave_to_llama_cpp(name, error)
         return Outlook("llama_cpp", device, None, self.fallbacks.described())
@@ -163,9 +177,10 @@ class _Loading:
         self.fallbacks.record("executor", str(error))
 
     def _torch(self, name: str) -> Executor:
-        config, device, sizes, second = self._plan_torch(name)
+        config, device, sizes, placed = self._plan_torch(name)
+        _log.info("weights of %s: %s", self._path.name, self.weights)
         self._report("weights", 0.0)
-        return _executor(device, second, self.fallbacks)(
+        return _executor(device, placed, self.fallbacks)(
             self.file,
             sizes,
             config=config,
@@ -183,16 +198,25 @@ class _Loading:
         device = choose_device(name)
         if device.obstacle is not None:
             self.fallbacks.record("device", device.obstacle, expected=not has_nvidia_gpu())
+        if device.cuda and config.latent is not None:
+            raise UnsupportedModel(
+                f"{self._path}: torch computes latent attention on a CPU only (executor torch-cpu), llama.cpp from a GGUF file"
+            )
         sizes = self._torch_sizes(config, device)
-        second = fits(self._path, config, self.file, device)
+        placed = placement(self._path, config, self.file, device, memory_bytes())
+        if placed.host_layers:
+            self.fallbacks.record(
+                "experts", f"{device.name} has no memory for those of {placed.host_layers} of {config.n_layers} layers"
+            )
+        codes = device.cuda or self._has_fast_codes(placed.second)
+        self.weights = describe_weights(self.file, cuda=device.cuda, codes=codes, copies=placed.second)
         if isinstance(sizes, Sizes) and not device.cuda:
             self._check_kv(sizes, weight_bytes(self.file, device)[0], config.kv_bytes_per_token, device.memory)
         if not device.cuda:
-            codes = self._has_fast_codes(second)
             weights = sum(weight_bytes(self.file, device)[: 1 + codes])
             assert isinstance(sizes, Sizes), "a CPU's memory is not filled"
             self.plan = describe_host(device.memory, weights, sizes, config.kv_bytes_per_token)
-        return _Torch(config, device, sizes, second)
+        return _Torch(config, device, sizes, placed)
 
     def _has_fast_codes(self, second: bool) -> bool:
         """Will a CPU compute with the file's codes? Says why not where it could have been."""
@@ -284,15 +308,24 @@ def open_model(path: Path) -> ModelFile:
     return HuggingFaceFolder(path) if path.is_dir() else GGUFFile(path)
 
 
-def _executor(device: Device, second: bool, fallbacks: Fallbacks) -> Callable[..., Executor]:
-    """The loader of the executor for this device; `second` allows a second form of the weights."""
+def _executor(device: Device, placed: Placement, fallbacks: Fallbacks) -> Callable[..., Executor]:
+    """The loader of the executor for this device."""
     if device.cuda:
         from portico_engine.executors.torch.cuda_executor import TorchCUDAExecutor
 
-        return partial(TorchCUDAExecutor.load, copies=second, fallbacks=fallbacks)
+        return partial(TorchCUDAExecutor.load, copies=placed.second, fallbacks=fallbacks, host_layers=placed.host_layers)
     from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
 
-    return partial(TorchCPUExecutor.load, int4=None if second else False)
+    return partial(TorchCPUExecutor.load, int4=None if placed.second else False)
+
+
+def load_tokenizer(path: Path) -> Tokenizer:
+    """The tokenizer of the model at `path`, without its weights; of a folder without weights too. Raises ModelError."""
+    return read_tokenizer(path) if path.is_dir() else _read_tokenizer(open_model(path))
+
+
+def _read_tokenizer(file: ModelFile) -> Tokenizer:
+    return read_tokenizer(file.path) if file.path.is_dir() else Tokenizer.from_gguf(file.metadata)
 
 
 def quantization_name(file: ModelFile) -> str:

@@ -5,9 +5,11 @@ It owns the arithmetic, in bytes, and its one line for people. It measures nothi
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from typing import NamedTuple
 
 from portico_engine.errors import UnsupportedModel
 from portico_engine.executors.protocol import Sizes
@@ -20,6 +22,9 @@ from portico_engine.weights.model_file import ModelFile
 
 _OVERHEAD = 512 << 20  # of libraries' workspaces, captured graphs and the allocator's gaps
 _GATHERED = 1 << 17  # tokens of KV that one layer of a prefill gathers, at most
+_FILLED, _FILLED_BESIDE_HOST = 0.9, 0.75  # shares of a memory that weights may take, the second where some stay outside
+_PINNED = 0.7  # share of this machine's memory
+_EXPERT = re.compile(r"blk\.(\d+)\.ffn_(?:gate|up|down)\.\d+\.weight")
 _LOGIT_BYTES = 48  # of a logit while a token is drawn from it: float32, its mask, its weight, float64 sums, sorted copies
 
 
@@ -72,20 +77,50 @@ def n_parameters(file: ModelFile) -> int:
     return sum(prod(tensor.shape) for tensor in file.tensors.values())
 
 
-def fits(path: Path, config: DecoderConfig, file: ModelFile, device: Device) -> bool:
-    """Is there memory for a second form of the weights: on a CPU codes beside bfloat16, on a GPU bfloat16 beside codes?
-
-    Raises ModelError where there isn't even for one.
+class Placement(NamedTuple):
+    """Where weights go. `second`: there is memory for a second form of them, on a CPU codes beside bfloat16, on a GPU bfloat16
+    beside codes. `host_layers`: the experts of so many layers, from the last, stay in this machine's memory beside a GPU.
     """
+
+    second: bool
+    host_layers: int = 0
+
+
+def placement(path: Path, config: DecoderConfig, file: ModelFile, device: Device, host_memory: int) -> Placement:
+    """Where this model's weights go. Raises ModelError where there is no room for them."""
     memory, parameters = device.memory, n_parameters(file)
     first, second = weight_bytes(file, device)
     needed = first + MIN_CONTEXT * config.kv_bytes_per_token
-    if needed > memory * 0.9:
-        raise UnsupportedModel(
-            f"{path} has {parameters / 1e9:.1f} billion weights, which take {needed / 2**30:.0f} GiB in memory; "
-            f"{device.name} has {memory / 2**30:.0f} GiB: {smaller_weights(parameters, config.kv_bytes_per_token, memory)}"
-        )
-    return needed + second < memory * 0.6
+    if needed <= memory * _FILLED:
+        return Placement(needed + second < memory * 0.6)
+    experts = expert_bytes(file, config) if device.cuda else {}
+    host, over = 0, needed - memory * _FILLED_BESIDE_HOST
+    for layers, n_bytes in enumerate(reversed(experts.values()), 1):
+        host += n_bytes
+        if host >= over and host <= host_memory * _PINNED:
+            return Placement(False, layers)
+    raise UnsupportedModel(
+        f"{path} has {parameters / 1e9:.1f} billion weights, which take {needed / 2**30:.0f} GiB in memory; "
+        f"{device.name} has {memory / 2**30:.0f} GiB: {smaller_weights(parameters, config.kv_bytes_per_token, memory)}"
+    )
+
+
+def expert_bytes(file: ModelFile, config: DecoderConfig) -> dict[int, int]:
+    """What the experts of each layer with a mixture take as codes, by layer; none where they have no codes, which alone can be
+    read from another memory than the GPU's.
+    """
+    from portico_engine.quantization.block_formats import bits_per_weight, is_quantized
+
+    if config.experts is None:
+        return {}
+    found: dict[int, float] = {}
+    for name, tensor in file.tensors.items():
+        if (match := _EXPERT.fullmatch(name)) is None:
+            continue
+        if not is_quantized(tensor.type):
+            return {}
+        found[int(match[1])] = found.get(int(match[1]), 0.0) + prod(tensor.shape) * bits_per_weight(tensor.type) / 8
+    return {layer: int(found[layer]) for layer in sorted(found)}
 
 
 def weight_bytes(file: ModelFile, device: Device) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from portico_engine.errors import RequestError
 from portico_engine.executors.protocol import Sizes
 from portico_engine.kv.disk import DEFAULT_MAX_BYTES
 from portico_engine.request import Pooling
+from portico_engine.speculation import MOST_DRAFTS
 
 EXECUTORS = ("auto", "torch", "torch-cpu", "torch-cuda", "llama_cpp")
 MIN_CONTEXT = 64
@@ -34,7 +35,8 @@ class LoadOptions:
     to `keep`, or that came again and again, survives this process in `kv_dir`, which grows to `kv_dir_bytes`; None keeps
     nothing. `adapters` is room for so many LoRA adapters at once, of ranks up to `adapter_rank`: on a GPU that memory is taken
     when the model is loaded, and each step computes them. `chat_template` stands in the model's place; `pooling` is what
-    embeddings are made by, None by the model's own, or the mean.
+    embeddings are made by, None by the model's own, or the mean. `speculation` is how
+    many tokens of a greedy answer may be guessed in a step, from where the same words stood before.
     """
 
     executor: str = "auto"
@@ -48,6 +50,7 @@ class LoadOptions:
     adapter_rank: int = 64
     chat_template: str | None = None
     pooling: Pooling | None = None
+    speculation: int = 0
 
     def __post_init__(self) -> None:
         if self.executor not in EXECUTORS:
@@ -60,6 +63,8 @@ class LoadOptions:
             raise RequestError(f"kv_dir_bytes is {self.kv_dir_bytes}; it must be at least 1 (kv_dir None keeps nothing)")
         if not 0 <= self.adapters <= MOST_ADAPTERS:
             raise RequestError(f"adapters is {self.adapters}; it must be from 0 to {MOST_ADAPTERS}")
+        if not 0 <= self.speculation <= MOST_DRAFTS:
+            raise RequestError(f"speculation is {self.speculation}; it must be from 0 (off) to {MOST_DRAFTS}")
         if not 1 <= self.adapter_rank <= MOST_RANK:
             raise RequestError(f"adapter_rank is {self.adapter_rank}; it must be from 1 to {MOST_RANK}")
 

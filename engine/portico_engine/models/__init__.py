@@ -11,6 +11,7 @@
     rotary_order.py        the order of query and key rows that the decoder has, from a file's
     lora_weights.py        a decoder's weights with room for adapters beside its matrices
     experts.py             mixtures of experts
+    latent_attention.py    DeepSeek's attention, from and to its latent vectors
 
 A batch here is ragged tokens with positions: whose they are and where keys and values lie is the executor's, which passes an
 `Attention`. A new architecture begins in `config`, and in `portico_engine.weights.hugging_face_config` for its folders.

@@ -88,6 +88,8 @@ def _obstacles(decoder: Decoder) -> Iterator[str]:
         yield "what a layer adds, or its queries, are scaled"
     if config.feed_forward % TILE_ROWS:
         yield f"the feed-forward's {config.feed_forward} rows are no multiple of {TILE_ROWS}"
+    if config.conv_layers or any(config.windows) or config.activation != "silu" or config.scales.long_queries is not None:
+        yield "it has convolutions, windows of attention, another activation than silu, or scaled queries"
     for layer in decoder.weights.layers:
         yield from _layer_obstacles(layer)
 
@@ -95,6 +97,8 @@ def _obstacles(decoder: Decoder) -> Iterator[str]:
 def _layer_obstacles(layer: LayerWeights) -> Iterator[str]:
     if layer.query_norm is not None or layer.key_norm is not None:
         yield "queries and keys have norms"
+    if layer.sinks is not None or layer.attention_post_norm is not None or layer.ffn_post_norm is not None:
+        yield "attention has sinks, or what a layer adds has norms"
     if not isinstance(layer.feed_forward, GatedWeights):
         yield "the feed-forward is a mixture of experts"
         return

@@ -54,6 +54,17 @@ class ExpertsWeights:
 
 
 @dataclass(frozen=True, slots=True)
+class LatentWeights:
+    """Of latent attention; the layer's qkv is the queries, or their latent vector, and the keys' and values'."""
+
+    kv_norm: Tensor  # float32 [kv_rank]
+    keys: Tensor  # [heads, plain, kv_rank], as products take them
+    values: Tensor  # [heads, value, kv_rank]
+    query_norm: Tensor | None = None  # float32 [query_rank]
+    query_b: Linear | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class LayerWeights:
     """One decoder layer. Norms are float32 [hidden]; qkv is fused along its rows."""
 
@@ -64,6 +75,11 @@ class LayerWeights:
     feed_forward: GatedWeights | ExpertsWeights
     query_norm: Tensor | None = None  # [head_dim], Qwen3
     key_norm: Tensor | None = None
+    sinks: Tensor | None = None  # float32 [heads]: a score beside those of all positions that says nothing, gpt-oss
+    attention_post_norm: Tensor | None = None  # of what attention adds, Gemma
+    ffn_post_norm: Tensor | None = None
+    latent: LatentWeights | None = None
+    kernel: Tensor | None = None  # float32 [hidden, length]: a short convolution in place of attention, LFM2; qkv is its gates'
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +98,15 @@ class DecoderWeights:
         """Are there products straight from quantized codes?"""
         return any(layer.out.has_codes for layer in self.layers)
 
+    def expert_tokens(self) -> dict[int, list[int]]:
+        """How many tokens each expert took, by layer."""
+        mixtures = {i: layer.feed_forward for i, layer in enumerate(self.layers)}
+        return {i: mixture.tokens.tolist() for i, mixture in mixtures.items() if isinstance(mixture, ExpertsWeights)}
+
     def linears(self) -> Iterator[Linear]:
         """Every matrix that a token may be multiplied with."""
         for layer in self.layers:
             yield from (layer.qkv, layer.out, *layer.feed_forward.linears())
+            if layer.latent is not None and layer.latent.query_b is not None:
+                yield layer.latent.query_b
         yield self.head

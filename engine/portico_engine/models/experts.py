@@ -47,7 +47,7 @@ def mixture_of_experts(
 
 def _one_by_one(x: Tensor, experts: tuple[GatedWeights, ...], routes: Routes, gated: Gated) -> Tensor:
     out = torch.zeros(x.shape, dtype=torch.float32, device=x.device)
-    for i in routes.chosen.unique().tolist():
+    for i in sorted(set(routes.chosen.flatten().tolist())):
         rows, which = (routes.chosen == i).nonzero(as_tuple=True)
         out.index_add_(0, rows, gated(experts[i], x[rows]) * routes.shares[rows, which].unsqueeze(1))
     return out
@@ -62,7 +62,8 @@ def _together(
     groups = group_by_expert(routes.chosen, positions, tokens)
     inner = activation(experts.gate_up(x, groups, used))
     said = experts.down(inner, groups, 1, torch.float32).view(-1, used, x.shape[1])
-    return torch.bmm(routes.shares.unsqueeze(1), said).squeeze(1)
+    out: Tensor = torch.bmm(routes.shares.unsqueeze(1), said).squeeze(1)
+    return out
 
 
 def route(x: Tensor, weights: ExpertsWeights, config: ExpertsConfig) -> Routes:
@@ -86,7 +87,7 @@ def _within_groups(judged: Tensor, config: ExpertsConfig, *, corrected: bool) ->
     """Zero outside of the best groups of experts (DeepSeek-V3, 2.1.2): a group is as good as its best two experts, or, without
     a correction, as its best (DeepSeek-V2, 2.2.2).
     """
-    groups = judged.unflatten(1, (config.groups, -1))
+    groups = judged.view(judged.shape[0], config.groups, -1)
     worth = groups.topk(2, -1).values.sum(-1) if corrected else groups.amax(-1)
     _, best = worth.topk(config.groups_used)
     kept = torch.zeros_like(worth, dtype=torch.bool).scatter_(1, best, torch.ones_like(best, dtype=torch.bool))

@@ -49,6 +49,8 @@ class LoraWeights:
             product.unload(place)
 
     def _layer(self, i: int, layer: LayerWeights) -> LayerWeights:
+        if layer.latent is not None or layer.kernel is not None:
+            return layer  # whose matrices have other names
         config, at = self._config, f"blk.{i}"
         queries, values = config.n_heads * config.head_dim, config.n_kv_heads * config.head_dim
         gated = layer.feed_forward

@@ -14,17 +14,20 @@ from torch import Tensor
 from portico_engine.models.config import DecoderConfig, RopeConfig, YarnConfig
 
 
-def rotary_tables(config: DecoderConfig, factors: Tensor | None, context_length: int) -> tuple[Tensor, Tensor]:
+def rotary_tables(
+    config: DecoderConfig, factors: Tensor | None, context_length: int, rope: RopeConfig | None = None
+) -> tuple[Tensor, Tensor]:
     """cos [context, 1, head_dim] and sin with the sign of the half that it multiplies: x cos + roll(x, head_dim / 2) sin.
 
-    `factors` [rotary_dim / 2] divide the frequencies. Dimensions that aren't rotated are the last of each half.
+    `rope` is the config's own unless given; `factors` [rotary_dim / 2] divide the frequencies. Dimensions that aren't rotated
+    are the last of each half.
     """
-    angles = torch.outer(
-        torch.arange(context_length, dtype=torch.float64), _frequencies(config.rope, config.rotary_dim, factors)
-    )
-    still = (0, (config.head_dim - config.rotary_dim) // 2)
-    cos = F.pad(angles.cos() * config.rope.magnitude, still, value=1.0)
-    sin = F.pad(angles.sin() * config.rope.magnitude, still)
+    rope = rope or config.rope
+    head_dim = config.latent.rope if config.latent else config.head_dim
+    angles = torch.outer(torch.arange(context_length, dtype=torch.float64), _frequencies(rope, config.rotary_dim, factors))
+    still = (0, (head_dim - config.rotary_dim) // 2)
+    cos = F.pad(angles.cos() * rope.magnitude, still, value=1.0)
+    sin = F.pad(angles.sin() * rope.magnitude, still)
     return torch.cat([cos, cos], -1).float().unsqueeze(1), torch.cat([-sin, sin], -1).float().unsqueeze(1)
 
 
@@ -46,5 +49,8 @@ def _stretched(base: float, dim: int, yarn: YarnConfig) -> Tensor:
     def pair(turns: float) -> float:
         return dim * math.log(yarn.original_context / (turns * 2 * math.pi)) / (2 * math.log(base))
 
-    low, high = max(math.floor(pair(yarn.beta_fast)), 0), min(math.ceil(pair(yarn.beta_slow)), dim - 1)
+    low, high = pair(yarn.beta_fast), pair(yarn.beta_slow)
+    if yarn.whole:
+        low, high = math.floor(low), math.ceil(high)
+    low, high = max(low, 0), min(high, dim - 1)
     return ((torch.arange(dim // 2, dtype=torch.float64) - low) / max(high - low, 0.001)).clamp(0, 1)

@@ -17,11 +17,12 @@ from torch import Tensor
 
 from portico_engine.errors import ModelError
 from portico_engine.linear.protocol import Linear
-from portico_engine.models.config import DecoderConfig, ExpertsConfig
+from portico_engine.models.config import DecoderConfig, ExpertsConfig, LatentConfig
 from portico_engine.models.decoder_weights import (
     DecoderWeights,
     ExpertsWeights,
     GatedWeights,
+    LatentWeights,
     LayerWeights,
     StackedExperts,
 )
@@ -59,6 +60,8 @@ class WeightLoader(ABC):
         self.codes = codes
         self.device = device
 
+    dense_dtype = torch.bfloat16
+
     @abstractmethod
     def linear(self, *parts: StackedMatrix, n_in: int) -> Linear:
         """A layer of stacked matrices."""
@@ -81,7 +84,9 @@ class WeightLoader(ABC):
         tied = "output.weight" not in self.file.tensors
         head = self.linear(StackedMatrix("token_embd" if tied else "output", config.vocab_size), n_in=config.hidden)
         embedding = head if tied else self.embedding("token_embd", config.vocab_size, config.hidden)
-        norm = self._vector("output_norm.weight", config.hidden)
+        # LFM2 calls its last norm by the embedding's name.
+        last = "output_norm" if "output_norm.weight" in self.file.tensors else "token_embd_norm"
+        norm = self._vector(f"{last}.weight" if f"{last}.weight" in self.file.tensors else "output_norm.weight", config.hidden)
         weights = DecoderWeights(embedding, tuple(layers), norm, head, *self._rope_factors())
         if progress:
             progress("weights", 1.0)
@@ -152,20 +157,74 @@ class WeightLoader(ABC):
         config, at = self.config, f"blk.{i}"
         q, kv = config.n_heads * config.head_dim, config.n_kv_heads * config.head_dim
         has_norms = f"{at}.attn_q_norm.weight" in self.file.tensors
-        return LayerWeights(
-            attention_norm=self._vector(f"{at}.attn_norm.weight", config.hidden),
-            qkv=self.linear(
+        # gpt-oss calls the norm before its feed-forward by the name that others have for one behind attention.
+        ffn_norm, post_norm = "ffn_norm", f"{at}.post_attention_norm.weight"
+        if f"{at}.ffn_norm.weight" not in self.file.tensors and post_norm in self.file.tensors:
+            ffn_norm, post_norm = "post_attention_norm", ""
+        sinks = self._optional(f"{at}.attn_sinks.weight", config.n_heads)
+        latent, kernel, out = None, None, f"{at}.attn_output"
+        if config.conv_layers and config.conv_layers[i]:
+            q, out = config.hidden, f"{at}.shortconv.out_proj"
+            stacked = [StackedMatrix(f"{at}.shortconv.in_proj", 3 * config.hidden)]
+            kernel = self._vector(f"{at}.shortconv.conv.weight", config.hidden, config.conv_length)
+            if f"{at}.shortconv.conv.bias" in self.file.tensors:
+                raise ModelError(f"{self.file.path}: biases of short convolutions are not supported")
+        elif config.latent is not None:
+            q = config.n_heads * config.latent.value
+            stacked, latent = self._latent(at, config.latent)
+        else:
+            stacked = [
                 StackedMatrix(f"{at}.attn_q", q, self._rotary_order(config.n_heads)),
                 StackedMatrix(f"{at}.attn_k", kv, self._rotary_order(config.n_kv_heads)),
                 StackedMatrix(f"{at}.attn_v", kv),
-                n_in=config.hidden,
-            ),
-            out=self.linear(StackedMatrix(f"{at}.attn_output", config.hidden), n_in=q),
-            ffn_norm=self._vector(f"{at}.ffn_norm.weight", config.hidden),
-            feed_forward=self._experts(at, config.experts) if config.experts else self.gated(at, "", config.feed_forward),
+            ]
+        mixture = config.experts if config.experts is not None and i >= config.experts.dense_layers else None
+        return LayerWeights(
+            attention_norm=self._vector(f"{at}.attn_norm.weight", config.hidden),
+            qkv=self.linear(*stacked, n_in=config.hidden),
+            out=self.linear(StackedMatrix(out, config.hidden), n_in=q),
+            kernel=kernel,
+            ffn_norm=self._vector(f"{at}.{ffn_norm}.weight", config.hidden),
+            feed_forward=self._experts(at, mixture) if mixture else self.gated(at, "", config.feed_forward),
+            sinks=sinks,
+            latent=latent,
+            attention_post_norm=self._optional(post_norm, config.hidden),
+            ffn_post_norm=self._optional(f"{at}.post_ffw_norm.weight", config.hidden),
             query_norm=self._head_norm(f"{at}.attn_q_norm.weight") if has_norms else None,
             key_norm=self._head_norm(f"{at}.attn_k_norm.weight") if has_norms else None,
         )
+
+    def _latent(self, at: str, config: LatentConfig) -> tuple[list[StackedMatrix], LatentWeights]:
+        """What is stacked into the layer's first product, and the rest."""
+        heads, head = self.config.n_heads, config.plain + config.rope
+        order, n_latent = _halved(heads, head, config.rope), config.kv_rank + config.rope
+        keys = StackedMatrix(f"{at}.attn_kv_a_mqa", n_latent, _halved(1, n_latent, config.rope))
+        kv_norm = self._vector(f"{at}.attn_kv_a_norm.weight", config.kv_rank)
+        by_head = self._latent_heads(at, config)
+        if not config.query_rank:
+            return [StackedMatrix(f"{at}.attn_q", heads * head, order), keys], LatentWeights(kv_norm, *by_head)
+        query_norm = self._vector(f"{at}.attn_q_a_norm.weight", config.query_rank)
+        query_b = self.linear(StackedMatrix(f"{at}.attn_q_b", heads * head, order), n_in=config.query_rank)
+        return [StackedMatrix(f"{at}.attn_q_a", config.query_rank), keys], LatentWeights(kv_norm, *by_head, query_norm, query_b)
+
+    def _latent_heads(self, at: str, config: LatentConfig) -> tuple[Tensor, Tensor]:
+        """Keys [heads, plain, kv_rank] and values [heads, value, kv_rank] of the latent vector: in one matrix, or in two, the
+        keys transposed.
+        """
+        heads, rank = self.config.n_heads, config.kv_rank
+        if f"{at}.attn_kv_b.weight" in self.file.tensors:
+            both = self.dense(f"{at}.attn_kv_b.weight", heads * (config.plain + config.value), rank)
+            both = both.view(heads, config.plain + config.value, rank)
+            return both[:, : config.plain].contiguous(), both[:, config.plain :].contiguous()
+        self.expect(f"{at}.attn_k_b.weight", (heads, rank, config.plain))
+        self.expect(f"{at}.attn_v_b.weight", (heads, config.value, rank))
+        keys, values = (self._float_rows(f"{at}.attn_{which}_b.weight")(_ALL) for which in "kv")
+        keys, values = keys.view(heads, rank, config.plain).transpose(1, 2), values.view(heads, config.value, rank)
+        return keys.to(self.dense_dtype).contiguous(), values.to(self.dense_dtype)
+
+    def dense(self, name: str, n_out: int, n_in: int) -> Tensor:
+        """A matrix that is multiplied as it is, in `dense_dtype`."""
+        return self.matrix(name, n_out, n_in).to(self.dense_dtype)
 
     def experts(self, at: str, experts: ExpertsConfig) -> tuple[GatedWeights, ...] | StackedExperts:
         """A layer's mixture, whose names begin with `at`."""
@@ -187,6 +246,8 @@ class WeightLoader(ABC):
             tokens=torch.zeros(experts.count, dtype=torch.int64, device=self.device),
             shared=self.gated(at, "_shexp", experts.shared_feed_forward) if experts.shared_feed_forward else None,
             shared_gate=self._optional(f"{at}.ffn_gate_inp_shexp.weight", self.config.hidden),
+            router_bias=self._optional(f"{at}.ffn_gate_inp.bias", experts.count),
+            correction=self._optional(f"{at}.exp_probs_b.bias", experts.count),
         )
 
     def _rope_factors(self) -> tuple[Tensor | None, Tensor | None]:
@@ -202,9 +263,12 @@ class WeightLoader(ABC):
     def _vector(self, name: str, *shape: int) -> Tensor:
         """float32, of one dimension or more."""
         self.expect(name, shape)
-        values = torch.from_numpy(np.array(self.file.dequantize(name))).to(self.device)
+        if self.file.tensors[name].packed is not None:
+            values = self._float_rows(name)(_ALL).reshape(shape)
+        else:
+            values = torch.from_numpy(np.array(self.file.dequantize(name))).to(self.device)
         self.check_finite(name, values)
-        return values
+        return values + self.config.norm_offset if name.endswith("norm.weight") else values
 
     def _head_norm(self, name: str) -> Tensor:
         return permute_rows(self._vector(name, self.config.head_dim), self._rotary_order(1))
@@ -265,6 +329,13 @@ class WeightLoader(ABC):
 def permute_rows(rows: Tensor, order: Tensor | None) -> Tensor:
     """Rows in this order."""
     return rows if order is None else rows[order]
+
+
+def _halved(heads: int, head: int, rope: int) -> Tensor:
+    """Rows of heads whose last `rope` are rotary pairs of neighbours, with those in halves."""
+    order = torch.arange(head)
+    order[head - rope :] = head - rope + torch.arange(rope).view(-1, 2).T.reshape(-1)
+    return (torch.arange(heads).unsqueeze(1) * head + order).reshape(-1)
 
 
 def _spans(n_out: int, n_in: int) -> Iterable[slice]:

@@ -99,9 +99,14 @@ class EngineProcess:
             raise ChatTemplateError.missing(self.info.name)
         return self._loaded.chat_template
 
-    async def render_chat(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Tool] | None = None) -> tuple[int, ...]:
+    async def render_chat(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        tools: Sequence[Tool] | None = None,
+        variables: Mapping[str, Any] | None = None,
+    ) -> tuple[int, ...]:
         """See `EngineClient`."""
-        prompt: tuple[int, ...] = await self._call("render_chat", messages, tools)
+        prompt: tuple[int, ...] = await self._call("render_chat", messages, tools, variables)
         return prompt
 
     async def tokenize(self, text: str) -> tuple[int, ...]:

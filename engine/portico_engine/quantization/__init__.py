@@ -2,6 +2,7 @@
 
     quantized_matrix.py  the value: codes, scales, offsets, and back to float32; rounding of any matrix to 8 bits
     block_formats.py     GGUF's block formats, read into it
+    codebook_formats.py  those of them that have codebooks or tables
     packing.py           how Hugging Face checkpoints say that a matrix is packed
     packed_formats.py    those packed matrices, read into it
 

@@ -1,7 +1,7 @@
 """The block formats of GGUF as codes with scales (ggml's `ggml-quants.h` is their specification).
 
-It owns the commonest formats' layouts, in torch on any device. It knows neither files nor layers; the other formats are gguf's
-to dequantize.
+It owns the layouts of formats with codes, in torch on any device; those by codebook are `codebook_formats`'. It knows neither
+files nor layers; the other formats are gguf's to dequantize.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from gguf import GGML_QUANT_SIZES
 from gguf import GGMLQuantizationType as Q
 from torch import Tensor
 
+from portico_engine.quantization import codebook_formats
+from portico_engine.quantization.packed_formats import E2M1
 from portico_engine.quantization.packing import Packing
 from portico_engine.quantization.quantized_matrix import GROUP_SIZE, QuantizedMatrix
 
@@ -26,6 +28,7 @@ class BlockFormat(NamedTuple):
     zero_point: int = 0
     has_offsets: bool = False
     group_size: int = GROUP_SIZE
+    table: tuple[float, ...] | None = None  # what codes stand for, where that is no number less the zero point
 
 
 def unpack_blocks(raw: Tensor, kind: Q) -> QuantizedMatrix:
@@ -39,6 +42,7 @@ def unpack_blocks(raw: Tensor, kind: Q) -> QuantizedMatrix:
         None if offset is None else offset.reshape(rows, -1),
         form.bits,
         form.zero_point,
+        None if form.table is None else codebook_formats.table(form.table, raw.device),
     )
 
 
@@ -101,6 +105,25 @@ def _q6_k(blocks: Tensor) -> _Groups:
     return low | high.flatten(2) << 4, _half(blocks, 208, 1) * blocks[:, 192:208].contiguous().view(torch.int8), None
 
 
+def _q2_k(blocks: Tensor) -> _Groups:
+    """Two bits in the middle of four: what is added to numbers far from zero would be rounded."""
+    scales = blocks[:, :16]
+    scale, least = _half(blocks, 80, 1) * (scales & 15), _half(blocks, 82, 1) * (scales >> 4)
+    codes = (blocks[:, 16:80].view(-1, 2, 1, 32) >> _shifts(2, 4, blocks).unsqueeze(-1)) & 3
+    return codes.flatten(1) + _Q2_SHIFT, scale, -least - _Q2_SHIFT * scale
+
+
+def _q3_k(blocks: Tensor) -> _Groups:
+    low = (blocks[:, 32:96].view(-1, 2, 1, 32) >> _shifts(2, 4, blocks).unsqueeze(-1)) & 3
+    high = (blocks[:, None, :32] >> _shifts(1, 8, blocks).unsqueeze(-1)) & 1
+    packed = blocks[:, 96:108]
+    inner = torch.cat([packed[:, :8] & 15, packed[:, :8] >> 4], 1)
+    above = (packed[:, None, 8:] >> _shifts(2, 4, blocks).unsqueeze(-1)) & 3
+    scale = _half(blocks, 108, 1) * ((inner | above.flatten(1) << 4).float() - 32)
+    return low.flatten(1) + (high.flatten(1) << 2) + 4, scale, None
+
+
+_Q2_SHIFT = 6
 FORMATS: dict[Q, BlockFormat] = {
     Q.Q4_0: BlockFormat(_q4_0, 4, 8),
     Q.Q4_1: BlockFormat(_q4_1, 4, has_offsets=True),
@@ -110,6 +133,18 @@ FORMATS: dict[Q, BlockFormat] = {
     Q.Q4_K: BlockFormat(_q4_k, 4, has_offsets=True),
     Q.Q5_K: BlockFormat(_q5_k, 5, has_offsets=True),
     Q.Q6_K: BlockFormat(_q6_k, 6, 32, group_size=16),
+    Q.Q2_K: BlockFormat(_q2_k, 4, has_offsets=True, group_size=16),
+    Q.Q3_K: BlockFormat(_q3_k, 4, 8, group_size=16),
+    Q.MXFP4: BlockFormat(codebook_formats.mxfp4, 4, table=E2M1),
+    Q.IQ4_NL: BlockFormat(codebook_formats.iq4_nl, 4, table=codebook_formats.IQ4_VALUES),
+    Q.IQ4_XS: BlockFormat(codebook_formats.iq4_xs, 4, table=codebook_formats.IQ4_VALUES),
+    Q.IQ3_XXS: BlockFormat(codebook_formats.iq3_xxs, 4, table=codebook_formats.IQ3_XXS_VALUES),
+    Q.IQ3_S: BlockFormat(codebook_formats.iq3_s, 4, table=codebook_formats.IQ3_S_VALUES),
+    Q.IQ2_XXS: BlockFormat(codebook_formats.iq2_xxs, 4, table=codebook_formats.IQ2_VALUES),
+    Q.IQ2_XS: BlockFormat(codebook_formats.iq2_xs, 4, group_size=16, table=codebook_formats.IQ2_VALUES),
+    Q.IQ2_S: BlockFormat(codebook_formats.iq2_s, 4, group_size=16, table=codebook_formats.IQ2_VALUES),
+    Q.IQ1_S: BlockFormat(codebook_formats.iq1_s, 4, table=codebook_formats.IQ1_VALUES),
+    Q.IQ1_M: BlockFormat(codebook_formats.iq1_m, 4, group_size=16, table=codebook_formats.IQ1_VALUES),
 }
 
 

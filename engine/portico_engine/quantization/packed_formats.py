@@ -84,7 +84,7 @@ def _gptq(arrays: Arrays, packing: Packing, rows: slice) -> QuantizedMatrix:
 
 def _awq(arrays: Arrays, rows: slice) -> QuantizedMatrix:
     codes, zeros = (
-        _fields(arrays[name], 4).unflatten(1, (-1, 8))[..., list(_AWQ_ORDER)].flatten(1).T[rows]
+        _fields(arrays[name], 4).view(len(arrays[name]), -1, 8)[..., list(_AWQ_ORDER)].flatten(1).T[rows]
         for name in ("qweight", "qzeros")
     )
     return _affine(codes.contiguous(), arrays["scales"].float().T[rows].contiguous(), zeros, 4, None)

@@ -36,23 +36,41 @@ class ChatTemplate:
             raise ChatTemplateError(f"the model's chat template does not parse: {error}") from None
 
     def render(
-        self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Tool] | None = None, *, add_generation_prompt: bool = True
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        tools: Sequence[Tool] | None = None,
+        *,
+        add_generation_prompt: bool = True,
+        variables: Mapping[str, Any] | None = None,
     ) -> str:
-        """The prompt's text. Messages have OpenAI's chat shape. Raises ChatTemplateError with the template's own words."""
-        return self._disguise.show(self.render_disguised(messages, tools, add_generation_prompt=add_generation_prompt))
+        """The prompt's text. Messages have OpenAI's chat shape, `variables` are further ones that this template knows
+        (`enable_thinking`). Raises ChatTemplateError with the template's own words.
+        """
+        return self._disguise.show(
+            self.render_disguised(messages, tools, add_generation_prompt=add_generation_prompt, variables=variables)
+        )
 
     def render_disguised(
-        self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Tool] | None = None, *, add_generation_prompt: bool = True
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        tools: Sequence[Tool] | None = None,
+        *,
+        add_generation_prompt: bool = True,
+        variables: Mapping[str, Any] | None = None,
     ) -> str:
         """The prompt's text with stand-ins where it came from outside, for `PromptEncoder`. Raises as `render` does."""
         if not messages:
             raise ChatTemplateError("there are no messages to render")
+        taken = sorted({"messages", "tools", "add_generation_prompt", *self._special_tokens} & set(variables or {}))
+        if taken:
+            raise ChatTemplateError(f"chat_template_kwargs can't have {taken[0]!r}: it is said elsewhere, or the model's own")
         try:
             return self._template.render(
                 messages=[self._message(message) for message in messages],
                 tools=[self._function(tool) for tool in tools] if tools else None,
                 add_generation_prompt=add_generation_prompt,
                 **self._special_tokens,
+                **{str(name): self._disguise.hide_all(value) for name, value in (variables or {}).items()},
             )
         except RecursionError:
             raise ChatTemplateError("the messages or tools are nested too deeply for the model's chat template") from None
@@ -62,12 +80,20 @@ class ChatTemplate:
 
     def _message(self, message: Mapping[str, Any]) -> dict[str, Any]:
         plain = _plain(message)
+        if self._template.takes_parts:
+            plain["content"] = [{"type": "text", "text": plain["content"]}] if plain["content"] else []
         return {
             key if isinstance(key, str) and key in _MESSAGE_KEYS else self._disguise.hide_all(key): value
             if key == "role" and value in _ROLES
+            else self._parts(value)
+            if key == "content" and self._template.takes_parts
             else self._disguise.hide_all(value)
             for key, value in plain.items()
         }
+
+    def _parts(self, parts: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
+        """A part's kind is the API's word, its text is not."""
+        return [{"type": part["type"], "text": self._disguise.hide(part["text"])} for part in parts]
 
     def _function(self, tool: Tool) -> dict[str, Any]:
         hide = self._disguise.hide_all

@@ -17,7 +17,9 @@ import numpy.typing as npt
 from portico_engine.text.chat_template import ChatTemplate
 from portico_engine.text.prompt_encoder import PromptEncoder
 from portico_engine.text.tokenizer import Tokenizer
+from portico_engine.text.tokenizer_json import read_tokenizer
 from portico_engine.weights.gguf_file import GGUFFile
+from portico_engine.weights.hugging_face import HuggingFaceFolder
 
 
 class TokenRow(NamedTuple):
@@ -29,11 +31,11 @@ class TokenRow(NamedTuple):
 
 
 class ChatRenderer:
-    """For the model of one GGUF file."""
+    """For one model, a GGUF file or a Hugging Face folder."""
 
     def __init__(self, model: Path) -> None:
-        file = GGUFFile(model)
-        self._tokenizer = Tokenizer.from_gguf(file.metadata)
+        file = HuggingFaceFolder(model) if model.is_dir() else GGUFFile(model)
+        self._tokenizer = read_tokenizer(model) if model.is_dir() else Tokenizer.from_gguf(file.metadata)
         source = str(file.metadata["tokenizer.chat_template"])
         self._encoder = PromptEncoder(self._tokenizer, source)
         tokens, end = self._tokenizer.tokens, self._tokenizer.eos_token_id

@@ -9,6 +9,7 @@
     safetensors_file.py     one safetensors file
     json_file.py            JSON objects, read or refused by name
     regular_file.py         files are opened, pipes are not
+    fused_experts.py        gpt-oss's experts as matrices of their own
     split_tensors.py        stacked and fused matrices as their parts
 
 Nothing here imports torch or knows what an architecture does with its tensors.

@@ -170,7 +170,7 @@ class _Shard:
             self.metadata[key] = cursor.value(cursor.scalar(_U32))
         infos = [self._read_tensor_info(cursor) for _ in range(n_tensors)]
         alignment = self.metadata.get("general.alignment", 32)
-        if not isinstance(alignment, int) or alignment <= 0:
+        if not isinstance(alignment, int) or isinstance(alignment, bool) or alignment <= 0:
             raise ValueError(f"an alignment of {str(alignment)[:40]}")
         start = -(-cursor.at // alignment) * alignment
         for info in infos:

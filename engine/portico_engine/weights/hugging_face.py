@@ -16,6 +16,7 @@ import gguf
 
 from portico_engine.errors import ModelError
 from portico_engine.quantization.packing import Packing
+from portico_engine.weights.fused_experts import fused_experts
 from portico_engine.weights.hugging_face_config import Factors, translate
 from portico_engine.weights.json_file import read_json, read_optional_json
 from portico_engine.weights.model_file import ModelFile, TensorInfo
@@ -27,6 +28,7 @@ from portico_engine.weights.split_tensors import split_tensors
 _INDEX, _WHOLE = "model.safetensors.index.json", "model.safetensors"
 _EXPERT = re.compile(r"(.+\.experts)\.(\d+)(\..+)")
 _STACKED = re.compile(r"(.+)_exps(\.\w+)")
+_TEXT = re.compile(r"^(?:model\.)?language_model\.(?:model\.)?")  # of a model that sees, too
 _MAX_LAYERS = 1000
 PACKING = "portico.packing"  # metadata: how the folder's matrices are packed, where they are
 _FILE_TYPES = {
@@ -47,6 +49,7 @@ class HuggingFaceFolder(ModelFile):
         config = read_json(path / "config.json")
         self.metadata, factors = translate(config, path)
         names = _Names(self.metadata, path)
+        config = {**config, **config["text_config"]} if isinstance(config.get("text_config"), dict) else config
         self._shards = [SafetensorsFile(path / name) for name in _shard_names(path)]
         self.buffers += [shard.data for shard in self._shards]
         self.size = sum(len(shard.data) for shard in self._shards)
@@ -72,12 +75,14 @@ class HuggingFaceFolder(ModelFile):
         """Under GGUF's names."""
         shard_of = {stored: i for i, shard in enumerate(self._shards) for stored in shard.stored}
         out: dict[str, TensorInfo] = {}
-        packed = packed_modules(shard_of, packing) if packing is not None else []
+        fused = fused_experts(shard_of, lambda stored: self._shards[shard_of[stored]].array(stored, shard_of[stored]))
+        out |= fused.tensors
+        packed = packed_modules(shard_of, packing) if packing is not None and packing.method != "MXFP4" else []
         for module in packed:
             name = names.gguf(f"{module.module}.weight")
             if name is not None:
                 out[name] = self._packed_info(name, module, packing, shard_of)
-        in_modules = {array for module in packed for array in module.arrays.values()}
+        in_modules = fused.stored.union(*(module.arrays.values() for module in packed))
         for stored, i in shard_of.items():
             name = None if stored in in_modules or (packing is not None and is_unread(stored)) else names.gguf(stored)
             if name is not None:
@@ -111,7 +116,7 @@ class HuggingFaceFolder(ModelFile):
     def _file_type(self) -> int:
         embedding = self.tensors.get("token_embd.weight")
         kind = None if embedding is None or isinstance(embedding.type, Packing) else embedding.type
-        return int(gguf.LlamaFileType.GUESSED if kind is None else _FILE_TYPES[kind])
+        return int(gguf.LlamaFileType.GUESSED if kind is None else _FILE_TYPES.get(kind, gguf.LlamaFileType.GUESSED))
 
 
 class _Names:
@@ -127,6 +132,10 @@ class _Names:
 
     def gguf(self, stored: str) -> str | None:
         """None for what the forward pass doesn't need, such as saved rotary frequencies."""
+        stored = _TEXT.sub("model.", stored) if not stored.endswith("lm_head.weight") else "lm_head.weight"
+        if stored.endswith(".sinks"):
+            stored += ".weight"
+        stored = stored.replace("e_score_correction_bias", "e_score_correction.bias")
         expert = _EXPERT.fullmatch(stored)
         name: str | None = self._map.get_name(expert[1] + expert[3] if expert else stored, (".weight", ".bias"))
         if expert is None or name is None:
@@ -136,7 +145,9 @@ class _Names:
 
 
 def _squeezed(info: TensorInfo) -> TensorInfo:
-    """The shared expert's gate is a vector in GGUF, a matrix of one row here."""
+    """The shared expert's gate is a vector in GGUF, a matrix of one row here; there kernels have no middle dimension."""
+    if info.name.endswith("shortconv.conv.weight") and len(info.shape) == 3:
+        return replace(info, shape=(info.shape[0], info.shape[2]))
     return replace(info, shape=info.shape[1:]) if info.name.endswith("ffn_gate_inp_shexp.weight") else info
 
 

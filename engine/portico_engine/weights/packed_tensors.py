@@ -26,10 +26,9 @@ _SUFFIXES = {
         "weight", "weight.absmax", "weight.quant_map", "weight.nested_absmax", "weight.nested_quant_map",
         "weight.quant_state.bitsandbytes__nf4", "weight.quant_state.bitsandbytes__fp4",
     ),
-    "MXFP4": ("_blocks", "_scales"),
 }  # fmt: skip
 _SUFFIXES["FP4"] = _SUFFIXES["NF4"]
-_NEEDED = {"GPTQ": 3, "AWQ": 3, "PACKED": 2, "INT8": 2, "FP8": 1, "NF4": 3, "FP4": 3, "MXFP4": 2}  # the first of them
+_NEEDED = {"GPTQ": 3, "AWQ": 3, "PACKED": 2, "INT8": 2, "FP8": 1, "NF4": 3, "FP4": 3}  # the first of them
 _UNREAD = ("input_scale", "output_scale", "k_scale", "v_scale", "kv_scale", "input_global_scale")  # activations' own
 
 
@@ -44,13 +43,12 @@ def packed_modules(stored: Iterable[str], packing: Packing) -> list[PackedModule
     """The modules that have all arrays that the method needs. Others are stored as they would be without it."""
     names = set(stored)
     suffixes = _SUFFIXES[packing.method]
-    join = "" if packing.method == "MXFP4" else "."
     out = []
     for name in sorted(names):
-        if not name.endswith(join + suffixes[0]):
+        if not name.endswith(f".{suffixes[0]}"):
             continue
-        module = name[: -len(join + suffixes[0])]
-        arrays = {suffix: at for suffix in suffixes if (at := f"{module}{join}{suffix}") in names}
+        module = name.removesuffix(f".{suffixes[0]}")
+        arrays = {suffix: at for suffix in suffixes if (at := f"{module}.{suffix}") in names}
         if arrays.keys() >= set(suffixes[: _NEEDED[packing.method]]) and len(arrays) > 1:
             out.append(PackedModule(module, arrays))
     return out

@@ -13,7 +13,7 @@ from typing import Any
 
 from portico_engine.weights.model_file import TensorInfo
 
-_STACKED = re.compile(r"(blk\.\d+\.ffn_(?:gate|up|down))_exps\.weight")
+_STACKED = re.compile(r"(blk\.\d+\.ffn_(?:gate|up|down))_exps\.(weight|bias)")
 _QKV = re.compile(r"(blk\.\d+)\.attn_qkv\.(weight|bias)")
 _UP = re.compile(r"(blk\.\d+)\.ffn_up\.weight")
 
@@ -36,9 +36,9 @@ def split_tensors(tensors: Mapping[str, TensorInfo], metadata: Mapping[str, Any]
 
 
 def _parts(info: TensorInfo, tensors: Mapping[str, TensorInfo], n_heads: object, n_kv_heads: object) -> Iterator[TensorInfo]:
-    if (match := _STACKED.fullmatch(info.name)) and len(info.shape) == 3:
+    if (match := _STACKED.fullmatch(info.name)) and len(info.shape) == (3 if match[2] == "weight" else 2):
         for i in range(info.shape[0]):
-            part = info.part(f"{match[1]}.{i}.weight", i, 1)
+            part = info.part(f"{match[1]}.{i}.{match[2]}", i, 1)
             yield replace(part, shape=part.shape[1:])
     elif (match := _QKV.fullmatch(info.name)) and (head := _head_dim(info, n_heads, n_kv_heads)):
         at, kind = match.groups()

@@ -9,6 +9,7 @@
     tool_host.py             what the agent needs of upstreams (a protocol)
     upstream_tool_host.py    the same over the gateway's upstreams, under policy
     host_calls.py            a call, made and told
+    tool_search.py           `find_tools` and `call_tool`, for a catalog that is too large to be told
     tool_signatures.py       the catalog as a model reads it, within a budget
     stable_prefix.py         how much of a prompt is the same for every question
     request_builder.py       from turns to the engine's request

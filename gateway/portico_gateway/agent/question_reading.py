@@ -23,6 +23,7 @@ class QuestionReading:
     schema: Mapping[str, Any]  # the tool's input schema, narrowed to what the question leaves open
     used: tuple[str, ...]  # the question's words that the call accounts for, as they stand
     unused: tuple[str, ...]  # those that matter, and that it does nothing with
+    empty: bool = False  # where the call finds nothing, that there is none is the answer
 
     @property
     def share(self) -> float:
@@ -43,4 +44,4 @@ def question_reading(text: str) -> QuestionReading | None:
         log.warning("a server's reading of a question has no schema")
         return None
     used, unused = (tuple(map(str, words)) if isinstance(words := data.get(key), list) else () for key in ("used", "unused"))
-    return QuestionReading(data["arguments"], schema, used, unused)
+    return QuestionReading(data["arguments"], schema, used, unused, data.get("empty") is True)

@@ -13,7 +13,8 @@ from portico_gateway.agent.free.loop import FreeAgent
 from portico_gateway.agent.free.remote.remote_model import RemoteModel
 from portico_gateway.agent.guided.loop import Agent
 from portico_gateway.agent.question_run import CallTextListener
-from portico_gateway.agent.upstream_tool_host import UpstreamToolHost, retriever_of
+from portico_gateway.agent.tool_search import CatalogSearches
+from portico_gateway.agent.upstream_tool_host import UpstreamToolHost, embedder, retriever_of
 from portico_gateway.caller import LOCAL
 from portico_gateway.guidance.tool_retrieval import ToolRetriever
 from portico_gateway.guidance.weights import DEFAULT_WEIGHTS
@@ -48,11 +49,14 @@ def select_agent(
     guidance: Guidance = "auto",
     retriever: ToolRetriever | None = None,
     caller: str = LOCAL,
+    schema_tokens: int | None = None,
 ) -> QuestionAgent:
     """The loop for the model of `engine`, which works for `caller`. Guided, it takes `retriever`, or makes one over the host's
-    tools, which loads the embedder: call it from a thread then."""
+    tools, which loads the embedder: call it from a thread then. Free, it is told of more tools than `schema_tokens` (default:
+    a third of the context) by a search."""
+    searches = CatalogSearches(lambda: embedder().embed)
     if isinstance(engine, RemoteModel):
-        return FreeAgent(engine, host)
+        return FreeAgent(engine, host, searches=searches, schema_tokens=schema_tokens)
     if is_guided(engine.info.parameters, guidance):
         return Agent(engine, host, retriever or retriever_of(host), caller=caller)
-    return FreeAgent(LocalModel(engine, caller=caller), host)
+    return FreeAgent(LocalModel(engine, caller=caller), host, searches=searches, schema_tokens=schema_tokens)

@@ -26,9 +26,9 @@ class CatalogText(NamedTuple):
     abridged: bool  # True: names and one-liners, with full signatures of the covered ones only
 
 
-def signature(tool: Tool) -> str:
-    """`name(query: string, limit?: integer) - First sentence of the description.`"""
-    return f"{tool.name}({_parameters(tool.parameters)}) - {one_liner(tool)}"
+def signature(tool: Tool, about: int = 120) -> str:
+    """`name(query: string, limit?: integer) - First sentence of the description.`, of which at most `about` characters."""
+    return f"{tool.name}({_parameters(tool.parameters)}) - {one_liner(tool, about)}"
 
 
 def explained_signature(tool: Tool) -> str:

@@ -49,6 +49,7 @@ class UpstreamToolHost:
         self._read_only = read_only
         self._tool_calls = tool_calls or ToolCalls(upstreams)
         self._caller = caller or Caller(client="portico ask")
+        self.question = ""  # what is asked now: the log keeps it with the calls where the user wants that
         self._place = {name: i for i, name in enumerate(order or ())}
 
     def person_said(self, text: str) -> None:
@@ -59,11 +60,12 @@ class UpstreamToolHost:
         entries = [
             Tool(
                 entry.name,
-                entry.tool.description or entry.tool.title or "",
-                dict(entry.local_schema or entry.tool.input_schema),
+                shown.description or shown.title or "",
+                dict(shown.input_schema if shown is not entry.tool else entry.local_schema or shown.input_schema),
             )
             for entry in self._upstreams.catalog.tools
             if self._offers(entry)
+            for shown in (self._tool_calls.shown(entry, self._caller),)
         ]
         return sorted(entries, key=lambda tool: self._place.get(tool.name, len(self._place)))
 
@@ -101,7 +103,7 @@ class UpstreamToolHost:
 
     async def call_tool(self, name: str, arguments: Mapping[str, Any]) -> types.CallToolResult:
         try:
-            return await self._tool_calls.call_tool(name, dict(arguments), self._caller)
+            return await self._tool_calls.call_tool(name, dict(arguments), replace(self._caller, question=self.question))
         except MCPError as error:
             raise UpstreamFault(self.server_of(name), f"answered with an error: {error}") from None
 

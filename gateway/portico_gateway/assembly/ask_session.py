@@ -44,6 +44,7 @@ class AskParts:
     tool_calls: ToolCalls
     engine: EngineClient | RemoteModel
     guidance: Guidance = "auto"
+    schema_tokens: int | None = None  # that tools may fill of a prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ def ask_session(parts: AskParts, caller: Caller | None = None) -> AskSession:
     host = UpstreamToolHost(parts.tool_calls.upstreams, tool_calls=parts.tool_calls, caller=caller)
     retriever = retriever_of(host)
     engine = parts.engine
-    agent = select_agent(engine, host, guidance=parts.guidance, retriever=retriever)
+    agent = select_agent(engine, host, guidance=parts.guidance, retriever=retriever, schema_tokens=parts.schema_tokens)
     name = engine.name if isinstance(engine, RemoteModel) else engine.info.name
     return AskSession(agent, host, parts.tool_calls.upstreams, engine, retriever, name)
 
@@ -103,7 +104,7 @@ async def open_ask_parts(config: PorticoConfig, specs: Sequence[UpstreamSpec], u
             if loading.failure is not None:
                 raise loading.failure
             assert loading.engine is not None
-            yield AskParts(tool_calls, loading.engine, config.model.guidance)
+            yield AskParts(tool_calls, loading.engine, config.model.guidance, config.gateway.schema_tokens)
 
 
 @dataclass(slots=True)
@@ -122,7 +123,7 @@ async def _load(
     from portico_engine.errors import EngineError
 
     try:
-        loading.engine, name = await (_connect(config) if config.engine.url else _start(config, update))
+        loading.engine, name = await (_connect(config) if config.engine.urls else _start(config, update))
     except (EngineError, ModelServerError) as error:
         loading.failure = error
         waiting.cancel()
@@ -147,11 +148,19 @@ async def _start(config: PorticoConfig, update: Update) -> tuple[EngineClient, s
 
 
 async def _connect(config: PorticoConfig) -> tuple[RemoteModel, str]:
-    """The model of the server that the configuration names, and its name."""
+    """The model of the first server that answers, and its name. Raises ModelServerError."""
     from portico_gateway.agent.free.remote.remote_model import RemoteModel
 
-    model = await RemoteModel.open(config.engine.url, config.engine.key)
-    return model, model.name
+    failure: ModelServerError | None = None
+    for url in config.engine.urls:
+        try:
+            model = await RemoteModel.open(url, config.engine.key)
+        except ModelServerError as error:
+            failure = failure or error
+        else:
+            return model, model.name
+    assert failure is not None, "without a url nothing is connected to"
+    raise failure
 
 
 def _find_model(name: str) -> Path:

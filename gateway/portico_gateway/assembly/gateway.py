@@ -73,6 +73,7 @@ def open_gateway(
             own_tools=[] if get_engine is None else [ask_tool(tool_calls, get_engine, config.model.guidance)],
             list_timeout=config.gateway.list_timeout,
             background=background,
+            expose=config.gateway.expose,
         )
         yield GatewayParts(tool_calls.upstreams, tool_calls, server)
 
@@ -88,6 +89,6 @@ def open_tool_calls(
     """A gateway without an MCP server in front, for callers in this very process; else as `open_gateway`."""
     sampler = LocalSampler(get_engine) if get_engine is not None and config.policy.local_sampling else None
     upstreams = Upstreams(specs, log_dir=log_folder(config.log), sampler=sampler)
-    with audit_log(config.audit) as audit:
+    with audit_log(config.audit, for_training=config.tune.use_log) as audit:
         choices = RememberedChoices(choices_file())
         yield ToolCalls(upstreams, policy=Policy(config.policy), audit=audit, takes_approvals=takes_approvals, choices=choices)

@@ -7,12 +7,16 @@ import ipaddress
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
+from mcp.server.transport_security import TransportSecuritySettings
+from platformdirs import user_state_path
+
 from portico_gateway.assembly.gateway import Beside, open_gateway
+from portico_gateway.assembly.listening import check_tls, listening
 from portico_gateway.config.logs import set_up_logging
 from portico_gateway.config.portico_config import PorticoConfig
 from portico_gateway.config.sections import KeyConfig
@@ -20,13 +24,17 @@ from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.config.workspace import ConfigSource
 from portico_gateway.errors import ConfigError, GatewayError
 from portico_gateway.http.app import create_app
+from portico_gateway.http.draining import Drain
 from portico_gateway.http.limits import RUNNING_OF_A_KEY, RUNNING_WITHOUT_KEYS, CallerLimits
+from portico_gateway.http.quotas import Quotas
 from portico_gateway.http.server.server import HttpServer
 from portico_gateway.model.chosen_adapter import AdaptedEngine
-from portico_gateway.model.host import LoadStatus, ModelHost, model_host, model_on_demand
+from portico_gateway.model.host import LoadStatus, ModelHost, model_host, model_on_demand, remote_host
 from portico_gateway.model.pool import ModelPool
+from portico_gateway.model.remote.errors import ModelServerFault
 from portico_gateway.safe_output.inert import inert
-from portico_servers.common.transport import bind, security
+from portico_gateway.tracing import send_traces
+from portico_servers.common.transport import security
 
 if TYPE_CHECKING:
     from portico_engine import EngineClient
@@ -54,10 +62,12 @@ def run_server(
     with 1 on a port in use.
     """
     _refuse_strangers(config)
-    sock = bind(config.serve.host, config.serve.port)
-    with sock, ExitStack() as stack:
-        port = sock.getsockname()[1]
+    check_tls(config.serve)
+    with listening(config.serve) as sock, ExitStack() as stack:
+        port = 0 if config.serve.socket is not None else sock.getsockname()[1]
         set_up_logging("serve", config.log)
+        if config.log.traces:
+            stack.callback(send_traces(config.log.traces))
         ended: list[LoadStatus] = []
 
         def on_end(status: LoadStatus) -> None:
@@ -69,7 +79,7 @@ def run_server(
                 gc.freeze()  # all that stands by now stays: streams would pause while it is looked through for garbage
                 _say(f"model {model.name if model else ''} ready after {status.seconds:.1f} s")
 
-        model = model_host(config.model, config.engine, on_end=on_end) if with_model else None
+        model = _model(config, on_end) if with_model else None
         get_engine = partial(_loaded_engine, model, config.serve.load_timeout) if model else None
         keys = dict(config.keys)
         parts = open_gateway(
@@ -82,7 +92,9 @@ def run_server(
             beside=beside,
         )
         gateway = stack.enter_context(parts)
-        rules = security(config.serve.host, port, config.serve.allowed_hosts, config.serve.allowed_origins)
+        rules = _rules(config, port)
+        drain, quotas = Drain(), Quotas(keys, user_state_path("portico", appauthor=False) / "quotas.db")
+        stack.callback(quotas.close)
         app = create_app(
             gateway.upstreams,
             gateway.server,
@@ -92,18 +104,31 @@ def run_server(
             tool_calls=gateway.tool_calls,
             keys=keys,
             oauth=config.oauth,
-            limits=_limits(config),
+            limits=_limits(config, keys, quotas),
             guide=_guide(config) if with_model else None,
+            drain=drain,
+            origins=config.serve.allowed_origins,
         )
-        server = HttpServer(app)
-        where = f"http://{f'[{config.serve.host}]' if ':' in config.serve.host else config.serve.host}:{port}"
+        tls = (config.serve.tls_cert, config.serve.tls_key) if config.serve.tls_cert and config.serve.tls_key else None
+        server = HttpServer(app, drain=drain, drain_seconds=config.serve.drain_seconds, tls=tls)
+        where = _address(config, port)
         _say(f"OpenAI API on {where}/v1, MCP on {where}/mcp" + (f"; loading {model.name}" if model else "; without a model"))
-        if not (_is_loopback(config.serve.host) or _has_keys(config)):
+        if not (_is_private(config) or _has_keys(config)):
             _say(f"whoever reaches {config.serve.host} is served: there are no keys in portico.toml (portico key new NAME)")
         with _stopped_by_sigterm():
             server.run(sockets=[sock])
     if ended and ended[0].state == "failed":
         raise ServeFailed(f"the model can't be loaded: {ended[0].error}")
+
+
+def _model(config: PorticoConfig, on_end: Callable[[LoadStatus], None]) -> ModelHost:
+    """This machine's own, or the one behind the configured servers. Raises ModelError, ServeFailed."""
+    if not config.engine.urls:
+        return model_host(config.model, config.engine, on_end=on_end)
+    try:
+        return remote_host(config.engine, on_end=on_end)
+    except ModelServerFault as error:
+        raise ServeFailed(str(error)) from None
 
 
 def _pool(model: ModelHost | None, config: PorticoConfig) -> ModelPool:
@@ -128,7 +153,7 @@ def _use_keys(keys: dict[str, KeyConfig], config: PorticoConfig) -> None:
 def _refuse_strangers(config: PorticoConfig) -> None:
     """An address that others reach needs keys, or somebody's word that it is meant so. Raises ConfigError."""
     host = config.serve.host
-    if not (_is_loopback(host) or _has_keys(config) or config.serve.without_keys):
+    if not (_is_private(config) or _has_keys(config) or config.serve.without_keys):
         raise ConfigError(
             f"on {host} whoever reaches this machine would be served, for there are no keys: make one with portico key new "
             "NAME, or start with --without-keys (without_keys = true under [serve]) if that is meant",
@@ -144,9 +169,28 @@ def _guide(config: PorticoConfig) -> CallGuide | None:
     return CallGuide(embedder().embed) if config.model.guidance == "auto" else None
 
 
-def _limits(config: PorticoConfig) -> CallerLimits:
+def _address(config: PorticoConfig, port: int) -> str:
+    """As a client writes it."""
+    if config.serve.socket is not None:
+        return f"unix:{config.serve.socket}:"
+    scheme = "http" if config.serve.tls_cert is None else "https"
+    return f"{scheme}://{f'[{config.serve.host}]' if ':' in config.serve.host else config.serve.host}:{port}"
+
+
+def _rules(config: PorticoConfig, port: int) -> TransportSecuritySettings:
+    """Which Host and Origin are answered. Over a Unix socket clients write what they like for a host; a page reaches none."""
+    hosts = [*config.serve.allowed_hosts, *(("localhost", "portico", "unix") if config.serve.socket is not None else ())]
+    return security(config.serve.host, port, hosts, config.serve.allowed_origins)
+
+
+def _limits(config: PorticoConfig, keys: dict[str, KeyConfig], quotas: Quotas) -> CallerLimits:
     running = config.serve.running_per_key or (RUNNING_OF_A_KEY if _has_keys(config) else RUNNING_WITHOUT_KEYS)
-    return CallerLimits(running=running, waiting=config.serve.waiting_per_key)
+    return CallerLimits(running=running, waiting=config.serve.waiting_per_key, keys=keys, quotas=quotas)
+
+
+def _is_private(config: PorticoConfig) -> bool:
+    """Does this machine alone reach it?"""
+    return config.serve.socket is not None or _is_loopback(config.serve.host)
 
 
 def _is_loopback(host: str) -> bool:

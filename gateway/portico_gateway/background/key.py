@@ -38,6 +38,7 @@ def background_key(
     docs: Sequence[Path] = (),
     db: Sequence[str] = (),
     model: str | None = None,
+    adapter: str | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> BackgroundKey:
     """The key of a command with these options, whose configuration is `config`. Paths count from the working directory."""
@@ -51,6 +52,7 @@ def background_key(
         "db": [file if "://" in file else os.path.realpath(file) for file in db],
         "config": None if config is None else [os.path.realpath(config.path), config.text],
         "model": _absolute_model(model),
+        "adapter": adapter,
         "environ": _relevant(environ, "" if config is None else config.text),
     }
     return BackgroundKey(folder, hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:16])

@@ -18,6 +18,9 @@ chat/                  a conversation at the terminal: `portico chat`
 grammar_input.py       what `portico grammar` reads
 top_snapshot.py        what `portico top` reads of a running server
 top_view.py            how it is shown
+models_view.py         models as lines: `portico models`
+tokens_view.py         how a text is cut: `portico tokens`
+download_line.py       the progress of a download
 launch_clients.py      how coding agents are told to use the local model
 launch_server.py       the `portico serve` behind a client that is launched
 audit_replay.py        a call of the log made again

@@ -29,7 +29,14 @@ _NO = ("0", "false", "no", "off")
 
 
 def key_of(options: AskOptions) -> BackgroundKey:
-    return background_key(options.config, root=options.root, docs=options.docs, db=options.db, model=options.model)
+    return background_key(
+        options.config,
+        root=options.root,
+        docs=options.docs,
+        db=options.db,
+        model=options.model,
+        adapter=options.adapter,
+    )
 
 
 def ask_background(question: Question, options: AskOptions, config: Path | None) -> int | None:
@@ -70,6 +77,6 @@ def is_enabled(config: ConfigFile | None) -> bool:
 def _command(options: AskOptions, config: Path | None) -> list[str]:
     """How the process is started: with the same options, in the same folder."""
     places = [("--root", options.root), *(("--docs", docs) for docs in options.docs), *(("--db", db) for db in options.db)]
-    given = [*places, ("--config", config), ("--model", options.model)]
+    given = [*places, ("--config", config), ("--model", options.model), ("--adapter", options.adapter)]
     words = [f"{option}={value}" for option, value in given if value is not None]
     return python_module("portico_gateway", "background", "run", *words)

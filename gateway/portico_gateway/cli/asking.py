@@ -27,13 +27,19 @@ OpenSession = Callable[["Update"], "AbstractAsyncContextManager[AskSession]"]
 
 @dataclass(frozen=True, slots=True)
 class AskOptions:
-    """What a question is about: the configuration that counts, the workspace, the model."""
+    """What a question is about: the configuration that counts, the workspace, the model and its adapter."""
 
     config: ConfigFile | None
     root: Path | None
     docs: tuple[Path, ...]
     db: tuple[str, ...]
     model: str | None
+    adapter: str | None = None
+
+    @property
+    def flags(self) -> dict[str, str | None]:
+        """What the command line says over the configuration."""
+        return {"model.name": self.model, "model.adapter": self.adapter}
 
 
 async def answer(open_session: OpenSession, question: Question, screen: Screen) -> int:
@@ -53,6 +59,7 @@ async def answer(open_session: OpenSession, question: Question, screen: Screen) 
                 screen.complain("no server could be started, so there is nothing to ask")
                 return exit_codes.UNREACHABLE
             session.host.person_said(question.text)
+            session.host.question = question.text
             finished = await _watch(session.agent.ask(question.text, history=history, max_steps=question.max_steps), handle)
             if question.as_json:
                 screen.print_line(as_json_object(finished, session.failures(), session.model, started=question.started))

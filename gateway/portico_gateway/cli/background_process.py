@@ -52,7 +52,7 @@ MOST_PROCESSES = 3  # of a user; beyond that the longest idle ends
 def run_background(place: SocketPlace, key: BackgroundKey, options: AskOptions) -> None:
     """Answer questions until idle, stopped or SIGTERM. The caller holds the place's lock."""
     try:
-        config = parse_config(options.config, flags=_flags(options))
+        config = parse_config(options.config, flags=options.flags)
     except ConfigError:  # which the question is told
         config = PorticoConfig()
     set_up_logging("background", config.log)
@@ -71,12 +71,8 @@ async def _run(place: SocketPlace, key: BackgroundKey, options: AskOptions, conf
         tasks.cancel_scope.cancel()
 
 
-def _flags(options: AskOptions) -> dict[str, str | None]:
-    return {"model.name": options.model}
-
-
 def _read(options: AskOptions) -> tuple[PorticoConfig, Sequence[UpstreamSpec]]:
-    config = parse_config(options.config, flags=_flags(options))
+    config = parse_config(options.config, flags=options.flags)
     return config, workspace_specs(config, options.root, options.docs, options.db)
 
 

@@ -149,6 +149,8 @@ def model_checks() -> Iterator[Check]:
     yield Check("executor", "ok", f"{outlook.executor} on {outlook.device}; {measured}")
     if outlook.memory is not None:
         yield Check("memory plan", "ok", outlook.memory)
+    if outlook.weights is not None:
+        yield Check("weights", "ok", outlook.weights)
     for kind, what in outlook.fallbacks.items():
         yield Check(f"fallback {kind}", "ok" if kind == "device" and not gpus() else "warn", what)
 

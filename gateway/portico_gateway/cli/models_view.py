@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from portico_gateway.hub.recommended import RECOMMENDED, Recommended
+from portico_gateway.hub.recommended import CPU_BYTES, RECOMMENDED, Recommended
 
 if TYPE_CHECKING:
     from portico_engine import ModelDescription, StoredModel
@@ -34,11 +34,12 @@ def list_lines(models: Sequence[StoredModel]) -> Iterator[str]:
         yield "  ".join([*(text.ljust(width) for text, width in zip(row, widths, strict=False)), row[-1]])
 
 
-def recommended_lines(memory: int, *, from_codes: bool, best: Recommended | None) -> Iterator[str]:
+def recommended_lines(memory: int, *, from_codes: bool, on_gpu: bool, best: Recommended | None) -> Iterator[str]:
     """The list, largest first: what each needs, and whether it fits."""
     for each in RECOMMENDED:
         fits = each.fits(memory, from_codes=from_codes)
-        note = "recommended here" if each is best else "fits" if fits else "too large for this machine"
+        slow = "" if on_gpu or each.size <= CPU_BYTES else ", slow"
+        note = "recommended here" if each is best else f"fits{slow}" if fits else "too large for this machine"
         needs = size(each.needs(from_codes=from_codes))
         yield f"{each.name:<15} {size(each.size):>8}  {each.licence:<11} needs {needs:>8}  {note:<26}  {each.source}"
 

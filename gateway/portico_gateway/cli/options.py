@@ -1,4 +1,4 @@
-"""The click options that several commands share: the workspace, the model, the level of the log. It gives them no meaning."""
+"""The click options that several commands share: workspace, model, adapter, level of the log. It gives them no meaning."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ _WORKSPACE = (
     ),
 )
 model_option = click.option("--model", metavar="NAME|FILE.gguf", help="The model; default: SmolLM2-135M-Instruct.")
+adapter_option = click.option(
+    "--adapter", metavar="NAME", help="The adapter that answers: default (Portico's own), one of [model.adapters], or none."
+)
 log_level_option = click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="How much goes to the log file."
 )

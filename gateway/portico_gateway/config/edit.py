@@ -1,7 +1,8 @@
-"""Adds servers to the text of a portico.toml and takes them out, and leaves everything else as a person wrote it.
+"""Adds servers, keys and adapters to the text of a portico.toml, takes servers and keys out, and leaves everything else as a
+person wrote it.
 
-Text is edited, and the edit is proven: the document that comes out must be the one that went in but for that server. Where a
-server is written in a way that this doesn't cut out cleanly, it is refused, with its line.
+Text is edited, and the edit is proven: the document that comes out must be the one that went in but for that table. Where a
+table is written in a way that this doesn't cut out cleanly, it is refused, with its line.
 """
 
 from __future__ import annotations
@@ -50,21 +51,61 @@ def with_server(text: str, name: str, entry: Mapping[str, Value], path: Path, *,
     return added
 
 
+def with_adapter(text: str, name: str, place: str, path: Path) -> str:
+    """The text with NAME in `[model.adapters]`. Raises ConfigError where there is one, or where it can't be written there."""
+    before = toml_document(text, path)
+    adapters = before.get("model", {}).get("adapters", {})
+    if name in adapters:
+        raise ConfigError(f"there is an adapter {name!r} already; give another name, or take that line out", path=path)
+    line = f"{_value(name)} = {_value(place)}\n"
+    lines = text.splitlines(keepends=True)
+    header = next(
+        (at for at, each in enumerate(lines) if (m := _HEADER.match(each)) and _path_of(m[1]) == ["model", "adapters"]), None
+    )
+    if header is None:
+        added = text.rstrip("\n") + ("\n\n" if text.strip() else "") + f"[model.adapters]\n{line}"
+    else:
+        lines[header] = lines[header].rstrip("\n") + "\n"
+        added = "".join([*lines[: header + 1], line, *lines[header + 1 :]])
+    wanted = {**before, "model": {**before.get("model", {}), "adapters": {**adapters, name: place}}}
+    if not _is_document(added, wanted, "servers"):
+        raise ConfigError(f"{name!r} can't be added to what is written there; add it by hand: {line.strip()}", path=path)
+    return added
+
+
 def without_server(text: str, name: str, path: Path, *, table: str = "servers") -> str:
     """The text without `[servers.NAME]`, or that of another table, and the tables below it. Raises UnknownName; ConfigError
     where it is no table."""
+    kind = "key" if table == "keys" else "server"
     before = toml_document(text, path)
     if name not in before.get(table, {}):
-        raise UnknownName("server", name)
+        raise UnknownName(kind, name)
     cut = "".join(_lines_without(text, [table, name]))
     del before[table][name]
     if not _is_document(cut, before, table):
         raise ConfigError(
-            f"the server {name!r} is not written as a table [{table}.{name}]; take it out by hand",
+            f"the {kind} {name!r} is not written as a table [{table}.{name}]; take it out by hand",
             path=path,
             line=toml_line(text, (table, name)),
         )
     return cut
+
+
+def with_other_hash(text: str, name: str, sha256: str, path: Path) -> str:
+    """The text with another key under the same name. Raises UnknownName; ConfigError where it is no table."""
+    before = toml_document(text, path)
+    if name not in before.get("keys", {}):
+        raise UnknownName("key", name)
+    old = str(before["keys"][name].get("sha256"))
+    changed = text.replace(old, sha256)
+    before["keys"][name]["sha256"] = sha256
+    if not old or not _is_document(changed, before, "keys"):
+        raise ConfigError(
+            f"the hash of the key {name!r} is not written once and whole; change it by hand to {sha256}",
+            path=path,
+            line=toml_line(text, ("keys", name)),
+        )
+    return changed
 
 
 def _lines_without(text: str, table: list[str]) -> list[str]:

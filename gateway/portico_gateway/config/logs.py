@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import logging.handlers
 import os
 import sys
 from contextlib import suppress
+from datetime import UTC, datetime
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from portico_gateway.config.sections import LogConfig
 from portico_gateway.safe_output.inert import inert, inert_line
 from portico_gateway.safe_output.private_files import narrow, private_folder, private_opener
 from portico_gateway.safe_output.redaction import redacted
+from portico_gateway.tracing import current_request_id, trace_id
 
 _MAX_BYTES = 2 << 20
 _KEPT = 3
@@ -28,6 +31,27 @@ class _Plain(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return inert(redacted(super().format(record)))
+
+
+class _Json(logging.Formatter):
+    """An object a line, with the request that it belongs to; without secrets."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        said: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": inert(redacted(record.getMessage())),
+        }
+        if identity := current_request_id.get():
+            said["request_id"] = identity
+        if trace := trace_id():
+            said["trace_id"] = trace
+        fields = getattr(record, "fields", None)
+        said |= fields if isinstance(fields, dict) else {}
+        if record.exc_info:
+            said["exception"] = inert(redacted(self.formatException(record.exc_info)))
+        return json.dumps(said, ensure_ascii=False, default=str)
 
 
 class _OneLine(_Plain):
@@ -107,6 +131,6 @@ def set_up_logging(command: str, config: LogConfig, *, stderr_level: int = loggi
     except (OSError, ValueError) as error:  # the latter for a name that no file can have
         root.warning("no log file: %s", error)
         return None
-    to_file.setFormatter(_Plain(_FORMAT))
+    to_file.setFormatter(_Json() if config.format == "json" else _Plain(_FORMAT))
     root.addHandler(to_file)
     return path

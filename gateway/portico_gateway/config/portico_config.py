@@ -35,6 +35,7 @@ from portico_gateway.config.sections import (
     PolicyConfig,
     ServeConfig,
     ServerConfig,
+    TuneConfig,
 )
 from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.config.trust import AskTrust, say_left_out
@@ -62,6 +63,7 @@ class PorticoConfig(ConfigSection):
     background: BackgroundConfig = BackgroundConfig()
     policy: PolicyConfig = PolicyConfig()
     audit: AuditConfig = AuditConfig()
+    tune: TuneConfig = TuneConfig()
     oauth: OAuthConfig = OAuthConfig()
     log: LogConfig = LogConfig()
     keys: dict[str, KeyConfig] = Field(default={})

@@ -8,12 +8,23 @@ from __future__ import annotations
 import fnmatch
 import os
 import re
+from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, AnyHttpUrl, BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    AnyHttpUrl,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from portico_gateway.config.server_spec import UpstreamSpec
 
@@ -62,16 +73,24 @@ def _is_url(text: str) -> bool:
     return True
 
 
-def _not_local(url: str) -> str | None:
-    """Why a model server's URL can't be used: what is asked and found must not leave this machine."""
+def _urls(given: str | list[str]) -> tuple[str, ...]:
+    parts = given.split(",") if isinstance(given, str) else given
+    return tuple(dict.fromkeys(url.strip() for url in parts if url.strip()))
+
+
+def _not_usable(url: str, *, elsewhere: bool) -> str | None:
+    """Why a model server's URL can't be used: what is asked and found must not leave this machine, unless it is meant to."""
     try:
         host = urlsplit(url).hostname or ""
-        local = host == "localhost" or ip_address(host).is_loopback
+        allowed = bool(host) and (elsewhere or host == "localhost" or ip_address(host).is_loopback)
     except ValueError:
-        local = False
-    if local and url.startswith(("http://", "https://")):
+        allowed = False
+    if allowed and url.startswith(("http://", "https://")):
         return None
-    return "url must be a server of this machine, as in http://127.0.0.1:8080/v1: what is asked and found does not leave it"
+    return (
+        "url must be a server of this machine, as in http://127.0.0.1:8080/v1: what is asked and found does not leave it "
+        "(elsewhere = true says that it may)"
+    )
 
 
 class ModelConfig(ConfigSection):
@@ -99,6 +118,13 @@ class ModelConfig(ConfigSection):
     chat_template: str | None = Field(default=None, description="a Jinja file, or the template's text, in place of the model's")
     pooling: Literal["mean", "last", "cls"] | None = Field(
         default=None, description="how /v1/embeddings makes one vector of a text's; default: the model's own, or mean"
+    )
+
+    speculation: int = Field(
+        default=0,
+        ge=0,
+        le=16,
+        description="tokens of a greedy answer that are guessed from the text before and checked in one step",
     )
 
     @model_validator(mode="after")
@@ -131,6 +157,7 @@ class NamedModelConfig(ConfigSection):
     pooling: Literal["mean", "last", "cls"] | None = Field(
         default=None, description="how /v1/embeddings makes one vector of a text's; default: the model's own, or mean"
     )
+    speculation: int = Field(default=0, ge=0, le=16, description="see [model]")
     adapters: dict[Annotated[str, Field(pattern=_ADAPTER_NAME)], Path] = Field(default={}, max_length=32)
 
     @field_validator("keep_alive")
@@ -154,6 +181,7 @@ class NamedModelConfig(ConfigSection):
             kv_disk_gib=self.kv_disk_gib,
             chat_template=self.chat_template,
             pooling=self.pooling,
+            speculation=self.speculation,
             adapters=self.adapters,
         )
 
@@ -173,14 +201,19 @@ def seconds_of(value: str | float) -> float:
 
 
 class EngineConfig(ConfigSection):
-    """[engine]: what `portico serve` takes of the machine for its model; or whose model answers `portico ask` in its place."""
+    """[engine]: what `portico serve` takes of the machine for its model; or the servers whose model answers in its place."""
 
-    url: str = Field(
+    elsewhere: bool = Field(default=False, description="url may name other machines: what is asked and found goes there")
+    url: str | list[str] = Field(
         default="",
-        description="an OpenAI-compatible server on this machine whose model answers `portico ask`, e.g. "
-        "http://127.0.0.1:8080/v1; it must be one for tools, of a billion parameters or more",
+        description="OpenAI-compatible servers whose model answers `portico ask` and `portico serve`, one or a list, e.g. "
+        "http://127.0.0.1:8080/v1; for `ask` it must be a model for tools, of a billion parameters or more",
     )
-    key: str = Field(default="", description="the bearer key that this server wants")
+    key: str = Field(default="", description="the bearer key that these servers want")
+    grammar_as: Literal["auto", "grammar", "structured_outputs", "ebnf", "response_format", "none"] = Field(
+        default="auto", description="how these servers take a grammar; auto: as each says what it is"
+    )
+    timeout: float = Field(default=120.0, gt=0, description="seconds that such a server may say nothing")
     memory: float = Field(
         default=0.9, gt=0, le=1, description="share of a GPU's free memory to fill: weights, steps, and KV with the rest"
     )
@@ -199,12 +232,26 @@ class EngineConfig(ConfigSection):
         default=64, gt=0, le=512, description="the largest rank of an adapter; on a GPU, memory for it is taken for each one"
     )
 
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """The servers in order; a text may hold several, between commas, as a variable of the environment does."""
+        return _urls(self.url)
+
     @field_validator("url")
     @classmethod
-    def _of_this_machine(cls, url: str) -> str:
-        if url and (problem := _not_local(url)):
-            raise ValueError(problem)
+    def _addresses(cls, url: str | list[str], info: ValidationInfo) -> str | list[str]:
+        for each in _urls(url):
+            if problem := _not_usable(each, elsewhere=bool(info.data.get("elsewhere"))):
+                raise ValueError(problem)
         return url
+
+
+def _checked_origin(origin: str) -> str:
+    """An origin, whole. Raises ValueError."""
+    parts = urlsplit(origin)
+    if parts.scheme not in ("http", "https") or not parts.hostname or "*" in origin or parts.path not in ("", "/"):
+        raise ValueError('an origin is a scheme, a host and a port, as "https://app.example.com"; name each one, there is no *')
+    return origin.rstrip("/")
 
 
 class ServeConfig(ConfigSection):
@@ -215,7 +262,18 @@ class ServeConfig(ConfigSection):
     allowed_hosts: list[str] = Field(
         default=[], description="Host headers to accept beside the address itself, e.g. portico.lan:8630"
     )
-    allowed_origins: list[str] = Field(default=[], description="Origin headers to accept beside the address itself")
+    allowed_origins: list[Annotated[str, AfterValidator(_checked_origin)]] = Field(
+        default=[],
+        description="Origin headers to accept beside the address itself; pages of theirs may read the answers (CORS)",
+    )
+    socket: Path | None = Field(default=None, description="a Unix socket to listen on, in place of host and port")
+    tls_cert: Path | None = Field(default=None, description="certificate chain (PEM), for https; with tls_key")
+    tls_key: Path | None = Field(default=None, description="its private key (PEM)")
+    drain_seconds: float = Field(
+        default=10.0,
+        ge=0,
+        description="that requests under way get when the server is told to end; then streams end with an error",
+    )
     load_timeout: float = Field(default=60.0, gt=0, description="seconds a request waits for the model to load before 503")
     without_keys: bool = Field(
         default=False, description="serve whoever reaches an address beyond this machine, although there are no keys"
@@ -227,12 +285,29 @@ class ServeConfig(ConfigSection):
         default=256, ge=0, description="requests of one key that wait for those; more are refused with 429"
     )
 
+    @model_validator(mode="after")
+    def _both_of_tls(self) -> ServeConfig:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("tls_cert and tls_key go together: give both, or neither")
+        if self.socket is not None and self.tls_cert is not None:
+            raise ValueError("a Unix socket needs no TLS: leave out socket, or tls_cert and tls_key")
+        return self
+
 
 class GatewayConfig(ConfigSection):
     """[gateway]: the MCP side."""
 
     list_timeout: float = Field(
         default=10.0, ge=0, description="seconds that tools/list waits for servers that are still starting"
+    )
+    expose: Literal["all", "search"] = Field(
+        default="all", description="what hosts are listed: all tools, or two that find and call them, for large catalogs"
+    )
+    schema_tokens: int | None = Field(
+        default=None,
+        gt=0,
+        description="tokens of a prompt that tools may fill before the model is told of two that find and call them instead; "
+        "default: a third of the context",
     )
     own_servers: list[OwnServer] = Field(
         default=["code", "docs", "db"], description="which of Portico's own servers there are beside those of the file"
@@ -331,11 +406,35 @@ class AuditConfig(ConfigSection):
     max_days: float = Field(default=90.0, gt=0, le=36_500, description="rows older than this go")
 
 
+class TuneConfig(ConfigSection):
+    """[tune]: whether what is asked may be trained on, on this machine."""
+
+    use_log: bool = Field(
+        default=False,
+        description="the audit log keeps questions and arguments with calls; `portico tune data --log` makes rows of them",
+    )
+
+
 class KeyConfig(ConfigSection):
     """[keys.NAME]: one bearer key of the HTTP side. `portico key new NAME` makes it."""
 
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="the key's SHA-256, in hex; the key itself is kept nowhere")
     scopes: list[Scope] = Field(default=["chat", "mcp"], min_length=1, description="what it opens; admin opens everything")
+    expires: datetime | None = Field(default=None, description="when it stops opening anything, e.g. 2027-01-31T00:00:00Z")
+    running: int | None = Field(default=None, gt=0, description="its requests at a time; default: running_per_key")
+    waiting: int | None = Field(default=None, ge=0, description="its requests that wait; default: waiting_per_key")
+    seconds: float | None = Field(default=None, gt=0, description="that one of its answers may take")
+    requests_per_day: int | None = Field(default=None, ge=0, description="to the model, by UTC; 0 refuses all")
+    tokens_per_day: int | None = Field(default=None, ge=0, description="of prompts and answers, by UTC; 0 refuses all")
+
+    @field_validator("expires")
+    @classmethod
+    def _of_a_zone(cls, expires: datetime | None) -> datetime | None:
+        return expires if expires is None or expires.tzinfo is not None else expires.replace(tzinfo=UTC)
+
+    def is_over(self, now: datetime) -> bool:
+        """Has it expired?"""
+        return self.expires is not None and self.expires <= now
 
 
 class OAuthConfig(ConfigSection):
@@ -365,6 +464,12 @@ class LogConfig(ConfigSection):
 
     dir: Path | None = None
     level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["text", "json"] = Field(
+        default="text", description="of the log file: lines for people, or an object a line"
+    )
+    traces: str = Field(
+        default="", description="OTLP/HTTP address that traces go to, e.g. http://127.0.0.1:4318; needs the extra otel"
+    )
 
 
 class ServerConfig(ConfigSection):

@@ -6,6 +6,7 @@
     schema_views.py            JSON Schemas without references, and every word that a definition says
     description_convention.py  what descriptions say to the local model (docs/tool-descriptions.md), and their one reader
     weights.py                 Weights: every number that the rest weighs by
+    catalog_search.py          which few of very many tools fit
     tool_retrieval.py          which tool fits a question
     slots.py                   an object's alternatives, as slots to fill
     word_coverage.py           which words of a question are accounted for; phrases and names among them

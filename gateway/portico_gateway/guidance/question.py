@@ -171,13 +171,21 @@ def _number(text: str, tokens: Sequence[Token], at: int) -> Value | None:
 
 def _name(text: str, tokens: Sequence[Token], at: int) -> Value | None:
     """Words that begin with a capital; the sentence's first word is none."""
-    if at == 0 or not _is_name(tokens[at]) or tokens[at - 1].text in (".", "?", "!"):
+    if not _is_name(tokens[at]) or _begins_sentence(tokens, at):
         return None
     last = at
     while last + 1 < len(tokens) and _is_name(tokens[last + 1]) and text[tokens[last].end : tokens[last + 1].start] == " ":
         last += 1
     written = text[tokens[at].start : tokens[last].end]
     return Value(at, last, re.sub(r"['’]s$", "", written), frozenset({"name"}))
+
+
+def _begins_sentence(tokens: Sequence[Token], at: int) -> bool:
+    """Is it the first word, or behind the end of a sentence, a quoted one included?"""
+    before = at - 1
+    if before > 0 and tokens[before].text in _QUOTES.values():
+        before -= 1
+    return before < 0 or tokens[before].text in (".", "?", "!")
 
 
 def _is_name(token: Token) -> bool:

@@ -10,14 +10,16 @@ from collections.abc import Mapping, Sequence
 from portico_engine import Tool
 from portico_gateway.guidance.change_verbs import change_asked, change_fit
 from portico_gateway.guidance.copying.copy_grammar import NarrowedTool, UsedSpan
-from portico_gateway.guidance.copying.parameters import parameters_of
+from portico_gateway.guidance.copying.parameters import Parameter, parameters_of
 from portico_gateway.guidance.copying.text.span import Span, SpanKind
 from portico_gateway.guidance.description_convention import StringRole, string_role
 from portico_gateway.guidance.stemming import spaced
 from portico_gateway.guidance.weights import RetrievalWeights
 
+_FOLDERS = frozenset("directory folder dir tree".split())
 _READERS = frozenset("read open show view describe".split())
 _SEARCHES = frozenset("search find".split())
+_NO_IDENTIFIERS = (SpanKind.DATE, SpanKind.TIME, SpanKind.ZONE)
 _SHARES: Mapping[SpanKind, float] = {
     SpanKind.PHRASE: 0.0, SpanKind.CLAUSE: 0.0, SpanKind.NAME: 0.5, SpanKind.NUMBER: 0.5,
 }  # fmt: skip
@@ -49,7 +51,8 @@ def with_calls(
         vague = sum(map(_vague, of.used))
         shaped = any(u.parameter.required and u.span.kind is u.parameter.asked_shape for u in of.used)
         weight += weights.shape * shaped + weights.misused * any(map(_misused, of.used))
-        weight += weights.unsaid * of.unsaid
+        weight += weights.unsaid * of.unsaid + weights.silent * (bool(strong) and not of.used and not of.in_words)
+        weight += weights.misused * any(_file_for_folder(of.tool, used) for used in of.used)
         out[name] = weight + weights.lacking * len(of.free) + weights.vague * vague + weights.used * used
         words = set(spaced(name.split("__")[-1]).split()[:2])
         out[name] += weights.reader * bool(words & _READERS and used > 0)
@@ -91,17 +94,31 @@ def _looks_like(span: Span, used: UsedSpan) -> bool:
 
 def _misused(used: UsedSpan) -> bool:
     """Is it several words, a name or an identifier without a slash or a dot, where a path is needed; a name of several words
-    where an identifier is; a file's path where none is?"""
+    or a time where an identifier is; a file's path where none is?"""
     asked, text = used.parameter.asked_shape, used.span.text
     if not used.parameter.required:
         return False
+    if _is_number_of(used.parameter) and not any(map(str.isdigit, text)):
+        return True  # "Ada Lovelace" is no member's id
     if asked is not SpanKind.PATH:
         file = used.span.kind is SpanKind.PATH and "." in text.rsplit("/", 1)[-1]
         return (file and string_role(used.parameter.keys[-1]) is not StringRole.QUERY) or (
-            asked is SpanKind.IDENTIFIER and used.span.kind is SpanKind.NAME and " " in text
+            asked is SpanKind.IDENTIFIER
+            and (used.span.kind in _NO_IDENTIFIERS or (used.span.kind is SpanKind.NAME and " " in text))
         )
     unlike = used.span.kind in (SpanKind.NAME, SpanKind.IDENTIFIER) or " " in used.span.text
     return unlike and not re.search(r"[./\\]", used.span.text)
+
+
+def _file_for_folder(tool: Tool, used: UsedSpan) -> bool:
+    """Does a tool that looks at folders take a file?"""
+    folder = bool(set(spaced(tool.name.split("__")[-1]).split()) & _FOLDERS)
+    return folder and used.span.kind is SpanKind.PATH and "." in used.span.text.rsplit("/", 1)[-1]
+
+
+def _is_number_of(parameter: Parameter) -> bool:
+    """Is it an id: not a key, a revision or the like, which may be a word?"""
+    return parameter.asked_shape is SpanKind.IDENTIFIER and parameter.name.split()[-1] in ("id", "ids", "uuid")
 
 
 def _vague(used: UsedSpan) -> bool:

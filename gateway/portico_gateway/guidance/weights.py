@@ -28,6 +28,7 @@ class RetrievalWeights:
     shape: float = 2.0  # for one whose required value is just of the shape that it asks for: a path, a formula, a time zone
     misused: float = -4.0  # for one whose path or identifier is words that look like none, or that takes a path for a name
     unsaid: float = -1.0  # for each required value that its schema lists, where none of them is said
+    silent: float = -2.0  # for a tool whose call takes nothing of a question that spells out something
     used: float = 0.5  # for each thing that the question spells out and the tool's call takes
     server_word: float = 1.6  # for each nat of evidence (idf) that a word is of this server
     tool_word: float = 0.5  # for each of the question's words that the tool's own definition has
@@ -176,7 +177,6 @@ class SourceWeights:
     imports: float = 1.5  # less for an import that is not asked for
     line: float = 0.2  # less for each line beyond the third
     beside_best: float = 2.5  # within which a place near a better one is shown with it
-    close_call: float = 1.5  # within which the second best place is shown, too
     together: float = 3.0  # within which places alike are one list
     list_bonus: float = 0.5  # for such a list, where one is asked for
     members: float = 26.0  # for a class's or a file's members, counted, where the question names it as it is written
@@ -206,7 +206,7 @@ class ConfidenceWeights:
     Fitted by `benchmarks/answers_calibration.py` on the tuning questions of `benchmarks/answers.py`, which prints these lines.
     """
 
-    threshold: float = 0.58  # (probability) below it there is no answer
+    threshold: float = 0.62  # (probability) below it there is no answer
     sure: float = 0.70  # (probability) from which on no other search is asked
     bias: float = -1.32
     call_logprob: float = -0.01  # of the call, in tens of nats
@@ -220,8 +220,8 @@ class ConfidenceWeights:
     used_values: float = 0.38  # in threes
     rows: float = -0.10  # the result is rows of a table,
     several_rows: float = -0.02  # so many of them: log(1 + further rows) / 5
-    code: float = 0.03  # hits in source code
-    prose: float = -0.16  # hits in documents
+    code: float = -0.23  # hits in source code
+    prose: float = -0.41  # hits in documents
     other: float = 0.23  # any other text
     other_exact: float = 0.50  # such a text, where all names, numbers and quoted strings are used: the share of all words,
     other_told: float = 0.47  # and the share of it that the answer is
@@ -233,26 +233,32 @@ class ConfidenceWeights:
     tried_before: float = -0.02  # calls before that found nothing, in threes,
     unsure_before: float = 0.12  # and that found something else
     cut: float = 0.00  # the result is shown in part
-    place_found: float = 0.11  # share of the question's words, by rarity, that a passage and what is around it have
-    place_fit: float = -0.01  # the passage has the kind of thing that is asked for
-    source_found: float = 0.12  # share of the question's words, by rarity, that a place in source code and its context have
-    source_fit: float = 0.11  # it is the kind of code that is asked for
-    source_weight: float = 0.22  # of such a place, in twenties of nats
-    passage_says: float = 0.11  # share of the question's words in a document's passage,
-    passage_alike: float = 0.38  # cosine of the question and the passage under its headings,
-    passage_pairs: float = 0.13  # share of the question's neighbouring words that stand together in it,
-    passage_share: float = 0.00  # of the odds of all passages of documents, those that are printed have,
-    passages: float = 0.00  # so many of them, in threes
+    place_found: float = 0.30  # share of the question's words, by rarity, that a passage and what is around it have
+    place_fit: float = 0.27  # the passage has the kind of thing that is asked for
+    source_found: float = 0.24  # share of the question's words, by rarity, that a place in source code and its context have
+    source_fit: float = -0.09  # it is the kind of code that is asked for
+    source_weight: float = 0.38  # of such a place, in twenties of nats
+    passage_says: float = 0.27  # share of the question's words in a document's passage,
+    passage_alike: float = 0.65  # cosine of the question and the passage under its headings,
+    passage_pairs: float = 0.26  # share of the question's neighbouring words that stand together in it,
+    passage_share: float = 0.41  # of the odds of all passages of documents, those that are printed have,
+    passages: float = -0.23  # so many of them, in threes
+    source_share: float = 0.11  # of the odds of all places in source code, those that are printed have,
+    places: float = -0.09  # so many of them, in threes
+    both_told: float = 0.13  # what another tool found is told, too
     absent_words: float = -0.40  # there are words that the place leaves out and that nothing of what was searched has
-    history: float = 0.00  # a document's passage that tells what changed in a version, where nobody asks for that
+    history: float = 0.13  # a document's passage that tells what changed in a version, where nobody asks for that
     agreed: float = 0.29  # the answer of another tool has a name or a number of it that the question does not say
     rare_unused: float = -0.05  # 1 where nothing that was searched holds a word that is not used, less where something does
     rare_words: float = 0.14  # share of the question's words, by rarity, that the answer and the names of its place have
     rarest_word: float = 0.14  # the rarest of them is there
-    beside_code: float = 0.03  # another search has a place in source code that fits, and the answer is none
-    file_margin: float = 0.67  # of the candidate to the best in another file, in fives of nats
+    beside_code: float = 0.31  # another search has a place in source code that fits, and the answer is none
+    file_margin: float = 0.50  # of the candidate to the best in another file, in fives of nats
     disagreed: float = -0.44  # another tool has an answer, and names no such figure or identifier
-    first_hits: float = -0.05  # 1 in the first hit, less for each further
+    first_hits: float = 0.03  # 1 in the first hit, less for each further
+    several: float = 0.60  # it counts or lists records of a result (this and the next two are set: few questions have them)
+    whole: float = 0.90  # it is all of a short text that the question names
+    computed: float = 2.50  # it is what a formula gives in which all numbers of the question are
     has_type: float = 0.32  # the answer has the kind of thing that is asked for,
     lacks_type: float = 0.43  # or has not
     says_words: float = 0.28  # share of the question's words in the answer itself

@@ -21,11 +21,14 @@ metrics.
     bodies/            from a body's bytes to its wire schema's object, within bounds
     server/            uvicorn, with what one client's connections may take
     identity.py        who asks, by name
+    quotas.py          what each key may use a day, and has used
+    draining.py        how a server ends: no new requests, time for the others, a proper end for streams
     limits.py          how many requests of one caller run and wait
     api.py             what an API tells of itself
     wire.py            what the wire schemas are made of; the engine's ranges of sampling parameters
     validation.py      what pydantic minds in a body, as an error that names the client's field
     errors.py          ApiError, and the engine's errors as one
+    openapi.py         /openapi.json, with every status that there is
     error_handlers.py  errors in the shape of the API that was called
     json_text.py       values as JSON that every parser takes
     sse.py             server-sent events, and work that ends where the client hangs up

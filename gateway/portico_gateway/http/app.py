@@ -7,21 +7,23 @@ It owns the order of the middleware, and life: upstreams and the model start wit
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from fastapi import FastAPI
 from fastapi.responses import Response
 from mcp.server.transport_security import TransportSecuritySettings
+from starlette.middleware.cors import CORSMiddleware
 
 from portico_gateway.config.sections import KeyConfig, OAuthConfig
 from portico_gateway.guidance.call_guide import CallGuide
 from portico_gateway.http.apis import APIS
 from portico_gateway.http.approvals import approvals_router
 from portico_gateway.http.bodies.worker import BodyWorker
+from portico_gateway.http.draining import Drain
 from portico_gateway.http.error_handlers import add_error_handlers
 from portico_gateway.http.feedback import feedback_router
-from portico_gateway.http.generation.service import GenerationService
+from portico_gateway.http.generation.service import WARNINGS_HEADER, GenerationService
 from portico_gateway.http.health import health_router
 from portico_gateway.http.json_text import StrictJsonResponse
 from portico_gateway.http.limits import CallerLimits
@@ -30,6 +32,8 @@ from portico_gateway.http.middleware.body import BodyMiddleware
 from portico_gateway.http.middleware.host_origin import HostOriginMiddleware
 from portico_gateway.http.middleware.mcp_streams import McpStreamMiddleware
 from portico_gateway.http.middleware.metrics import CONTENT_TYPE, Metrics, MetricsMiddleware
+from portico_gateway.http.middleware.requests import HEADER, RequestMiddleware
+from portico_gateway.http.openapi import document_statuses
 from portico_gateway.mcp.server import GatewayServer
 from portico_gateway.model.host import ModelHost
 from portico_gateway.model.pool import ModelPool
@@ -49,14 +53,17 @@ def create_app(
     oauth: OAuthConfig | None = None,
     limits: CallerLimits | None = None,
     guide: CallGuide | None = None,
+    drain: Drain | None = None,
+    origins: Sequence[str] = (),
 ) -> FastAPI:
     """The application over these parts, which it starts and ends. `security` says which Host and Origin are answered. With
-    `tool_calls` APIs may call the gateway's own tools, pending consents are decided, and there is feedback.
+    `tool_calls` APIs may call the gateway's own tools, pending consents are decided, and there is feedback. Pages of `origins`
+    may read the answers (CORS, without credentials); `drain` says when the server ends.
 
     With `keys` or `oauth` every request but health needs a token; `keys` may change while it runs. Without them whoever reaches
     the port is served. How the servers and the model are, health tells only those whom `may_see_details` names.
     """
-    oauth = oauth or OAuthConfig()
+    oauth, drain = oauth or OAuthConfig(), drain or Drain()
     pool = models if isinstance(models, ModelPool) else ModelPool(models)
     model = pool.default
 
@@ -84,22 +91,32 @@ def create_app(
     keys_needed = bool(keys or oauth.issuer)
     if keys_needed:
         app.add_middleware(AuthMiddleware, keys={} if keys is None else keys, oauth=oauth)
+    if origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["*"],
+            expose_headers=[HEADER, WARNINGS_HEADER, "mcp-session-id", "retry-after"],
+        )
     app.add_middleware(HostOriginMiddleware, settings=security)
     metrics = Metrics(upstreams, model)
     app.add_middleware(MetricsMiddleware, metrics=metrics)
+    app.add_middleware(RequestMiddleware, drain=drain)
     app.router.routes.extend(gateway.server.streamable_http_app(transport_security=security).routes)
     app.router.routes.extend(metadata_routes(oauth))
-    service = GenerationService(pool, load_timeout=load_timeout, limits=limits, guide=guide, tool_calls=tool_calls)
+    service = GenerationService(pool, load_timeout=load_timeout, limits=limits, guide=guide, tool_calls=tool_calls, drain=drain)
     for api in APIS:
         app.include_router(api.router(service))
     if tool_calls is not None:
         app.include_router(approvals_router(tool_calls))
         app.include_router(feedback_router(tool_calls))
 
-    app.include_router(health_router(upstreams, pool, keys_needed=keys_needed))
+    app.include_router(health_router(upstreams, pool, drain, keys_needed=keys_needed))
 
     @app.get("/metrics")
     async def all_metrics() -> Response:
         return Response(await metrics.text(), media_type=CONTENT_TYPE)
 
+    document_statuses(app)
     return app

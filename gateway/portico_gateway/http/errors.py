@@ -19,6 +19,7 @@ from portico_engine.errors import (
     UnknownAdapter,
 )
 from portico_gateway.errors import GatewayError
+from portico_gateway.model.remote.errors import ModelServerFault
 
 _LONGEST = 1000  # characters of a message: errors quote what was sent, which may be megabytes
 
@@ -58,6 +59,9 @@ def to_api_error(error: EngineError, *, messages: str, grammar: str | None, name
         return ApiError(404, message, param="adapter", code="model_not_found")
     if isinstance(error, RequestError):
         return ApiError(400, _renamed(message, names), param=grammar)
+    if isinstance(error, ModelServerFault):
+        headers = {"Retry-After": str(error.again)} if error.again is not None else {}
+        return ApiError(error.status, message, kind="server_error", code=error.code, headers=headers)
     if isinstance(error, EngineDied):
         again = f"{message}; it is started again, so try again soon"
         return ApiError(503, again, kind="server_error", code="engine_died", headers={"Retry-After": "5"})

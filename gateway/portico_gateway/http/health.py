@@ -11,16 +11,18 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 
+from portico_gateway.http.draining import Drain
 from portico_gateway.http.json_text import StrictJsonResponse
 from portico_gateway.http.middleware.auth import may_see_details
 from portico_gateway.model.host import ModelHost
 from portico_gateway.model.pool import ModelPool
+from portico_gateway.model.remote.engine import RemoteEngine
 from portico_gateway.upstreams.upstreams import Upstreams
 
 _RUNNING = "Portico is running"  # what asks `/`, as Ollama's command does, wants a 200
 
 
-def health_router(upstreams: Upstreams, models: ModelPool, *, keys_needed: bool) -> APIRouter:
+def health_router(upstreams: Upstreams, models: ModelPool, drain: Drain, *, keys_needed: bool) -> APIRouter:
     """The paths that say how this server is. How the parts are, `/healthz` tells only those whom `may_see_details` names."""
     router = APIRouter()
 
@@ -33,7 +35,7 @@ def health_router(upstreams: Upstreams, models: ModelPool, *, keys_needed: bool)
 
     @router.get("/readyz", response_model=None)
     async def readyz() -> Response:
-        reason = not_ready(models.default)
+        reason = "the server is shutting down" if drain.begun else not_ready(models.default)
         body = {"status": "ready"} if reason is None else {"status": "not ready", "reason": reason}
         return StrictJsonResponse(body, 200 if reason is None else 503)
 
@@ -51,6 +53,8 @@ def not_ready(model: ModelHost | None) -> str | None:
     """
     if model is not None and model.status.state != "ready":
         return f"the model is {model.status.state}"
+    if model is not None and isinstance(model.loaded, RemoteEngine) and all(each.problem for each in model.loaded.servers):
+        return str(model.loaded.servers[0].problem)
     return None
 
 
@@ -70,6 +74,11 @@ async def health(upstreams: Upstreams, model: ModelHost | None) -> dict[str, Any
         if model.loaded is not None:
             info = model.loaded.info
             about["model"] |= {"executor": info.executor, "memory": info.memory_plan, "fallbacks": dict(info.fallbacks)}
-        if (stats := await model.stats()) is not None:
+        if isinstance(model.loaded, RemoteEngine):
+            about["model"]["servers"] = [
+                {"url": each.url, "model": each.model, "error": str(each.problem) if each.problem else None}
+                for each in model.loaded.servers
+            ]
+        if stats := await model.stats():
             about["model"]["stats"] = stats
     return about

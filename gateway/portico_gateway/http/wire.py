@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Self, TypeAlias, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -26,6 +26,7 @@ MAX_STOPS = 16
 MAX_TOOLS = 1024  # OpenAI's takes 128; a grammar of as many compiles in a third of a second
 _LONGEST_NAME = 80  # characters of a client's name that a warning repeats
 _MOST_NAMED = 20  # fields that warnings name
+MAX_TEMPLATE_VARIABLES = 32
 MAX_CHOICES = 16  # answers to one request
 MAX_BIAS = 100.0  # OpenAI's reference; logits are sums of 32 bits, which 1e308 is not
 Stops = TypeVar("Stops", bound="str | list[str]")
@@ -82,6 +83,38 @@ def _asks_nothing(value: Any) -> bool:
             return value is None or value is False
 
 
+def _within(parameter: str) -> Any:
+    """The bounds of one of the engine's sampling parameters."""
+    allowed = SAMPLING_RANGES[parameter]
+    if allowed.open_minimum:
+        return Field(gt=allowed.minimum, le=allowed.maximum, allow_inf_nan=False)
+    return Field(ge=allowed.minimum, le=allowed.maximum, allow_inf_nan=False)
+
+
+class SamplingBody(ApiBody):
+    """A body that may say how its tokens are picked, beyond what OpenAI's have: names as vLLM and llama.cpp have them."""
+
+    preset: Literal["conversation", "structured", "creative", "classification"] | None = None
+    min_tokens: Annotated[int, _within("min_tokens")] | None = None
+    ignore_eos: bool = False
+    stop_token_ids: Annotated[list[Annotated[int, Field(ge=0)]], Field(max_length=MAX_STOPS)] | None = None
+    dry_multiplier: Annotated[float, _within("dry_multiplier")] | None = None
+    dry_base: Annotated[float, _within("dry_base")] | None = None
+    dry_allowed_length: Annotated[int, _within("dry_allowed_length")] | None = None
+    dry_penalty_last_n: Annotated[int, _within("dry_penalty_last_n")] | None = None
+    dry_sequence_breakers: Annotated[list[str], Field(max_length=MAX_STOPS)] | None = None
+    xtc_probability: Annotated[float, _within("xtc_probability")] | None = None
+    xtc_threshold: Annotated[float, _within("xtc_threshold")] | None = None
+
+    def more_sampling(self) -> Json:
+        """These fields, as `SamplingOptions` has them."""
+        lists = {
+            "stop_token_ids": tuple(self.stop_token_ids or ()),
+            "dry_sequence_breakers": None if self.dry_sequence_breakers is None else tuple(self.dry_sequence_breakers),
+        }
+        return {name: getattr(self, name) for name in SamplingBody.model_fields} | lists
+
+
 class UnknownTool(BaseModel):
     """A tool of a kind that isn't run here (a server's search, a computer): left out, and named."""
 
@@ -98,14 +131,6 @@ class LenientBody(BaseModel):
     """Parts of a conversation come back as other programs wrote them: what they added is passed over."""
 
     model_config = ConfigDict(extra="ignore")
-
-
-def _within(parameter: str) -> Any:
-    """The bounds of one of the engine's sampling parameters."""
-    allowed = SAMPLING_RANGES[parameter]
-    if allowed.open_minimum:
-        return Field(gt=allowed.minimum, le=allowed.maximum, allow_inf_nan=False)
-    return Field(ge=allowed.minimum, le=allowed.maximum, allow_inf_nan=False)
 
 
 Temperature: TypeAlias = Annotated[float, _within("temperature")]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 _USABLE = 0.75  # of a memory: other programs and the KV of some conversations take the rest
+CPU_BYTES = 3_000_000_000  # of a file: each token reads all of it, and a CPU reads some 20 to 50 GB/s
 _BESIDE = 1 << 30  # bytes for the program itself and steps
 
 
@@ -56,6 +57,7 @@ def known(name: str) -> Recommended | None:
     return next((each for each in RECOMMENDED if each.name == name.lower()), None)
 
 
-def best_fit(memory: int, *, from_codes: bool) -> Recommended | None:
-    """The first of the list that fits `memory` bytes; None where none does."""
-    return next((each for each in RECOMMENDED if each.fits(memory, from_codes=from_codes)), None)
+def best_fit(memory: int, *, from_codes: bool, on_gpu: bool) -> Recommended | None:
+    """The first of the list that fits `memory` bytes and is not too slow where a CPU runs it; None where none does."""
+    quick = [each for each in RECOMMENDED if on_gpu or each.size <= CPU_BYTES]
+    return next((each for each in quick if each.fits(memory, from_codes=from_codes)), None)

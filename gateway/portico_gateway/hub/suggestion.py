@@ -24,19 +24,24 @@ def better_model(*, memory: int | None = None) -> Recommended | None:
 
     gpu = gpu_memory()
     if gpu is not None:
-        return best_fit(gpu, from_codes=True)
-    return best_fit(memory or memory_bytes(), from_codes=importlib.util.find_spec("llama_cpp") is not None)
+        return best_fit(gpu, from_codes=True, on_gpu=True)
+    from_codes = importlib.util.find_spec("llama_cpp") is not None
+    return best_fit(memory or memory_bytes(), from_codes=from_codes, on_gpu=False)
+
+
+def was_suggested() -> bool:
+    """Was it said before? Asked without importing anything."""
+    return _note().exists()
 
 
 def suggest_once(model: str) -> str | None:
     """What to say, the first time that the default model is used and no other one is there; None else."""
     from portico_engine import DEFAULT_MODEL, stored_models
 
-    note = platformdirs.user_state_path("portico", appauthor=False) / _NOTE
-    if model != DEFAULT_MODEL or note.exists() or any(each.kind != "adapter" for each in stored_models()):
+    if model != DEFAULT_MODEL or was_suggested() or any(each.kind != "adapter" for each in stored_models()):
         return None
     found = better_model()
-    if found is None or not _keep(note):
+    if found is None or not _keep(_note()):
         return None
     return (
         f"the default model is very small; this machine has room for {found.name} ({found.size / 1e9:.1f} GB, "
@@ -58,6 +63,10 @@ def gpu_memory() -> int | None:
         )
         return int(said.stdout.split()[0]) << 20
     return None
+
+
+def _note() -> Path:
+    return platformdirs.user_state_path("portico", appauthor=False) / _NOTE
 
 
 def _keep(note: Path) -> bool:

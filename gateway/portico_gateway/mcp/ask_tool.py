@@ -81,6 +81,7 @@ async def _answer(
     from portico_gateway.agent.upstream_tool_host import UpstreamToolHost
 
     host = UpstreamToolHost(tool_calls.upstreams, tool_calls=tool_calls, caller=caller, read_only=True)
+    host.question = question
     agent = await anyio.to_thread.run_sync(partial(select_agent, engine, host, guidance=guidance, caller=caller.name))
     steps = 0
     try:

@@ -8,20 +8,25 @@ from __future__ import annotations
 
 import hashlib
 import json
+import uuid
+import weakref
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, get_args
 
 import mcp_types
+from mcp.server.connection import Connection
 from mcp.server.context import ServerRequestContext
 from mcp.shared.dispatcher import ProgressFnT
 from mcp.shared.message import ServerMessageMetadata
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from portico_gateway.caller import AskHost, Caller, principal, supports_elicitation
+from portico_gateway.caller import AskHost, Caller, TellHost, principal, supports_elicitation
 from portico_gateway.mcp.input_required import PendingOperation, PendingOperations
 from portico_gateway.policy.consent import consent_by_elicitation
 
 Context = ServerRequestContext[Any, Any]
+_LEVELS: tuple[mcp_types.LoggingLevel, ...] = get_args(mcp_types.LoggingLevel)  # the least first
+_log_levels: weakref.WeakKeyDictionary[Connection, mcp_types.LoggingLevel] = weakref.WeakKeyDictionary()
 Operation = Callable[[Caller, ProgressFnT], Awaitable[mcp_types.Result]]
 
 
@@ -65,8 +70,37 @@ def _caller(ctx: Context, capabilities: mcp_types.ClientCapabilities, ask: AskHo
         conversation=f"{name}/{client}/{_session(ctx)}",
         capabilities=capabilities,
         ask=ask,
+        tell=_tell(ctx),
+        log_level=log_level_of(ctx),
         consent=consent_by_elicitation(ask) if ask is not None and can_elicit else None,
     )
+
+
+def _tell(ctx: Context) -> TellHost:
+    async def tell(notification: mcp_types.LoggingMessageNotification | mcp_types.ElicitCompleteNotification) -> None:
+        if isinstance(notification, mcp_types.LoggingMessageNotification):
+            level = log_level_of(ctx)
+            if level is None or _LEVELS.index(notification.params.level) < _LEVELS.index(level):
+                return
+        # Related to the call, so that over HTTP it travels on the call's own stream.
+        await ctx.session.send_notification(notification, ctx.request_id)
+
+    return tell
+
+
+def log_level_of(ctx: Context) -> mcp_types.LoggingLevel | None:
+    """From which level on a host wants logs: since 2026-07-28 it says so with each request, and before once for its
+    connection, which sees warnings where it never did."""
+    if ctx.protocol_version in MODERN_PROTOCOL_VERSIONS:
+        level = (ctx.meta or {}).get(mcp_types.LOG_LEVEL_META_KEY)
+        return level if level in _LEVELS else None
+    return _log_levels.get(ctx.session._connection, "warning")
+
+
+def note_log_level(ctx: Context, level: mcp_types.LoggingLevel) -> mcp_types.LoggingLevel:
+    """What a host of a handshake era set; returns the most that any such host wants."""
+    _log_levels[ctx.session._connection] = level
+    return min(_log_levels.values(), key=_LEVELS.index)
 
 
 def _principal(ctx: Context) -> str:
@@ -80,11 +114,21 @@ def _session(ctx: Context) -> str:
 
 def _ask_by_request(ctx: Context, answer_timeout: float) -> AskHost:
     async def ask(request: mcp_types.InputRequest) -> mcp_types.InputResponse:
+        if isinstance(request, mcp_types.ElicitRequest):
+            request = _with_page_id(request)
         # Related to the call, so that over HTTP the question travels on the call's own stream.
         metadata = ServerMessageMetadata(related_request_id=ctx.request_id)
         return await ctx.session.send_request(request, _result_type(request), answer_timeout, metadata)
 
     return ask
+
+
+def _with_page_id(request: mcp_types.ElicitRequest) -> mcp_types.ElicitRequest:
+    """A page that a user is sent to has an id in the handshake eras, which servers of 2026-07-28 do not give."""
+    params = request.params
+    if not isinstance(params, mcp_types.ElicitRequestURLParams) or params.elicitation_id:
+        return request
+    return request.model_copy(update={"params": params.model_copy(update={"elicitation_id": uuid.uuid4().hex})})
 
 
 def _result_type(request: mcp_types.InputRequest) -> type[mcp_types.InputResponse]:

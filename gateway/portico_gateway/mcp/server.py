@@ -10,7 +10,8 @@ import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import anyio
 import mcp_types
@@ -19,7 +20,6 @@ from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.subscriptions import (
     InMemorySubscriptionBus,
-    ListenHandler,
     PromptsListChanged,
     ResourcesListChanged,
     ToolsListChanged,
@@ -28,14 +28,17 @@ from mcp.shared.dispatcher import ProgressFnT
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
+from portico_gateway.agent.tool_search import CALL_TOOL, FIND_TOOLS, read_call
 from portico_gateway.caller import Caller
 from portico_gateway.errors import GatewayError, PolicyError, UnknownName, UpstreamError
-from portico_gateway.mcp.host_caller import Operation, caller_of, with_caller
+from portico_gateway.mcp.host_caller import Operation, caller_of, note_log_level, with_caller
 from portico_gateway.mcp.input_required import PendingOperations
 from portico_gateway.mcp.outward import as_servers_sent_it, for_version, outward_content
 from portico_gateway.mcp.outward import outward_result as _outward_result
+from portico_gateway.mcp.search_tools import SearchTools
+from portico_gateway.mcp.subscriptions import ResourceSubscriptions
 from portico_gateway.policy.tool_calls import OWN_SERVER, ToolCalls, resource_name
-from portico_gateway.upstreams.catalog import CatalogPrompt, CatalogTool, ListKind
+from portico_gateway.upstreams.catalog import APP_SCHEME, CatalogPrompt, CatalogTool, ListKind
 from portico_gateway.upstreams.names import outward_uri
 from portico_gateway.upstreams.upstreams import Upstreams
 from portico_servers.common.version import package_version
@@ -69,9 +72,10 @@ class GatewayServer:
         own_tools: Sequence[OwnTool] = (),
         list_timeout: float = 10.0,
         background: Callable[[], Coroutine[Any, Any, None]] | None = None,
+        expose: Literal["all", "search"] = "all",
     ) -> None:
-        """Tools are called through `tool_calls`; without one, under the default policy and without an audit log. `run` runs
-        `background` too."""
+        """`expose`: hosts are listed all tools, or two that find and call them. Tools are called through `tool_calls`; without
+        one, under the default policy and without an audit log. `run` runs `background` too."""
         self._background = background
         self._upstreams = upstreams
         self._tool_calls = tool_calls or ToolCalls(upstreams)
@@ -79,8 +83,12 @@ class GatewayServer:
         self._pending = PendingOperations(self._answer_timeout)
         self._catalog = upstreams.catalog
         self._own_tools = {own.tool.name: own for own in own_tools}
+        self._search = SearchTools(self._tool_calls) if expose == "search" else None
         self._list_timeout = list_timeout
         self._subscriptions = InMemorySubscriptionBus()
+        self._resources = ResourceSubscriptions(upstreams, self._subscriptions, self._refuse_unreadable)
+        self._updated: set[str] = set()
+        self._catalog.subscribe_updates(self._on_update)
         self._handshake_connections: weakref.WeakSet[Connection] = weakref.WeakSet()  # open connections of the handshake eras
         self._changed: set[ListKind] = set()
         self._change = anyio.Event()
@@ -99,8 +107,12 @@ class GatewayServer:
             on_list_resource_templates=self._list_templates,
             on_read_resource=self._read_resource,
             on_completion=self._complete,
-            on_subscriptions_listen=ListenHandler(self._subscriptions),
+            on_subscriptions_listen=self._resources.listen,
+            on_subscribe_resource=self._subscribe,
+            on_unsubscribe_resource=self._resources.unsubscribe,
         )
+        # Deprecated since 2026-07-28, and alive in hosts: the constructor's own argument for it warns whoever starts a gateway.
+        self.server.add_request_handler("logging/setLevel", mcp_types.SetLevelRequestParams, self._set_log_level)
         self.server.middleware.append(self._track_handshakes)
         self.server.middleware.append(as_servers_sent_it)
 
@@ -121,11 +133,32 @@ class GatewayServer:
         self._changed |= kinds
         self._change.set()
 
+    def _on_update(self, uri: str) -> None:
+        self._updated.add(uri)
+        self._change.set()
+
+    def _refuse_unreadable(self, ctx: Context, uri: str) -> None:
+        """Raises MCPError where there is no such resource, or this host may not see it."""
+        with _protocol_errors(ctx, uri):
+            if not self._tool_calls.is_readable(uri, resource_name(*self._catalog.resource_owner(uri)), caller=caller_of(ctx)):
+                raise UnknownName("resource", uri)
+
+    async def _subscribe(self, ctx: Context, params: mcp_types.SubscribeRequestParams) -> mcp_types.EmptyResult:
+        await self._upstreams.ready(self._list_timeout)
+        return await self._resources.subscribe(ctx, params)
+
+    async def _set_log_level(self, ctx: Context, params: mcp_types.SetLevelRequestParams) -> mcp_types.EmptyResult:
+        await self._upstreams.set_log_level(note_log_level(ctx, params.level))
+        return mcp_types.EmptyResult()
+
     async def _announce_changes(self) -> None:
         while True:
             await self._change.wait()
             await anyio.sleep(_COALESCE_SECONDS)
             kinds, self._changed, self._change = self._changed, set(), anyio.Event()
+            updated, self._updated = self._updated, set()
+            for uri in updated:
+                await self._resources.updated(uri)
             for connection in list(self._handshake_connections):
                 if "tools" in kinds:
                     await connection.send_tool_list_changed()
@@ -152,8 +185,10 @@ class GatewayServer:
         await self._upstreams.ready(self._list_timeout)
         caller = caller_of(ctx)
         tools = [own.tool for own in self._own_tools.values() if self._tool_calls.is_visible(_own_entry(own.tool), caller)]
+        if self._search is not None:
+            return mcp_types.ListToolsResult(tools=[*tools, *self._search.listed(caller)])
         tools += [
-            for_version(entry.tool, ctx.protocol_version).model_copy(update={"name": entry.name})
+            for_version(self._tool_calls.shown(entry, caller), ctx.protocol_version).model_copy(update={"name": entry.name})
             for entry in self._catalog.tools
             if self._tool_calls.is_visible(entry, caller)
         ]
@@ -169,6 +204,12 @@ class GatewayServer:
         try:
             if own := self._own_tools.get(params.name):
                 return await self._with_caller(ctx, params, self._own_call(own, arguments))
+            if self._search is not None and params.name in (FIND_TOOLS, CALL_TOOL):
+                await self._upstreams.ready(self._list_timeout)
+                if params.name == CALL_TOOL:
+                    name, inner = read_call(arguments)
+                    return await self._call_tool(ctx, params.model_copy(update={"name": name, "arguments": inner}))
+                return await self._with_caller(ctx, params, self._find_call(self._search, arguments))
             if self._input_schema(params.name) is None:
                 await self._upstreams.ready(self._list_timeout)
             server = self._catalog.tool(params.name).server
@@ -183,6 +224,13 @@ class GatewayServer:
         except GatewayError as error:
             # A result, so that the model behind the host reads what happened and can do something else.
             return mcp_types.CallToolResult(content=[mcp_types.TextContent(type="text", text=str(error))], is_error=True)
+
+    def _find_call(self, search: SearchTools, arguments: dict[str, Any]) -> Operation:
+        async def find(caller: Caller, progress: ProgressFnT) -> mcp_types.CallToolResult:
+            found = partial(search.found, arguments, caller)
+            return await self._tool_calls.call_own_tool(search.find(caller), arguments, caller, found)
+
+        return find
 
     def _own_call(self, own: OwnTool, arguments: dict[str, Any]) -> Operation:
         async def call(caller: Caller, progress: ProgressFnT) -> mcp_types.CallToolResult:
@@ -249,7 +297,10 @@ class GatewayServer:
 
             async def read(caller: Caller, progress: ProgressFnT) -> mcp_types.ReadResourceResult:
                 result = await self._tool_calls.read_resource(params.uri, caller)
-                contents = [part.model_copy(update={"uri": outward_uri(server, part.uri)}) for part in result.contents]
+                kept = params.uri.startswith(APP_SCHEME)  # an app's resource keeps its name
+                contents = [
+                    part if kept else part.model_copy(update={"uri": outward_uri(server, part.uri)}) for part in result.contents
+                ]
                 return result.model_copy(update={"contents": contents})
 
             return await self._with_caller(ctx, params, read)

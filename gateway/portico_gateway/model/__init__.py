@@ -7,6 +7,7 @@
     bench_record.py  what `portico bench` found on it, and the executor that speaks for
     start.py         an engine in a thread, or in a process where that is safer
     lazy_engine.py   one that is started for the first question: `portico stdio`
+    remote/          another server's model in the engine's place
     host.py          one that is served: loaded in the background, started again when it ends: `portico serve`
     pool.py          several that are: the others than the default one loaded on demand, within a bound on memory
 

@@ -64,8 +64,13 @@ class AdaptedEngine:
     def chat_template(self) -> str:
         return self._engine.chat_template
 
-    async def render_chat(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Tool] | None = None) -> tuple[int, ...]:
-        return await self._engine.render_chat(messages, tools)
+    async def render_chat(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        tools: Sequence[Tool] | None = None,
+        variables: Mapping[str, Any] | None = None,
+    ) -> tuple[int, ...]:
+        return await self._engine.render_chat(messages, tools, variables)
 
     async def tokenize(self, text: str) -> tuple[int, ...]:
         return await self._engine.tokenize(text)

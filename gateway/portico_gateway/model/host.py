@@ -271,6 +271,20 @@ def _starter(path: Path, config: ModelConfig, engine: EngineConfig) -> Start:
     return start
 
 
+def remote_host(config: EngineConfig, *, on_end: Callable[[LoadStatus], None] | None = None) -> ModelHost:
+    """A host for the model behind the configured servers, by the name that they have for it. Raises ModelServerFault where none
+    of them answers."""
+    from portico_gateway.model.remote.engine import RemoteEngine
+    from portico_gateway.model.remote.first_model import first_model
+
+    form = None if config.grammar_as == "auto" else config.grammar_as
+
+    async def start(progress: LoadProgress) -> EngineClient:
+        return await RemoteEngine.open(config.urls, config.key, seconds=config.timeout, form=form)
+
+    return ModelHost(first_model(config.urls, config.key), start, on_end=on_end)
+
+
 def model_id(name: str, path: Path) -> str:
     """What the API calls the model: the known name it was asked for by, or its file's name."""
     return path.name.removesuffix(".gguf") if name.endswith(".gguf") or "/" in name else name

@@ -19,6 +19,8 @@ def load_options(config: ModelConfig, engine: EngineConfig | None = None) -> dic
     options: dict[str, Any] = {"executor": config.executor, "context": config.context}
     if config.chat_template:
         options["chat_template"] = chat_template(config.chat_template)
+    if config.speculation:
+        options["speculation"] = config.speculation
     if config.pooling:
         options["pooling"] = config.pooling
     if engine is not None:

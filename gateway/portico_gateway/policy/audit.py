@@ -54,6 +54,8 @@ COLUMNS: dict[str, type] = {
     "call": str,  # its id, as the result's `_meta` and feedback name it
     "result_sha256": str,
     "marks": str,  # where arguments were copied from, one a line
+    "asked": str,  # the arguments before a person edited them, likewise
+    "question": str,  # what was asked that the call is for, where [tune] use_log has it kept
 }
 AuditKind: TypeAlias = Literal["tool", "own tool", "resource", "prompt", "decision", "feedback"]
 _MAX_WAITING = 10_000  # records that may wait for the writer; more are lost, with a warning
@@ -89,8 +91,10 @@ class AuditRecord:
     call: str = ""
     marks: tuple[str, ...] = ()
     note: str = ""  # of feedback
+    question: str = ""
+    asked: Mapping[str, Any] | None = None  # the arguments before a person edited them
 
-    def row(self, *, with_arguments: bool) -> dict[str, Any]:
+    def row(self, *, with_arguments: bool, with_question: bool = False) -> dict[str, Any]:
         """The row of this call."""
         arguments = _json(self.arguments)
         outcome, error, size = self._ending()
@@ -114,6 +118,8 @@ class AuditRecord:
             "call": self.call or None,
             "result_sha256": content,
             "marks": "\n".join(self.marks) or None,
+            "asked": _json(redacted_value(self.asked)) if with_question and self.asked is not None else None,
+            "question": (redacted(_encodable(self.question)) or None) if with_question else None,
         }
 
     @property
@@ -172,8 +178,10 @@ class _Waiting:
 class AuditLog:
     """Writes records behind the caller's back. `close` waits a moment for what is still to be written."""
 
-    def __init__(self, config: AuditConfig | None = None) -> None:
+    def __init__(self, config: AuditConfig | None = None, *, for_training: bool = False) -> None:
+        """`for_training`: calls are kept with their arguments and what was asked."""
         self._config = config or AuditConfig()
+        self._for_training = for_training
         self._path = audit_file(self._config)
         self._queue: queue.Queue[AuditRecord | None] = queue.Queue(_MAX_WAITING)
         self._waiting: dict[str, _Waiting] = {}  # by caller
@@ -233,7 +241,8 @@ class AuditLog:
                     del self._waiting[record.caller]
 
     def _write(self, records: list[AuditRecord]) -> None:
-        rows = [record.row(with_arguments=self._config.arguments) for record in records]
+        kept = self._for_training
+        rows = [record.row(with_arguments=kept or self._config.arguments, with_question=kept) for record in records]
         private_folder(self._path.parent)
         # SQLite gives its journal files the permissions of the file itself, so this one is made first, for its owner alone.
         os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
@@ -260,12 +269,12 @@ class AuditLog:
 
 
 @contextmanager
-def audit_log(config: AuditConfig) -> Iterator[AuditLog | None]:
-    """The configured log, closed at the end of the block; None where it is switched off."""
+def audit_log(config: AuditConfig, *, for_training: bool = False) -> Iterator[AuditLog | None]:
+    """The configured log, closed at the end of the block; None where it is switched off. `for_training`: see `AuditLog`."""
     if not config.enabled:
         yield None
         return
-    log_ = AuditLog(config)
+    log_ = AuditLog(config, for_training=for_training)
     try:
         yield log_
     finally:

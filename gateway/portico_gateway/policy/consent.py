@@ -49,8 +49,9 @@ def consent_fields(request: ConsentRequest) -> dict[str, Any]:
     """The dialog's fields, by name: an argument each, as it is now; objects and lists as JSON. What can't be shown whole in one
     has none, and stays as it is."""
     fields: dict[str, Any] = {}
-    properties = request.schema.get("properties") if request.schema is not None else None
-    for name, value in request.arguments.items() if isinstance(properties, Mapping) else ():
+    given = request.schema.get("properties") if request.schema is not None else None
+    properties: Mapping[str, Any] = given if isinstance(given, Mapping) else {}
+    for name, value in request.arguments.items() if given is not None else ():
         field = _field(value, properties.get(name)) if len(fields) < _MAX_FIELDS else None
         if field is not None and name != REMEMBER:
             fields[name] = {**field, "default": value if _is_plain(value) else _json(value)}

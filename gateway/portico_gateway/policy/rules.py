@@ -51,12 +51,14 @@ class Rule(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What a ruling depends on beside the tool. `read_untrusted`: the caller has read untrusted text; `changed`: the tool's
-    definition is another one than when it was first seen, and nobody has consented to that; `copied`: arguments that come from
-    an untrusted result, in words; `leaves`: an argument names a place on the web."""
+    """What a ruling depends on beside the tool. `read_untrusted`: the caller has read untrusted text; `shadows`: another
+    server's tool of which its definition speaks; `changed`: the tool's definition is another one than when it was first seen,
+    and nobody has consented to that; `copied`: arguments that come from an untrusted result, in words; `leaves`: an argument
+    names a place on the web."""
 
     read_untrusted: bool = False
     changed: bool = False
+    shadows: str | None = None
     copied: Sequence[str] = ()
     leaves: bool = False
 
@@ -132,7 +134,7 @@ class Policy:
         for verdict in (Verdict.DENY, Verdict.ASK):
             for where, patterns in self._lists(verdict.value, caller):
                 yield Rule(f"does {where} name it?", _named(name, patterns, Ruling(verdict, f"{where} names it")))
-        read_only = self.is_read_only(name, tool, changed=now.changed)
+        read_only = self.is_read_only(name, tool, changed=now.changed or now.shadows is not None)
         allowing = next((where for where, patterns in self._lists("allow", caller) if _matches(name, patterns)), None)
         others = self._others(caller)
         if self.config.provenance and (read_only or allowing is not None or others == "allow"):
@@ -158,10 +160,11 @@ class Policy:
 
     def _of_changed(self, name: str, tool: mcp_types.Tool, others: str, now: Circumstances) -> Rule:
         ruling = None
-        if now.changed and _says_read_only(tool) and not _matches(name, self.config.writes):
-            reason = "its server calls it read-only, and has changed its definition since it was first seen"
+        if (now.changed or now.shadows) and _says_read_only(tool) and not _matches(name, self.config.writes):
+            why = "has changed its definition since it was first seen" if now.changed else f"speaks in it of {now.shadows}"
+            reason = f"its server calls it read-only, and {why}"
             ruling = Ruling(Verdict.DENY if others == "deny" else Verdict.ASK, reason)
-        return Rule("has its definition changed since it was first seen?", ruling)
+        return Rule("has its definition changed since it was first seen, or does it speak of another server's tool?", ruling)
 
     def _of(self, caller: Caller) -> list[tuple[str, CallerRules]]:
         """The further rules for this caller, by the pattern that names it."""

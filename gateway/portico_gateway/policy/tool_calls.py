@@ -26,8 +26,9 @@ from portico_gateway.policy.provenance import Provenance, names_url
 from portico_gateway.policy.quotas import Quotas
 from portico_gateway.policy.remembered import RememberedChoices
 from portico_gateway.policy.rules import Circumstances, Policy, Ruling, Verdict
+from portico_gateway.tracing import call_span
 from portico_gateway.upstreams.catalog import CatalogTool
-from portico_gateway.upstreams.definitions import definition_digest
+from portico_gateway.upstreams.definitions import definition_digest, without_words
 from portico_gateway.upstreams.names import SEPARATOR
 from portico_gateway.upstreams.upstreams import Upstreams
 
@@ -120,7 +121,7 @@ class ToolCalls:
 
     def is_read_only(self, entry: CatalogTool, caller: Caller) -> bool:
         """Whether the tool counts as read-only for this caller, whose consent to a changed definition counts."""
-        return self.policy.is_read_only(entry.name, entry.tool, changed=self._is_changed(entry, caller))
+        return self.policy.is_read_only(entry.name, entry.tool, changed=self._is_held_back(entry, caller))
 
     def ruling(self, entry: CatalogTool, caller: Caller, arguments: Mapping[str, Any] | None = None) -> Ruling:
         """What becomes of a call of the tool by this caller; without arguments, of one whose arguments are the caller's own."""
@@ -131,13 +132,23 @@ class ToolCalls:
         copied = self._provenance.copied(caller.name, arguments, caller.said) if self.policy.config.provenance else ()
         return Circumstances(
             read_untrusted=caller.name in self._readers,
-            changed=self._is_changed(entry, caller),
+            changed=entry.changed and self._is_held_back(entry, caller),
+            shadows=entry.shadows if self._is_held_back(entry, caller) else None,
             copied=tuple(map(str, copied)),
             leaves=names_url(arguments),
         )
 
-    def _is_changed(self, entry: CatalogTool, caller: Caller) -> bool:
-        return entry.changed and (caller.name, entry.name, entry.digest) not in self._consented
+    def shown(self, entry: CatalogTool, caller: Caller) -> mcp_types.Tool:
+        """The tool as this caller may read it: the words of a definition that changed, or that speaks of another server's tool,
+        are held back until a person has allowed a call of it."""
+        if not self._is_held_back(entry, caller):
+            return entry.tool
+        why = "changed since it was first seen" if entry.changed else f"speaks of another server's tool, {entry.shadows}"
+        notice = f"This tool's definition {why}: what it says is held back until a person allows a call of it."
+        return without_words(entry.tool, notice)
+
+    def _is_held_back(self, entry: CatalogTool, caller: Caller) -> bool:
+        return entry.is_held_back and (caller.name, entry.name, entry.digest) not in self._consented
 
     # -- what a caller may do
 
@@ -160,8 +171,9 @@ class ToolCalls:
             self._provenance.used(caller.name, arguments, {mark.partition(" ")[0] for mark in now.copied})
         untrusted = not self.policy.is_trusted(name)
         result, decision = await self._under_policy(use, caller, ruling, call, untrusted=untrusted)
-        if entry.changed and decision.approval is not None:
+        if self._is_held_back(entry, caller) and decision.approval is not None:
             self._remember(self._consented, (caller.name, name, entry.digest), _MAX_CONSENTED)
+            self.upstreams.catalog.announce({"tools"})  # its words may be read from here on
         return self._told(result, decision, use)
 
     async def call_own_tool(
@@ -217,15 +229,17 @@ class ToolCalls:
         result: _Result | None = None
         failure: BaseException | None = None
         try:
-            if ruling.verdict is not Verdict.DENY:
-                self._quotas.count(caller.name, self.policy.quota(caller))
-            decision = await self._permit(use, caller, ruling)
-            with on_behalf_of(caller):
-                try:
-                    result = await operation(use.arguments if decision.edited is None else decision.edited)
-                finally:
-                    if untrusted:
-                        self.note_untrusted(caller)
+            with call_span(use.name, use.server) as span:
+                if ruling.verdict is not Verdict.DENY:
+                    self._quotas.count(caller.name, self.policy.quota(caller))
+                decision = await self._permit(use, caller, ruling)
+                span.set_attribute("portico.decision", decision.verdict)
+                with on_behalf_of(caller):
+                    try:
+                        result = await operation(use.arguments if decision.edited is None else decision.edited)
+                    finally:
+                        if untrusted:
+                            self.note_untrusted(caller)
             if untrusted and self.policy.config.provenance:
                 self._provenance.note(caller.name, use.name, result)
             return result, decision
@@ -368,6 +382,8 @@ class ToolCalls:
                 decided_by=decision.by,
                 call=use.id,
                 marks=use.marks,
+                question=caller.question,
+                asked=None if decision.edited is None else use.arguments,
             )
         )
 

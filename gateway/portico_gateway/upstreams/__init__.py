@@ -6,9 +6,11 @@
     wire/               its connection: processes, HTTP, messages, and answers that are mended on their way in
     circuit_breaker.py  calls fail at once for a while, after failures in a row
     listing.py          everything that it lists, all pages
+    resource_watches.py  which resources hosts want to hear of
     list_updates.py     when that is read anew
     catalog.py          what all of them list, under the gateway's names
     definitions.py      what tools said of themselves when they were first seen
+    cross_references.py  tools that speak of another server's tools
     names.py            server__tool and portico://server/...
     server_requests.py  what it asks while it is called (elicitation, sampling, roots), brought to the caller
 

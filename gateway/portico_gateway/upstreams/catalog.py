@@ -9,15 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, TypeVar
 
 import mcp_types
 
 from portico_gateway.errors import UnknownName
+from portico_gateway.upstreams.cross_references import shadowed_tools
 from portico_gateway.upstreams.definitions import FirstDefinitions, Standing
 from portico_gateway.upstreams.names import inward_uri, namespaced, outward_uri
 
+APP_SCHEME = "ui://"  # of MCP Apps' resources
 ListKind: TypeAlias = Literal["tools", "prompts", "resources"]
 CatalogListener: TypeAlias = Callable[[frozenset[ListKind]], None]
 _Entry = TypeVar("_Entry", "CatalogTool", "CatalogPrompt")
@@ -27,7 +29,8 @@ _Entry = TypeVar("_Entry", "CatalogTool", "CatalogPrompt")
 class CatalogTool:
     """One tool. `name` is the gateway's, `tool.name` the server's own. `local_schema`: what the built-in model decodes by.
     `question_reader`: where its server reads a question for that model, as arguments of the tool. `digest` is of its
-    definition; `changed`: that is another one than when the tool was first seen."""
+    definition; `changed`: that is another one than when the tool was first seen. `shadows`: the tool of another server that its
+    definition speaks of."""
 
     name: str
     server: str
@@ -36,6 +39,12 @@ class CatalogTool:
     question_reader: str | None = None
     digest: str = ""
     changed: bool = False
+    shadows: str | None = None
+
+    @property
+    def is_held_back(self) -> bool:
+        """Must a person have seen it before its words count?"""
+        return self.changed or self.shadows is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +95,7 @@ class Catalog:
     order: Sequence[str] = ()
     _listings: dict[str, ServerListing] = field(default_factory=dict, init=False)
     _listeners: list[CatalogListener] = field(default_factory=list, init=False)
+    _update_listeners: list[Callable[[str], None]] = field(default_factory=list, init=False)
     _definitions: FirstDefinitions = field(default_factory=FirstDefinitions, init=False)
     _standings: dict[str, Mapping[str, Standing]] = field(default_factory=dict, init=False)  # of the listings, by server
     tools: tuple[CatalogTool, ...] = field(default=(), init=False)
@@ -134,6 +144,16 @@ class Catalog:
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
+    def subscribe_updates(self, listener: Callable[[str], None]) -> Callable[[], None]:
+        """Call `listener(gateway URI)` whenever a watched resource has changed; returns what ends it."""
+        self._update_listeners.append(listener)
+        return lambda: self._update_listeners.remove(listener)
+
+    def tell_updated(self, server: str, own_uri: str) -> None:
+        """A server says that one of its resources has changed."""
+        for listener in list(self._update_listeners):
+            listener(outward_uri(server, own_uri))
+
     def listing(self, server: str) -> ServerListing:
         """The last known listing of a server, empty before the first."""
         return self._listings.get(server, ServerListing())
@@ -147,8 +167,9 @@ class Catalog:
         return _find(self.prompts, name, "prompt")
 
     def resource_owner(self, uri: str) -> tuple[str, str]:
-        """(server, its own URI) for a gateway URI or URI template. Raises UnknownName."""
-        inward = inward_uri(uri)
+        """(server, its own URI) for a gateway URI or URI template, or for a server's own `ui://` resource, which keeps its
+        name so that hosts know it for an app's. Raises UnknownName."""
+        inward = inward_uri(uri) or self._app_resource(uri)
         if inward is None or inward[0] not in self._listings:
             raise UnknownName("resource", uri)
         listing = self._listings[inward[0]]
@@ -156,6 +177,13 @@ class Catalog:
         if inward[1].partition("?")[0] in private:
             raise UnknownName("resource", uri)  # not for hosts
         return inward
+
+    def _app_resource(self, uri: str) -> tuple[str, str] | None:
+        """The one server that has this `ui://` resource: lists it, or names it in a tool's `_meta` (MCP Apps, SEP-1865)."""
+        if not uri.startswith(APP_SCHEME):
+            return None
+        having = [server for server, listing in self._listings.items() if uri in _app_uris(listing)]
+        return (having[0], uri) if len(having) == 1 else None
 
     @property
     def digest(self) -> str:
@@ -174,7 +202,9 @@ class Catalog:
         servers = [name for name in self.order if name in self._listings]
         servers += [name for name in self._listings if name not in self.order]
         pairs = [(server, self._listings[server]) for server in servers]
-        self.tools = tuple(self._entry(server, lst, tool) for server, lst in pairs for tool in lst.tools)
+        tools = [self._entry(server, lst, tool) for server, lst in pairs for tool in lst.tools]
+        shadows = shadowed_tools((entry.server, entry.name, entry.tool) for entry in tools)
+        self.tools = tuple(replace(entry, shadows=shadows[entry.name]) if entry.name in shadows else entry for entry in tools)
         self.prompts = tuple(CatalogPrompt(namespaced(server, p.name), server, p) for server, lst in pairs for p in lst.prompts)
         self.resources = tuple(
             CatalogResource(outward_uri(server, r.uri), server, r) for server, lst in pairs for r in lst.resources
@@ -182,6 +212,15 @@ class Catalog:
         self.templates = tuple(
             CatalogTemplate(outward_uri(server, t.uri_template), server, t) for server, lst in pairs for t in lst.templates
         )
+
+
+def _app_uris(listing: ServerListing) -> set[str]:
+    found = {resource.uri for resource in listing.resources}
+    for tool in listing.tools:
+        about = (tool.meta or {}).get("ui")
+        named = about.get("resourceUri") if isinstance(about, dict) else (tool.meta or {}).get("ui/resourceUri")
+        found |= {named} if isinstance(named, str) else set()
+    return found
 
 
 def _find(entries: tuple[_Entry, ...], name: str, kind: str) -> _Entry:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import mcp_types
 
+_PROSE = ("title", "description", "examples", "$comment", "default")
+_NAMES = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
 _MAX_TOOLS = 10_000  # of one server that are remembered; each further one counts as changed, so that none is pushed out
 
 
@@ -27,6 +29,28 @@ def definition_digest(tool: mcp_types.Tool) -> str:
     """sha256 over all that a server says of a tool: a tool is what this says."""
     whole = tool.model_dump(by_alias=True, mode="json", exclude_none=True)
     return hashlib.sha256(json.dumps(whole, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def without_words(tool: mcp_types.Tool, notice: str) -> mcp_types.Tool:
+    """The tool with nothing of a server's prose in it: names, types and limits stay, so that it can be called."""
+    return tool.model_copy(
+        update={
+            "description": notice,
+            "title": None,
+            "input_schema": _bare(tool.input_schema),
+            "output_schema": None,
+            "annotations": None,
+            "meta": None,
+        }
+    )
+
+
+def _bare(schema: Any, *, names: bool = False) -> Any:
+    """A schema without titles, descriptions, examples and comments; where `names`, the keys are names of properties."""
+    if isinstance(schema, dict):
+        kept = {key: item for key, item in schema.items() if names or key not in _PROSE}
+        return {key: _bare(item, names=not names and key in _NAMES) for key, item in kept.items()}
+    return [_bare(item) for item in schema] if isinstance(schema, list) else schema
 
 
 class FirstDefinitions:

@@ -52,6 +52,8 @@ class ListUpdates:
             | mcp_types.ResourceListChangedNotification,
         ):
             self._stale.set()
+        elif isinstance(message, mcp_types.ResourceUpdatedNotification):
+            self._catalog.tell_updated(self._spec.name, message.params.uri)
 
     async def follow(self, client: Client, connection: UpstreamConnection) -> None:
         """Read the lists anew whenever they change, until cancelled."""

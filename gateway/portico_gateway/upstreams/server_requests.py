@@ -7,6 +7,7 @@ wrong one.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -24,6 +25,9 @@ from portico_gateway.errors import GatewayError, UpstreamError
 Sampler: TypeAlias = Callable[[mcp_types.CreateMessageRequestParams], Awaitable[mcp_types.CreateMessageResult]]
 # They tell of a connection's end, here of the host's: as an answer to a server they would be taken for the server's own end.
 _CONNECTION_CODES = (mcp_types.CONNECTION_CLOSED, mcp_types.REQUEST_TIMEOUT)
+log = logging.getLogger(__name__)
+_TELL_TIMEOUT = 1.0  # seconds that a host has to take a notification
+_MAX_PAGES = 100  # pages that users were sent to by one server and that aren't done yet
 MAX_REQUESTS = 32  # of one call, answered or not: a server that needs more asks in circles
 MAX_OPEN_REQUESTS = 4  # of one call at once
 MAX_PAUSE = 3600.0  # seconds that a call's clock stands still in all, while others are asked
@@ -64,6 +68,7 @@ class ServerRequests:
         self._server = server
         self._sampler = sampler
         self._calls: list[_CallInFlight] = []
+        self._sent_to_pages: dict[str, Caller] = {}  # by elicitation, the oldest first
 
     @property
     def n_in_flight(self) -> int:
@@ -98,6 +103,12 @@ class ServerRequests:
     async def elicitation(self, context: Any, params: mcp_types.ElicitRequestParams) -> mcp_types.ElicitResult | ErrorData:
         """Ask the host's user."""
         call = self._call_of_request()
+        is_page = isinstance(params, mcp_types.ElicitRequestURLParams) and params.elicitation_id is not None
+        if call is not None and call.caller is not None and is_page:
+            assert isinstance(params, mcp_types.ElicitRequestURLParams)
+            self._sent_to_pages[str(params.elicitation_id)] = call.caller
+            if len(self._sent_to_pages) > _MAX_PAGES:
+                del self._sent_to_pages[next(iter(self._sent_to_pages))]
         if call is None or call.caller is None or not supports_elicitation(call.caller.capabilities, params.mode):
             url = mcp_types.UrlElicitationCapability() if params.mode == "url" else None
             form = mcp_types.FormElicitationCapability() if params.mode == "form" else None
@@ -139,6 +150,23 @@ class ServerRequests:
             return mcp_types.ListRootsResult(roots=[])
         return await self._ask(call, mcp_types.ListRootsRequest(), mcp_types.ListRootsResult)
 
+    async def log_message(self, params: mcp_types.LoggingMessageNotificationParams) -> None:
+        """To the host whose call it belongs to; one that names no call, while several callers are at work, to nobody."""
+        call = self._call_of_request()
+        if call is None or call.caller is None:
+            log.debug("server %r logs to nobody: %s", self._server, params.level)
+            return
+        name = f"{self._server}/{params.logger}" if params.logger else self._server
+        params = params.model_copy(update={"logger": name})
+        await _tell(call.caller, mcp_types.LoggingMessageNotification(params=params))
+
+    async def on_message(self, message: object) -> None:
+        """A notification of the server's: that what a user was sent to a page for is done goes to whoever was asked."""
+        if isinstance(message, mcp_types.ElicitCompleteNotification):
+            caller = self._sent_to_pages.pop(message.params.elicitation_id, None)
+            if caller is not None:
+                await _tell(caller, message)
+
     def _call_of_request(self) -> _CallInFlight | None:
         """The call that a question belongs to: the task's own, else that of the only caller at work."""
         if own := _own_call.get():
@@ -179,6 +207,19 @@ class ServerRequests:
         if len(self._calls) > 1 and self._call_of_request() is None:
             return "it does not say for which call, while several callers are at work there"
         return "neither the caller nor this gateway can answer that"
+
+
+async def _tell(
+    caller: Caller, notification: mcp_types.LoggingMessageNotification | mcp_types.ElicitCompleteNotification
+) -> None:
+    """A host that is gone or takes nothing costs the server nothing."""
+    if caller.tell is None:
+        return
+    with anyio.move_on_after(_TELL_TIMEOUT):
+        try:
+            await caller.tell(notification)
+        except (MCPError, anyio.BrokenResourceError, anyio.ClosedResourceError):
+            pass
 
 
 @contextmanager

@@ -12,12 +12,13 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import anyio
 import mcp_types
 from mcp.client.client import Client
 from mcp.shared.exceptions import MCPError
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
 from portico_gateway.config.server_spec import UpstreamSpec
@@ -38,6 +39,7 @@ STABLE = 10.0  # a connection that lasted this long starts the backoff afresh
 _EXIT_CODE_TIMEOUT = 1.0  # how long to wait for a dead server's exit code
 _SESSION_GRACE = 1.0  # seconds that calls in flight get to end when the session has expired
 _SESSION_POLL = 0.005
+_LEVEL_TIMEOUT = 5.0  # seconds that a server has to take another log level
 _CLIENT_INFO = mcp_types.Implementation(name="portico", version=package_version())
 # Exit codes that a restart can't mend: a usage error (as argparse and click report it), not executable, not found.
 _PERMANENT_EXITS = {2, 126, 127}
@@ -153,10 +155,12 @@ class Supervisor:
                 mode=_MODES[self.spec.era],
                 cache=None,  # the catalog is the cache
                 client_info=_CLIENT_INFO,
-                message_handler=self._lists.on_message,
+                message_handler=self._on_message,
                 elicitation_callback=self._server_requests.elicitation,
                 sampling_callback=self._server_requests.sampling,
+                sampling_capabilities=mcp_types.SamplingCapability(tools=mcp_types.SamplingToolsCapability()),
                 list_roots_callback=self._server_requests.roots,
+                logging_callback=self._server_requests.log_message,
             ) as client:
                 _leave_promises_to_hosts(client)
                 self.pid = connection.pid
@@ -177,6 +181,10 @@ class Supervisor:
                 self.spec.name,
                 f"did not get ready within {self.spec.start_timeout:g} s{_last_said(connection.last_stderr_line())}",
             )
+
+    async def _on_message(self, message: Any) -> None:
+        await self._lists.on_message(message)
+        await self._server_requests.on_message(message)
 
     def _disconnected(self) -> None:
         """From the moment that the connection ended no call may try it, though winding it down takes a while."""
@@ -222,6 +230,18 @@ class Supervisor:
         """Wait until the server is up, for as long as it takes."""
         while self.state is not UpstreamState.READY:
             await self._changed.wait()
+
+    async def set_log_level(self, level: mcp_types.LoggingLevel) -> None:
+        """Of a server of a handshake era, where it is up and serves that."""
+        client = self._client
+        if client is None or client.protocol_version in MODERN_PROTOCOL_VERSIONS or not client.server_capabilities.logging:
+            return
+        request = mcp_types.SetLevelRequest(params=mcp_types.SetLevelRequestParams(level=level))
+        with anyio.move_on_after(_LEVEL_TIMEOUT):
+            try:
+                await client.session.send_request(request, mcp_types.EmptyResult)
+            except MCPError as error:
+                log.debug("server %r keeps its log level: %s", self.spec.name, first_line(error))
 
     # -- for calls
 

@@ -5,7 +5,7 @@ It owns starting and ending them together and finding the right one for a name. 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -17,10 +17,12 @@ from anyio.abc import TaskGroup
 from mcp.client.client import Client
 from mcp.shared.dispatcher import ProgressFnT
 
+from portico_gateway.caller import current_caller
 from portico_gateway.config.logs import log_folder
 from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.errors import ConfigError, UnknownName, UpstreamUnavailable
 from portico_gateway.upstreams.catalog import Catalog
+from portico_gateway.upstreams.resource_watches import ResourceWatches
 from portico_gateway.upstreams.server_requests import Sampler
 from portico_gateway.upstreams.upstream import Upstream, UpstreamStatus
 
@@ -40,6 +42,7 @@ class Upstreams:
         self._sampler = sampler
         self._servers = {spec.name: self._upstream(spec) for spec in specs}
         self._tasks: TaskGroup | None = None
+        self._watches = ResourceWatches(self.catalog, lambda: {name: each.supervisor for name, each in self._servers.items()})
 
     def _upstream(self, spec: UpstreamSpec) -> Upstream:
         return Upstream(spec, self.catalog, self._log_dir, self._sampler)
@@ -102,6 +105,17 @@ class Upstreams:
             for server in self._servers.values():
                 tasks.start_soon(wait, server)
 
+    def watch(self, uris: Collection[str]) -> None:
+        """These resources, by gateway URI, are to be watched, and no others: what changes comes to the catalog's listeners."""
+        if self._tasks is not None:
+            self._watches.want(uris, self._tasks)
+
+    async def set_log_level(self, level: mcp_types.LoggingLevel) -> None:
+        """Have the servers of the handshake eras log from this level on; those of 2026-07-28 are told with each call. One that
+        is down or refuses stays as it is."""
+        for server in self._servers.values():
+            await server.supervisor.set_log_level(level)
+
     def status(self) -> list[UpstreamStatus]:
         """How every server is, in configured order."""
         return [server.status() for server in self._servers.values()]
@@ -126,7 +140,7 @@ class Upstreams:
         async def call(client: Client) -> mcp_types.CallToolResult:
             if definition is not None and self.catalog.tool(name).digest != definition:  # the server came back as another
                 raise UpstreamUnavailable(entry.server, f"has changed the tool {name} since it was looked up; call it again")
-            return await client.call_tool(entry.tool.name, arguments or {}, progress_callback=progress)
+            return await client.call_tool(entry.tool.name, arguments or {}, progress_callback=progress, meta=_log_meta())
 
         return _without_server_info(await self._server(entry.server, "tool", name).call(call, timeout))
 
@@ -181,6 +195,12 @@ class Upstreams:
         if name not in self._servers:
             raise UnknownName(kind, wanted)
         return self._servers[name]
+
+
+def _log_meta() -> Any:
+    """How much a server of 2026-07-28 is to log during this call, where its host wants that."""
+    caller = current_caller.get()
+    return {mcp_types.LOG_LEVEL_META_KEY: caller.log_level} if caller is not None and caller.log_level is not None else None
 
 
 def _names(specs: Sequence[UpstreamSpec]) -> list[str]:

@@ -15,6 +15,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 HEAD_SECONDS = 10.0  # for a request's line and headers, from their first byte or the connection's start
 IDLE_SECONDS = 30  # between two requests on one connection
 STALLED_SECONDS = 30.0  # that a reader may take none of what lies there for it
+_TLS_BYTES = 64 << 10  # a few of TLS's records
 SEND_BYTES = 256 << 10  # the kernel's buffer for one reader; it would grow to megabytes
 
 
@@ -26,7 +27,8 @@ class BoundedConnection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        transport.set_write_buffer_limits(high=0)  # whatever the kernel didn't take pauses who writes
+        # Whatever the kernel didn't take pauses who writes. TLS keeps what it has enciphered, and with 0 would never go on.
+        transport.set_write_buffer_limits(high=0 if transport.get_extra_info("sslcontext") is None else _TLS_BYTES)
         sock = transport.get_extra_info("socket")
         if sock is not None:
             with suppress(OSError):

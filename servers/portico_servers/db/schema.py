@@ -22,6 +22,7 @@ class Column:
     nullable: bool = True
     primary_key: int = 0  # position in the primary key, from 1; 0: not in it
     values: tuple[str, ...] = ()
+    epoch: int = 0  # of a date that is kept as a number since 1970: how many of it are a second; 0: it is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ def from_json(data: Mapping[str, Any]) -> DatabaseSchema:
 
 def _table(data: Mapping[str, Any]) -> Table:
     columns = tuple(
-        Column(c["name"], c["type"], cast(Kind, c["kind"]), c["nullable"], c["primary_key"], tuple(c["values"]))
+        Column(c["name"], c["type"], cast(Kind, c["kind"]), c["nullable"], c["primary_key"], tuple(c["values"]), c["epoch"])
         for c in data["columns"]
     )
     keys = tuple(ForeignKey(tuple(k["columns"]), k["parent"], tuple(k["parent_columns"])) for k in data["foreign_keys"])

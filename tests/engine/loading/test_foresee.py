@@ -12,6 +12,7 @@ from portico_engine.linear import int4
 from portico_engine.loading import device
 from portico_engine.loading import load_engine as loading
 from portico_engine.loading import usable_executors as usable
+from portico_engine.loading.memory_plan import Placement
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def test_codes_that_the_cpu_has_no_fast_product_for_are_told_of(tiny_path: Path,
 
 def test_codes_that_there_is_no_memory_for_are_told_of(tiny_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(int4, "cpu_capability", lambda: "AVX512")
-    monkeypatch.setattr(loading, "fits", lambda *_: False)
+    monkeypatch.setattr(loading, "placement", lambda *_: Placement(second=False))
     assert "no memory for codes" in foresee(tiny_path, executor="torch-cpu").fallbacks["weights"]
 
 

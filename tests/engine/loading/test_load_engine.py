@@ -10,6 +10,7 @@ from pathlib import Path
 import gguf
 import pytest
 from tests.engine.adapters.adapter_files import RANK, random_pairs, write_gguf_adapter, write_peft_folder
+from tests.engine.models import families
 from tests.engine.text.chat_templates import TEMPLATES
 from tests.engine.tiny_model import write_tiny_llama
 
@@ -25,7 +26,7 @@ from portico_engine import (
     load_engine,
 )
 from portico_engine.loading.device import Device
-from portico_engine.loading.memory_plan import fits
+from portico_engine.loading.memory_plan import expert_bytes, placement
 from portico_engine.models.config import read_config
 from portico_engine.quantization.block_formats import bits_per_weight
 from portico_engine.request import TEMPLATE_PROBLEM
@@ -69,7 +70,7 @@ def test_a_model_without_a_chat_template_is_said_so_and_still_continues_text(tmp
     assert list(engine.generate(Request("a", prompt, max_tokens=2)))
 
 
-@pytest.mark.parametrize("architecture", ["gemma3", "mamba", "bert"])
+@pytest.mark.parametrize("architecture", ["gemma4", "mamba", "bert"])
 def test_an_unsupported_architecture_is_named_beside_the_supported_ones(tmp_path: Path, architecture: str) -> None:
     path = write_tiny_llama(tmp_path / "other.gguf", architecture=architecture)
     with pytest.raises(ModelError, match=rf"'{architecture}' is not supported; supported are llama, qwen2, qwen3"):
@@ -195,10 +196,31 @@ def test_a_gpu_needs_room_for_codes_and_keeps_bfloat16_beside_them_where_it_has_
     wide = sum(2 * prod(info.shape) for info in file.tensors.values())
     assert codes < wide / 2
     least = int(codes + 64 * config.kv_bytes_per_token)
-    assert fits(tiny_path, config, file, Device("the GPU", int((least + wide) / 0.6) + 10, cuda=True))
-    assert not fits(tiny_path, config, file, Device("the GPU", int((least + wide) / 0.6) - 10, cuda=True))
-    with pytest.raises(ModelError, match="the GPU has 0 GiB: use a smaller model"):
-        fits(tiny_path, config, file, Device("the GPU", least, cuda=True))
+    for spare, second in ((10, True), (-10, False)):
+        device = Device("the GPU", int((least + wide) / 0.6) + spare, cuda=True)
+        assert placement(tiny_path, config, file, device, 1 << 40) == (second, 0)
+    with pytest.raises(ModelError, match="the GPU has 0 GiB: no quantization of it fits"):
+        placement(tiny_path, config, file, Device("the GPU", least, cuda=True), 1 << 40)
+
+
+def test_experts_that_a_gpu_has_no_room_for_stay_in_this_machines_memory(tmp_path: Path) -> None:
+    path = families.write(tmp_path / "tiny.gguf", "mixtral", gguf.GGMLQuantizationType.Q8_0)
+    file = GGUFFile(path)
+    config = read_config(file)
+    of_layer = expert_bytes(file, config)
+    assert list(of_layer) == [0, 1]
+    codes = sum(prod(info.shape) * bits_per_weight(info.type) for info in file.tensors.values()) / 8
+    least = int(codes + 64 * config.kv_bytes_per_token)
+    for layers in (1, 2):
+        device = Device("the GPU", int((least - of_layer[0] * (layers - 0.5)) / 0.75), cuda=True)
+        if least > device.memory * 0.9:
+            assert placement(path, config, file, device, 1 << 40) == (False, layers)
+            with pytest.raises(ModelError, match="which take 0 GiB in memory"):
+                placement(path, config, file, device, of_layer[0] * layers)
+    with pytest.raises(ModelError, match="which take 0 GiB in memory"):
+        placement(path, config, file, Device("the GPU", least - 3 * of_layer[0], cuda=True), 1 << 40)
+    with pytest.raises(ModelError, match="which take 0 GiB in memory"):
+        placement(path, config, file, Device("this machine", least // 2, cuda=False), 1 << 40)
 
 
 def test_a_template_for_trainers_answers_chats(tmp_path: Path) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 import torch.nn.functional as F
+from tests.engine.models import families
+from tests.engine.tiny_model import Q
 from torch import Tensor
 
+from portico_engine import Request, SamplingParams, load_engine
 from portico_engine.kernels.reference import swiglu
 from portico_engine.linear.cpu_linear import CPULinear
 from portico_engine.models.config import ExpertsConfig
@@ -86,3 +91,12 @@ def test_a_mixture_is_the_sum_of_its_experts_by_their_shares(tokens: int, shared
     got = mixture_of_experts(x, parts, config, gated, swiglu, torch.arange(tokens))
     torch.testing.assert_close(got.float(), expected, rtol=0.01, atol=0.01)
     assert parts.tokens.tolist() == (own > 0).sum(0).tolist()
+
+
+def test_an_engine_tells_how_many_tokens_each_expert_took(tmp_path: Path) -> None:
+    engine = load_engine(families.write(tmp_path / "tiny.gguf", "mixtral", Q.F32), executor="torch-cpu")
+    list(engine.generate(Request("a", tuple(range(3, 23)), SamplingParams(temperature=0), max_tokens=1)))
+    stats = engine.stats()
+    counts = [[stats[f"expert_tokens.{layer}.{expert}"] for expert in range(4)] for layer in range(2)]
+    assert [sum(layer) for layer in counts] == [40, 40]  # 20 tokens, two experts each
+    assert min(map(len, map(set, counts))) > 1

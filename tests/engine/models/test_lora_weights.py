@@ -18,20 +18,17 @@ from tests.engine.adapters.adapter_files import (
     write_peft_folder,
 )
 from tests.engine.models.parity import agreement
+from tests.engine.models.wide import WideLoader, WideOps
 from tests.engine.tiny_folder import write_folder
 from tests.engine.tiny_model import SMALL, Tensors, random_tensors, write_tiny_llama
 from torch import Tensor
 
 from portico_engine.adapters.adapter import AdapterLimits
 from portico_engine.adapters.read_adapter import read_adapter
-from portico_engine.linear.cpu_linear import CPULinear
 from portico_engine.linear.lora import Segment, SegmentBatch, SegmentProduct
-from portico_engine.linear.protocol import Linear
 from portico_engine.models.config import read_config
-from portico_engine.models.cpu_weight_loader import CPUWeightLoader
 from portico_engine.models.decoder import Decoder
 from portico_engine.models.lora_weights import LoraWeights
-from portico_engine.models.weight_loader import StackedMatrix
 from portico_engine.weights.gguf_file import GGUFFile
 from portico_engine.weights.hugging_face import HuggingFaceFolder
 from portico_engine.weights.model_file import ModelFile
@@ -41,33 +38,7 @@ TOKENS = tuple(int(t) for t in np.random.default_rng(4).integers(3, 260, 200))
 LIMITS = AdapterLimits(3, 8)
 
 
-class WideLoader(CPUWeightLoader):
-    """Matrices of the file in float32, where their values are bfloat16's."""
-
-    def linear(self, *parts: StackedMatrix, n_in: int) -> Linear:
-        return CPULinear(self.stacked(parts, n_in).float())
-
-    def embedding(self, name: str, n_out: int, n_in: int) -> Linear:
-        return CPULinear(self.matrix(f"{name}.weight", n_out, n_in).float())
-
-
-class WideOps:
-    """`FusedOps` without rounding."""
-
-    def add_norm(self, x: Tensor, delta: Tensor | None, weight: Tensor, eps: Tensor) -> Tensor:
-        if delta is not None:
-            x += delta
-        return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + eps) * weight
-
-    def rotate(self, qk: Tensor, cos: Tensor, sin: Tensor) -> None:
-        qk.copy_(qk * cos + qk.roll(qk.shape[-1] // 2, -1) * sin)
-
-    def swiglu(self, gate_up: Tensor) -> Tensor:
-        gate, up = gate_up.chunk(2, dim=-1)
-        return F.silu(gate) * up
-
-
-def attend(_layer: int, queries: Tensor, keys_values: Tensor) -> Tensor:
+def attend(_layer: int, queries: Tensor, keys_values: Tensor, _sinks: Tensor | None = None) -> Tensor:
     """All tokens are one sequence."""
     keys, values = keys_values.transpose(0, 1).repeat_interleave(2, 0).chunk(2)
     out = F.scaled_dot_product_attention(queries.transpose(0, 1), keys, values, is_causal=True)

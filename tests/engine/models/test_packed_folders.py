@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import json
+import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from checks.family_logits import TOKENS, weight
 from safetensors.torch import load_file, save_file
 from tests.engine.models.families import CLOSE
 from tests.engine.models.parity import divergence, our_logits
+from tests.engine.models.test_transformers import recorded
+from tests.engine.models.wide import wide_logits
 from tests.engine.tiny_folder import is_packable, write_folder, write_json
 from tests.engine.tiny_model import Shape, Tensors, random_tensors
 
-from packers import FORMATS
+from packers import FORMATS, mxfp4
 from portico_engine import ModelError, load_engine
 from portico_engine.linear.int4 import int4_supported
+from portico_engine.loading.load_engine import foresee
+from portico_engine.weights.hugging_face import HuggingFaceFolder
 
 EVEN = Shape(feed_forward=128)
+FROM_CODES = ("gptq, act-order", "gptq, 2 bits", "awq", "int4, channel", "int8", "nf4, nested")  # each another way
 
 
 def unpacked(tensors: Tensors, name: str) -> Tensors:
@@ -38,7 +47,7 @@ def test_a_packed_folder_says_what_its_numbers_say(tmp_path: Path, name: str) ->
     folder = write_folder(tmp_path / "packed", tensors, {"quantization_config": config}, shape=EVEN, pack=packer)
     plain = our_logits(write_folder(tmp_path / "plain", unpacked(tensors, name), {}, shape=EVEN), [70], int4=False)
     assert divergence(plain, our_logits(folder, [70], int4=False)) < 1e-5
-    if int4_supported():
+    if int4_supported() and name in FROM_CODES:
         rounded = CLOSE if name.startswith("nf4") else 4e-3  # its table is rounded to 8 bits there
         assert divergence(plain, our_logits(folder, [4] * 17 + [2], int4=True)) < rounded
 
@@ -122,3 +131,45 @@ def test_a_broken_packed_folder_is_one_clear_error(
     damage(folder)
     with pytest.raises(ModelError, match=message):
         load_engine(folder, executor="torch-cpu")
+
+
+@pytest.fixture
+def gpt_oss(tmp_path: Path) -> tuple[Path, Path]:
+    """A folder with experts as MXFP4 blocks, and one with the numbers that those stand for."""
+    record = recorded("gpt_oss")
+    stored = {key: weight(key, tuple(shape)) for key, shape in record["shapes"].items()}
+    packed, plain = dict(stored), dict(stored)
+    for key in [key for key in stored if key.endswith(("experts.gate_up_proj", "experts.down_proj"))]:
+        made = [mxfp4(expert.T.double().numpy()) for expert in packed.pop(key)]
+        packed[f"{key}_blocks"] = torch.stack([torch.from_numpy(one[0].reshape(len(one[0]), -1, 16)) for one in made])
+        packed[f"{key}_scales"] = torch.stack([torch.from_numpy(one[1]) for one in made])
+        plain[key] = torch.stack([torch.from_numpy(one[2].T.copy()).float() for one in made])
+    mxfp4_config = {"quantization_config": {"quant_method": "mxfp4", "modules_to_not_convert": ["lm_head"]}}
+    for name, tensors, more in (("packed", packed, mxfp4_config), ("plain", plain, {})):
+        (tmp_path / name).mkdir()
+        save_file(tensors, tmp_path / name / "model.safetensors")
+        write_json(tmp_path / name / "config.json", record["config"] | more)
+    return tmp_path / "packed", tmp_path / "plain"
+
+
+def test_gpt_oss_says_from_its_blocks_what_their_numbers_say(gpt_oss: tuple[Path, Path]) -> None:
+    packed, plain = (HuggingFaceFolder(path) for path in gpt_oss)
+    assert {packed.tensors[f"blk.0.ffn_{which}.3.weight"].type.name for which in ("gate", "up", "down")} == {"MXFP4"}
+    torch.testing.assert_close(wide_logits(packed, TOKENS), wide_logits(plain, TOKENS), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("gptq", r"GPTQ \d+%, F32 \d+%; computed from codes, and for many tokens from bfloat16; bfloat16"),
+        ("float8, channel", r"FP8 \d+%, F32 \d+%; computed from bfloat16"),
+    ],
+)
+@pytest.mark.skipif(not int4_supported(), reason="this CPU has no fast 4-bit product")
+def test_what_runs_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, said: str) -> None:
+    packer, config = FORMATS[name]
+    folder = write_folder(tmp_path / "m", random_tensors(EVEN), {"quantization_config": config}, shape=EVEN, pack=packer)
+    assert re.fullmatch(said, str(foresee(folder, executor="torch-cpu").weights))
+    with caplog.at_level(logging.INFO):
+        load_engine(folder, executor="torch-cpu")
+    assert re.search(f"weights of m: {said}", caplog.text)

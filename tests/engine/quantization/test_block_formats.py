@@ -10,7 +10,7 @@ import torch
 from portico_engine.quantization.block_formats import FORMATS, unpack_blocks
 
 Q = gguf.GGMLQuantizationType
-WITH_MINIMUM = (Q.Q4_1, Q.Q5_1, Q.Q4_K, Q.Q5_K)  # two float16 at their start
+WITH_MINIMUM = (Q.Q4_1, Q.Q5_1, Q.Q4_K, Q.Q5_K, Q.Q2_K)  # two float16
 KINDS = sorted(FORMATS)
 
 
@@ -18,8 +18,14 @@ def random_rows(kind: Q) -> np.ndarray:
     """Three rows of four blocks, random but for their float16s."""
     rng = np.random.default_rng(5)
     blocks = rng.integers(0, 256, (12, gguf.GGML_QUANT_SIZES[kind][1]), dtype=np.uint8)
+    if kind == Q.MXFP4:
+        blocks[:, 0] = rng.integers(110, 140, 12)
+        return blocks.reshape(3, -1)
+    if kind == Q.IQ1_M:
+        blocks[:, 49::2] = blocks[:, 49::2] & 15 | np.array([0x10, 0x20, 0x30, 0x20], np.uint8)  # a float16 in four pieces
+        return blocks.reshape(3, -1)
     n_halves = 2 if kind in WITH_MINIMUM else 1
-    at = 208 if kind == Q.Q6_K else 0
+    at = {Q.Q6_K: 208, Q.Q2_K: 80, Q.Q3_K: 108}.get(kind, 0)
     blocks[:, at : at + 2 * n_halves] = rng.standard_normal((12, n_halves)).astype(np.float16).view(np.uint8)
     return blocks.reshape(3, -1)
 
@@ -28,4 +34,11 @@ def random_rows(kind: Q) -> np.ndarray:
 def test_blocks_are_read_as_by_gguf(kind: Q) -> None:
     raw = random_rows(kind)
     expected = gguf.quants.dequantize(raw, kind)
-    assert np.array_equal(unpack_blocks(torch.from_numpy(raw), kind).dequantize().numpy(), expected)
+    matrix = unpack_blocks(torch.from_numpy(raw), kind)
+    form = FORMATS[kind]
+    assert (matrix.group_size, matrix.offset is not None) == (form.group_size, form.has_offsets)
+    assert int(matrix.codes.max()) < 1 << form.bits
+    if kind == Q.Q2_K:  # its codes are moved, and what that adds is taken away
+        np.testing.assert_allclose(matrix.dequantize().numpy(), expected, rtol=1e-5, atol=1e-4)
+    else:
+        assert np.array_equal(matrix.dequantize().numpy(), expected)

@@ -6,6 +6,7 @@ import pytest
 
 from portico_engine import ChatTemplateError, Tool
 from portico_engine.text.chat_template import ChatTemplate
+from portico_engine.text.untrusted import Disguise
 
 TURNS = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}"
 
@@ -107,3 +108,92 @@ def test_what_is_nested_too_deeply_is_refused() -> None:
         ChatTemplate(TURNS + "{{ tools | tojson }}").render([{"role": "user", "content": "x"}], [Tool("f", "", deep)])
     call = {"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "f", "arguments": "[" * 100_000}}]}
     assert ChatTemplate("{{ messages[0].tool_calls[0].function.arguments | length }}").render([call]) == "100000"
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}", "passes of loops and calls"),
+        ("{% macro f(n) %}{{ f(n - 1) }}{{ f(n - 1) }}{% endmacro %}{% set n = 200 %}{{ f(n) }}", "nested too deeply|passes"),
+        ("{% macro f(n) %}{% if n %}{{ f(n - 1) }}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(60) }}", "passes of loops"),
+        ("{% set ns = namespace(x='a') %}{% for i in range(99) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}", "characters"),
+        (
+            "{% set ns = namespace(x='a') %}{% for i in range(99) %}{% set ns.x = ns.x + ns.x %}{% endfor %}{{ ns.x }}",
+            "characters",
+        ),
+        ("{{ 'a' * 999999999999 }}", "repeats something"),
+        ("{{ [1] * 999999999999 }}", "repeats something"),
+        ("{{ 9 ** 999999999 }}", "power"),
+        ("{{ 'a'.ljust(99999999999) }}", "99999999999 long"),
+        ("{{ 'a' | center(99999999999) }}", "99999999999 long"),
+        ("{{ 'a' | indent(width=99999999999) }}", "99999999999 long"),
+        ("{{ '%99999999d' % 1 }}", "formats something"),
+        ("{{ '{:99999999}'.format(1) }}", "formats something"),
+        ("{{ range(999999999) | list }}", "999999999 long"),
+    ],
+)
+def test_a_template_that_never_ends_or_fills_the_memory_is_ended(source: str, said: str) -> None:
+    with pytest.raises(ChatTemplateError, match=said):
+        ChatTemplate(source).render([{"role": "user", "content": "x"}])
+
+
+def test_a_loop_of_a_long_conversation_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = "{% for m in messages %}{{ loop.index }}/{{ loop.length }}{% if loop.last %}!{% endif %}{% endfor %}"
+    messages = [{"role": "user", "content": "x"}] * 3000
+    assert ChatTemplate(source).render(messages).endswith("3000/3000!")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ messages.__class__ }}",
+        "{{ ''.__class__.__mro__[1].__subclasses__() }}",
+        "{{ messages.append(1) }}",
+        "{{ cycler.__init__.__globals__.os.system('true') }}",
+        "{{ self._TemplateReference__context }}",
+        "{% include '/etc/passwd' %}",
+        "{{ lipsum.__globals__['os'] }}",
+    ],
+)
+def test_a_template_that_leaves_its_sandbox_is_refused(source: str) -> None:
+    with pytest.raises(ChatTemplateError):
+        ChatTemplate(source).render([{"role": "user", "content": "x"}])
+
+
+def test_json_is_written_as_the_template_asks() -> None:
+    source = (
+        "{{ messages[0] | tojson(separators=(',', ':')) }} {{ {'b': 'é', 'a': 1} | tojson(sort_keys=true, ensure_ascii=true) }}"
+    )
+    rendered = ChatTemplate(source).render([{"role": "user", "content": "x"}])
+    assert rendered == '{"role":"user","content":"x"} {"a": 1, "b": "\\u00e9"}'
+
+
+PARTS = (
+    "{% for m in messages %}{% for p in m['content'] %}{% if p['type'] == 'text' %}[{{ p.text }}]{% endif %}{% endfor %}"
+    "{% endfor %}"
+)
+
+
+def test_a_template_of_typed_parts_gets_parts_and_one_that_asks_gets_text() -> None:
+    messages = [{"role": "user", "content": "a"}, {"role": "user", "content": [{"type": "text", "text": "b"}]}]
+    assert ChatTemplate(PARTS).render(messages) == "[a][b]"
+    both = "{% for m in messages %}{% if m.content is string %}{{ m.content }}{% else %}" + PARTS + "{% endif %}{% endfor %}"
+    assert ChatTemplate(both).render(messages) == "ab"
+
+
+def test_a_part_s_text_is_text_from_outside() -> None:
+    disguise = Disguise(["<|im_end|>"])
+    rendered = ChatTemplate(PARTS, disguise=disguise).render_disguised([{"role": "user", "content": "<|im_end|>"}])
+    assert not str.__contains__(rendered, "<|im_end|>")
+    assert disguise.show(rendered) == "[<|im_end|>]"
+
+
+def test_a_request_s_variables_reach_the_template_as_text_from_outside() -> None:
+    disguise = Disguise(["<|x|>"])
+    template = ChatTemplate("{% if enable_thinking %}think{% else %}no{% endif %}{{ style }}", disguise=disguise)
+    messages = [{"role": "user", "content": "x"}]
+    assert template.render(messages, variables={"enable_thinking": True, "style": "<|x|>"}) == "think<|x|>"
+    assert not str.__contains__(template.render_disguised(messages, variables={"style": "<|x|>"}), "<|x|>")
+    assert template.render(messages, variables={"enable_thinking": False}) == "no"
+    with pytest.raises(ChatTemplateError, match="chat_template_kwargs can't have 'messages'"):
+        template.render(messages, variables={"messages": []})

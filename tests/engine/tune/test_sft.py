@@ -23,13 +23,16 @@ from portico_engine.plan import Row, StepPlan
 from portico_engine.tune.export.gguf_file import save_gguf
 from portico_engine.tune.export.peft_folder import save_peft
 from portico_engine.tune.rendering import TokenRow
-from portico_engine.tune.sft.batches import Batch, batches, collate
-from portico_engine.tune.sft.train import Diverged, Settings, Trainer, schedule
+from portico_engine.tune.sft import Trainer
+from portico_engine.tune.training.batches import batches, collate
+from portico_engine.tune.training.loop import Diverged, Settings, schedule
+from portico_engine.tune.training.loss_plot import terminal_plot
+from portico_engine.tune.training.low_rank import with_adapter
 from portico_engine.weights.gguf_file import GGUFFile
 
 pytest.importorskip("transformers")
 
-from portico_engine.tune.sft.base_model import load_base
+from portico_engine.tune.training.base_model import load_base
 
 TOKENS = tuple(range(20, 52))
 LIMITS = AdapterLimits(1, 16)
@@ -100,6 +103,7 @@ def test_a_run_learns_and_its_adapter_says_the_same_in_the_engine_from_both_file
         same(trained_logits(base), engine_logits(model_path, path))
 
 
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")  # what PEFT asks of transformers
 def test_peft_reads_the_folder_and_says_the_same(tmp_path: Path, model_path: Path, base: Any) -> None:
     peft = pytest.importorskip("peft")
     trainer = Trainer(base, rows(), SETTINGS, say=lambda line: None)
@@ -148,14 +152,14 @@ def test_a_run_that_was_killed_goes_on_from_its_checkpoint_and_ends_the_same(tmp
 def test_a_run_whose_loss_is_no_number_stops_and_its_last_checkpoint_is_a_good_one(tmp_path: Path, base: Any) -> None:
     settings = Settings(rank=4, alpha=8.0, epochs=30, batch_tokens=256, checkpoint_seconds=0.0)
     trainer = Trainer(base, rows(), settings, folder=tmp_path, say=lambda line: None)
-    step = trainer._step
+    step = trainer.loop._step
 
-    def spoilt(batch: Batch) -> torch.Tensor:
+    def spoilt(batch: list[TokenRow]) -> torch.Tensor:
         if trainer.history.steps == 14:
             next(iter(trainer.adapter.values())).b.data.fill_(math.nan)
         return step(batch)
 
-    trainer._step = spoilt  # type: ignore[method-assign]
+    trainer.loop._step = spoilt  # type: ignore[method-assign]
     with pytest.raises(Diverged, match="the loss is no number at step"):
         trainer.run()
     state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
@@ -191,3 +195,56 @@ def test_another_architecture_is_refused_by_name(tmp_path: Path) -> None:
     path = write_tiny_llama(tmp_path / "qwen.gguf", architecture="qwen2")
     with pytest.raises(ModelError, match="is of the architecture 'qwen2'; adapters are trained for 'llama'"):
         load_base(path, "cpu", torch.float32)
+
+
+def test_beside_a_quantized_layer_the_adapter_adds_the_same_as_within_a_whole_one() -> None:
+    plain = torch.nn.Sequential()
+    plain.add_module("q_proj", torch.nn.Linear(16, 8, bias=False))
+    quantized = torch.nn.Sequential()
+    quantized.add_module("q_proj", torch.nn.Linear(16, 8, bias=False))
+    quantized.q_proj.weight.data.copy_(plain.q_proj.weight.data)
+    quantized.q_proj.weight.quant_state = "as bitsandbytes has it"
+    x = torch.randn(3, 16, generator=torch.Generator().manual_seed(1))
+    said = []
+    for model in (plain, quantized):
+        adapter = with_adapter(model, 4, 8.0, seed=3)["q_proj"]
+        torch.nn.init.normal_(adapter.b, generator=torch.Generator().manual_seed(2))
+        if said:
+            adapter.a.data.copy_(said[0][1].a.data)
+        out = model(x)
+        out.square().sum().backward()
+        said.append((out.detach(), adapter))
+    torch.testing.assert_close(said[0][0], said[1][0])
+    torch.testing.assert_close(said[0][1].a.grad, said[1][1].a.grad)
+    torch.testing.assert_close(said[0][1].b.grad, said[1][1].b.grad)
+    assert type(said[0][1]) is not type(said[1][1])
+
+
+def test_an_nf4_base_without_a_gpu_is_refused(model_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"an NF4 base \(--qlora\) needs an NVIDIA GPU"):
+        load_base(model_path, "cpu", torch.float32, nf4=True)
+
+
+def test_a_loss_that_rises_to_three_times_what_it_was_stops_the_run(tmp_path: Path, base: Any) -> None:
+    settings = Settings(rank=4, alpha=8.0, epochs=30, batch_tokens=256, checkpoint_seconds=0.0)
+    trainer = Trainer(base, rows(), settings, folder=tmp_path, say=lambda line: None)
+    step = trainer.loop._step
+
+    def rising(batch: list[TokenRow]) -> torch.Tensor:
+        return step(batch) + (100 if trainer.history.steps >= 20 else 0)
+
+    trainer.loop._step = rising  # type: ignore[method-assign]
+    with pytest.raises(
+        Diverged, match=r"the loss has risen from [\d.]+ to 1\d\d[\d.]* at step 30; the last checkpoint in .* is from before"
+    ):
+        trainer.run()
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["history"]["steps"] == 20
+
+
+def test_a_loss_is_drawn_in_the_terminal() -> None:
+    points = [{"step": 10.0 * at, "loss": 10.0 - at} for at in range(1, 9)]
+    lines = terminal_plot(points).split("\n")
+    assert lines[0].startswith("        9 |█")
+    assert lines[-1].endswith("step 80")
+    assert len({len(line) for line in lines[:-1]}) == 1
+    assert terminal_plot(points[:1]) == ""

@@ -110,10 +110,11 @@ def test_a_folder_is_loaded_by_its_name_with_its_template_and_end_tokens(tmp_pat
     assert list(engine.generate(Request("a", prompt, SamplingParams(temperature=0), max_tokens=3)))
 
 
-def test_a_window_of_attention_bounds_the_context(tmp_path: Path) -> None:
+def test_a_window_of_attention_does_not_bound_the_context(tmp_path: Path) -> None:
     config = {"model_type": "mistral", "sliding_window": 100}
     folder = write_folder(tmp_path / "model", random_tensors(), config, permuted=True)
-    assert load_engine(folder, executor="torch-cpu").info.context_length == 100
+    assert load_engine(folder, executor="torch-cpu").info.context_length == 256
+    assert read_config(HuggingFaceFolder(folder)).windows == (100, 100)
 
 
 def test_a_changed_shard_changes_the_fingerprint(tmp_path: Path) -> None:
@@ -165,7 +166,11 @@ INDEX = "model.safetensors.index.json"
         (lambda f: write_json(f / INDEX, {"weight_map": {"x": "../x.safetensors"}}), "which is not in this folder"),
         (lambda f: (f / INDEX).unlink(), rf"neither model\.safetensors nor {INDEX} is in the folder"),
         (lambda f: (f / "tokenizer.json").unlink(), r"tokenizer\.json is missing from the folder"),
-        (config_with(model_type="gemma3"), "model_type 'gemma3' in config.json is not supported; supported are llama, mistral"),
+        (config_with(model_type="gemma9"), "model_type 'gemma9' in config.json is not supported; supported are llama, mistral"),
+        (config_with(model_type="qwen3_5"), "qwen3_5 has linear attention, which only llama.cpp computes here: .* a GGUF file"),
+        (config_with(sliding_window=-3), "sliding_window in config.json is -3, not a positive number"),
+        (config_with(sliding_window=8, layer_types=["mamba"]), "layers of type 'mamba' .* are not supported"),
+        (config_with(sliding_window=8, layer_types=["full_attention"]), "sliding_window_pattern is of 1 layers, not 2"),
         (config_with(quantization_config={"quant_method": "quanto"}), "quantized as QUANTO .* the model's original weights"),
         (config_with(tie_word_embeddings=False), r"lm_head\.weight is missing"),
         (config_with(num_hidden_layers=3), r"blk\.2\.attn_norm\.weight is missing"),

@@ -46,6 +46,7 @@ def test_a_link_to_a_folder_is_the_folder(key: Any, tmp_path: Path) -> None:
         {"docs": [Path("/")]},
         {"db": ["postgresql://host/db"]},
         {"model": "other"},
+        {"adapter": "default"},
         {"config": config("")},
         {"environ": {"PORTICO_MODEL": "b"}},
         {"environ": {"HOME": "/home/v"}},

@@ -9,6 +9,7 @@ import pytest
 
 from portico_gateway.config.config_file import find_config
 from portico_gateway.config.portico_config import PorticoConfig, config_json_schema, load_config
+from portico_gateway.config.sections import EngineConfig, NamedModelConfig
 from portico_gateway.config.trust import WorkspaceConfig, trust
 from portico_gateway.errors import ConfigError
 
@@ -120,6 +121,15 @@ def test_a_model_server_elsewhere_is_refused_because_questions_and_results_would
         load(tmp_path, f'[engine]\nurl = "{url}"\n')
 
 
+def test_model_servers_elsewhere_are_taken_where_it_says_so(tmp_path: Path) -> None:
+    text = '[engine]\nelsewhere = true\nurl = ["http://10.0.0.7:8000/v1", "https://api.example.com/v1"]\n'
+    assert load(tmp_path, text).engine.urls == ("http://10.0.0.7:8000/v1", "https://api.example.com/v1")
+    environ = {"PORTICO_ENGINE_URL": "http://127.0.0.1:1/v1, http://127.0.0.1:2/v1"}
+    assert load(tmp_path, "", environ=environ).engine.urls == ("http://127.0.0.1:1/v1", "http://127.0.0.1:2/v1")
+    with pytest.raises(ConfigError, match=r"engine\.url"):
+        load(tmp_path, '[engine]\nelsewhere = true\nurl = "ftp://10.0.0.7/v1"\n')
+
+
 def test_an_error_from_the_environment_or_a_flag_names_its_origin(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"environment variable PORTICO_SERVE_PORT: serve.port: .* \(is 'x'\)"):
         load(tmp_path, "", environ={"PORTICO_SERVE_PORT": "x"})
@@ -147,6 +157,7 @@ def test_the_schema_for_editors_forbids_unknown_keys() -> None:
             "background",
             "policy",
             "audit",
+            "tune",
             "oauth",
             "log",
             "keys",
@@ -154,3 +165,31 @@ def test_the_schema_for_editors_forbids_unknown_keys() -> None:
             "models",
         )
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[models.a]\npath = "x.gguf"\nkeep_alive = "soon"', "'soon' is no time; write seconds"),
+        ('[models.a]\npath = "x.gguf"\naliases = ["b"]\n[models.b]\npath = "y.gguf"', "the name 'b' is"),
+        ("[models.smollm2]", "the name 'smollm2' is [model]'s already"),
+        ('[models."a b"]', "models"),
+        ("[models.a]\ncontxt = 5", "contxt"),
+    ],
+)
+def test_what_is_wrong_with_a_model_of_its_own_is_named(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "portico.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigError) as error:
+        load_config(file, environ={})
+    assert said in str(error.value)
+
+
+def test_a_model_of_its_own_has_a_time_a_context_and_names(tmp_path: Path) -> None:
+    file = tmp_path / "portico.toml"
+    file.write_text('[models.small]\npath = "s.gguf"\naliases = ["gpt-4"]\nkeep_alive = "2m"\ncontext = 4096\nmax_rows = 4')
+    entry = load_config(file, environ={}).models["small"]
+    assert (entry.keep_alive_seconds, entry.aliases) == (120, ["gpt-4"])
+    assert (entry.model_config_of("small").name, entry.model_config_of("small").context) == ("s.gguf", 4096)
+    assert entry.engine_config(EngineConfig(max_rows=9, memory=0.5)) == EngineConfig(max_rows=4, memory=0.5)
+    assert NamedModelConfig(keep_alive=-1).keep_alive_seconds is None

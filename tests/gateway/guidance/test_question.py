@@ -16,6 +16,7 @@ from portico_gateway.guidance.question import phrase_at, read_question, tokens_o
         ("Which one is colder than -5 degrees?", [("-5", {"number"})]),
         ("What did Mara Abel say about 'blue  sky'?", [("Mara Abel", {"name"}), ("blue  sky", {"quoted"})]),
         ("Write to a.b@example.org about LH400", [("a.b@example.org", {"name"}), ("LH400", {"name"})]),
+        ('It said "Pump stopped." Which valve is it?', [("Pump stopped.", {"quoted"})]),
         ("Rosa's books", []),
         ("What are Rosa's books?", [("Rosa", {"name"})]),
         ('An "open end', []),

@@ -36,7 +36,7 @@ def test_a_symbol_is_not_told_in_plain_words() -> None:
 
 def test_a_call_that_takes_what_the_question_spells_out_goes_before_one_that_does_not() -> None:
     found = weighed("What is in notes.txt?", tool("contents", "path"), Tool("folders", "", {"type": "object"}))
-    assert found == {"contents": 0.0, "folders": -3.0}
+    assert found == {"contents": 0.0, "folders": -5.0}  # it says nothing of it, too
 
 
 def test_a_file_is_no_name_of_anything_else() -> None:
@@ -47,3 +47,16 @@ def test_a_file_is_no_name_of_anything_else() -> None:
 def test_a_deprecated_tool_and_a_change_that_is_not_asked_for_count_less() -> None:
     old, delete, read = Tool("a", "DEPRECATED: use b.", {}), Tool("delete_a", "", {}), Tool("read_a", "", {})
     assert change_weights([old, delete, read], "what is in a?", WEIGHTS) == {"a": -3.0, "delete_a": -8.0, "read_a": 0.0}
+
+
+def test_a_name_is_no_id_and_a_file_no_folder() -> None:
+    found = weighed("When does Ada Lovelace's contract end?", tool("member", "member_id"), tool("find_member", "name"))
+    assert found["member"] < found["find_member"] == 0.0
+    found = weighed("What is in plan/notes.txt?", tool("directory_tree", "path"), tool("contents", "path"))
+    assert found["directory_tree"] < found["contents"] == 0.0
+
+
+def test_a_tool_that_is_told_nothing_goes_behind_where_something_is_spelled_out() -> None:
+    listing = Tool("list_all", "", {"type": "object"})
+    assert weighed("What is Ada Lovelace's job?", listing, tool("find", "name"))["list_all"] < 0.0
+    assert weighed("What is there?", listing) == {"list_all": 0.0}

@@ -60,6 +60,7 @@ class FakeEngine:
     closed: bool = False
     figures: Mapping[str, float] = field(default_factory=dict)
     loaded_adapters: Sequence[str] = ()
+    variables: list[Mapping[str, Any] | None] = field(default_factory=list)
     embedded: list[int] = field(default_factory=list)  # texts of each call
     tokenizer: FakeTokenizer = field(default_factory=FakeTokenizer)
     _live: dict[str, list[str | Exception]] = field(default_factory=dict)
@@ -69,7 +70,13 @@ class FakeEngine:
     def info(self) -> ModelInfo:
         return ModelInfo("fake", "llama", self.context_length, 256, 1, "F32", 1, self.executor, "fake", extra=self.extra)
 
-    def render_chat(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Tool] | None = None) -> tuple[int, ...]:
+    def render_chat(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        tools: Sequence[Tool] | None = None,
+        variables: Mapping[str, Any] | None = None,
+    ) -> tuple[int, ...]:
+        self.variables.append(variables)
         self.rendered.append(list(messages))
         self.rendered_tools.append(tools)
         return tuple(self.tokenizer.encode("".join(f"<{m['role']}>{m['content']}" for m in messages)))

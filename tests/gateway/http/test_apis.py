@@ -32,6 +32,7 @@ def test_no_room_imports_an_api_that_is_not_its_own(folder: str) -> None:
 
 def test_generation_imports_no_wire_schema() -> None:
     assert {room for _, room in imported_rooms("generation")} == {
+        "draining",
         "generation",
         "errors",
         "identity",

@@ -160,7 +160,7 @@ async def test_tools_that_the_input_adds_are_called_like_the_bodys_own(serve: An
 
 async def test_a_template_without_late_system_turns_gets_them_as_the_users(serve: Any, fakes: Any) -> None:
     class Strict(fakes.FakeEngine):  # type: ignore[name-defined, misc]
-        def render_chat(self, messages: Any, tools: Any = None) -> Any:
+        def render_chat(self, messages: Any, tools: Any = None, variables: Any = None) -> Any:
             if any(message["role"] == "system" for message in messages[1:]):
                 raise ChatTemplateError("System message must be at the beginning")
             return super().render_chat(messages, tools)

@@ -2,7 +2,9 @@
 
     executor.py   LlamaCppExecutor: the order of a step
     sequences.py  KV blocks as sequences of llama.cpp's unified cache
+    embedding.py  contexts that pool, and LlamaEmbeddingExecutor for models that write no text
     library.py    what is C: a model, a context, batches, return codes and the log
 
-Nothing outside of `library` calls llama.cpp. A crash in there ends the process, so an engine with it runs in a child process.
+Nothing outside of `library` and `embedding` calls llama.cpp. A crash in there ends the process, so an engine with it runs in a
+child process.
 """

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -163,6 +163,10 @@ class LlamaEmbeddingExecutor:
     def unload_adapter(self, place: int) -> None:
         """It holds none."""
         raise AdapterError("executor llama_cpp holds no adapters")
+
+    def expert_tokens(self) -> Mapping[int, Sequence[int]]:
+        """None are told."""
+        return {}
 
     def close(self) -> None:
         self._embeddings.close()

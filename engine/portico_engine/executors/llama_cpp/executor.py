@@ -7,7 +7,7 @@ Blocks are `sequences`', C is `library`'s. A crash in there ends the process, so
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +128,10 @@ class LlamaCppExecutor:
     def unload_adapter(self, place: int) -> None:
         """None was loaded."""
         raise AdapterError("executor llama_cpp holds no adapters")
+
+    def expert_tokens(self) -> Mapping[int, Sequence[int]]:
+        """None are told."""
+        return {}
 
     def close(self) -> None:
         """Let go of caches and weights."""

@@ -7,6 +7,7 @@
     cuda_batch.py      a batch's addresses, and the block tables that stay on the GPU
     cuda_attention.py  paged KV on the GPU, and attention by kernels
     cuda_step.py       sampling and scoring on the GPU
+    embedding.py       one vector a text, from a pass of its own
     sampler.py         `portico_engine.sampling` in torch, a batch at a time
     device_faults.py   what torch raises: no memory, a device that is lost, a fault of one plan
     lora_places.py     the adapters that are loaded, and which tokens have which

@@ -6,7 +6,7 @@ arithmetic nor who shares blocks.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,7 @@ from portico_engine.plan import BLOCK_TOKENS, Copy, Row
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """One row of the batch: its tokens [first, first + count) and the runs of KV slots that it sees, in order."""
+    """One row of the batch: its tokens [first, first + count) and the runs of KV slots that they see, in order."""
 
     first: int
     count: int
@@ -36,7 +36,7 @@ class CPUPagedKV:
 
     def __init__(self, config: DecoderConfig, n_blocks: int) -> None:
         self._config = config
-        shape = (config.n_layers, 2 * config.n_kv_heads, n_blocks * BLOCK_TOKENS, config.head_dim)
+        shape = (config.kv_places[-1], 2 * config.n_kv_heads, n_blocks * BLOCK_TOKENS, config.head_dim)
         self._kv = torch.empty(shape, dtype=torch.bfloat16)
 
     def copy(self, op: Copy) -> None:
@@ -66,34 +66,56 @@ class CPUPagedKV:
 
     def batch(self, rows: Sequence[Row]) -> CPUPagedAttention:
         """What all layers of one step share."""
-        spans: list[_Span] = []
-        slots: list[int] = []
-        first = 0
-        for row in rows:
-            count, seen = len(row.tokens), row.start + len(row.tokens)
-            runs = _runs(row.block_table, seen)
-            slots += [row.block_table[p // BLOCK_TOKENS] * BLOCK_TOKENS + p % BLOCK_TOKENS for p in range(row.start, seen)]
-            spans.append(_Span(first, count, runs, _mask(row.start, count, self._config.group) if count > 1 else None))
-            first += count
-        return CPUPagedAttention(self._config, self._kv, torch.tensor(slots), spans)
+        slots = [
+            row.block_table[p // BLOCK_TOKENS] * BLOCK_TOKENS + p % BLOCK_TOKENS
+            for row in rows
+            for p in range(row.start, row.start + len(row.tokens))
+        ]
+        windows = set(self._config.windows) or {0}
+        spans = {window: _spans(rows, window, self._config.group) for window in windows}
+        recent = _recent(rows, self._config.conv_length) if self._config.conv_layers else None
+        return CPUPagedAttention(self._config, self._kv, torch.tensor(slots), spans, recent)
 
 
 class CPUPagedAttention:
     """`decoder.Attention` for the rows of one step."""
 
-    def __init__(self, config: DecoderConfig, kv: Tensor, slots: Tensor, spans: Sequence[_Span]) -> None:
+    def __init__(
+        self,
+        config: DecoderConfig,
+        kv: Tensor,
+        slots: Tensor,
+        spans: Mapping[int, Sequence[_Span]],
+        recent: Tensor | None = None,
+    ) -> None:
+        """`spans` by the layer's window; `recent` int64 [n, count]: slots of each token's last positions, -1 where there is
+        none.
+        """
+        self._places = config.kv_places
+        self._recent = recent
         self._config = config
         self._kv = kv
         self._slots = slots
         self._spans = spans
 
-    def __call__(self, layer: int, queries: Tensor, keys_values: Tensor) -> Tensor:
-        kv = self._kv[layer]
+    def __call__(self, layer: int, queries: Tensor, keys_values: Tensor, sinks: Tensor | None = None) -> Tensor:
+        kv = self._kv[self._places[layer]]
         kv.index_copy_(1, self._slots, keys_values.transpose(0, 1))
-        outs = [self._span(kv, queries, span) for span in self._spans]
+        outs = [self._span(kv, queries, span, sinks) for span in self._spans[self._config.window(layer)]]
         return outs[0] if len(outs) == 1 else torch.cat(outs)
 
-    def _span(self, kv: Tensor, queries: Tensor, span: _Span) -> Tensor:
+    def recent(self, layer: int, values: Tensor, count: int) -> Tensor:
+        """See `decoder.Attention`."""
+        assert self._recent is not None
+        kv = self._kv[self._places[layer] : self._places[layer + 1]].flatten(0, 1)  # [pieces, slots, head_dim]
+        n, hidden = values.shape
+        padded = F.pad(values, (0, kv.shape[0] * kv.shape[2] - hidden)).view(n, kv.shape[0], -1)
+        kv.index_copy_(1, self._slots, padded.transpose(0, 1).to(kv.dtype))
+        seen = kv[:, self._recent.clamp_min(0)]  # [pieces, n, count, head_dim]
+        seen = seen.permute(1, 2, 0, 3).reshape(n, count, -1)[..., :hidden]
+        return seen.masked_fill((self._recent < 0).unsqueeze(-1), 0.0)
+
+    def _span(self, kv: Tensor, queries: Tensor, span: _Span, sinks: Tensor | None) -> Tensor:
         """Grouped heads become query rows: torch's own grouped path is four times slower at one token in bf16."""
         config = self._config
         heads, group, dim, count = config.n_kv_heads, config.group, config.head_dim, span.count
@@ -104,32 +126,69 @@ class CPUPagedAttention:
             q = q.reshape(count, heads, group, dim).permute(1, 2, 0, 3).reshape(1, heads, group * count, dim)
         pieces = [kv[:, at : at + length] for at, length in span.runs]
         seen = (pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=1)).unsqueeze(0)
-        out = F.scaled_dot_product_attention(q, seen[:, :heads], seen[:, heads:], attn_mask=span.mask)
+        if sinks is None:
+            out = F.scaled_dot_product_attention(q, seen[:, :heads], seen[:, heads:], attn_mask=span.mask)
+        else:
+            mask = None if span.mask is None else span.mask.unsqueeze(0).unsqueeze(0)
+            out, total = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+                q, seen[:, :heads], seen[:, heads:], 0.0, False, attn_mask=mask
+            )  # and the logarithm of the sum of exponentials, [1, kv_heads, group * count]
+            share = torch.sigmoid(total - sinks.view(1, heads, group).repeat_interleave(count, 2))
+            out = (out * share.unsqueeze(-1)).to(q.dtype)
         if count == 1:
             return out.reshape(1, -1)
         return out.view(heads, group, count, dim).permute(2, 0, 1, 3).reshape(count, -1)
 
 
-def _runs(block_table: Sequence[int], seen: int) -> tuple[tuple[int, int], ...]:
-    """The slots of the first `seen` positions as runs of neighbours: usually one, because the pool hands out neighbours."""
+def _recent(rows: Sequence[Row], count: int) -> Tensor:
+    """Slots of each token's last `count` positions, the oldest first, int64 [n, count]; -1 before the first position."""
+    return torch.tensor(
+        [
+            [
+                row.block_table[p // BLOCK_TOKENS] * BLOCK_TOKENS + p % BLOCK_TOKENS if p >= 0 else -1
+                for p in range(position + 1 - count, position + 1)
+            ]
+            for row in rows
+            for position in range(row.start, row.start + len(row.tokens))
+        ]
+    )
+
+
+def _spans(rows: Sequence[Row], window: int, group: int) -> list[_Span]:
+    """Of layers with this window; 0: none."""
+    spans: list[_Span] = []
+    first = 0
+    for row in rows:
+        count, end = len(row.tokens), row.start + len(row.tokens)
+        begin = max(0, row.start + 1 - window) if window else 0
+        runs = _runs(row.block_table, begin, end)
+        spans.append(_Span(first, count, runs, _mask(begin, row.start, count, window, group) if count > 1 else None))
+        first += count
+    return spans
+
+
+def _runs(block_table: Sequence[int], begin: int, end: int) -> tuple[tuple[int, int], ...]:
+    """The slots of positions [begin, end) as runs of neighbours: usually one, because the pool hands out neighbours."""
     runs: list[tuple[int, int]] = []
-    left = seen
-    for block in block_table:
-        if left <= 0:
-            break
-        length = min(left, BLOCK_TOKENS)
-        at = block * BLOCK_TOKENS
+    position = begin
+    while position < end:
+        length = min(end - position, BLOCK_TOKENS - position % BLOCK_TOKENS)
+        at = block_table[position // BLOCK_TOKENS] * BLOCK_TOKENS + position % BLOCK_TOKENS
         if runs and sum(runs[-1]) == at:
             runs[-1] = (runs[-1][0], runs[-1][1] + length)
         else:
             runs.append((at, length))
-        left -= length
+        position += length
     return tuple(runs)
 
 
-def _mask(start: int, count: int, group: int) -> Tensor:
-    """Token i of the row sees positions up to start + i; the same for each head of a group."""
-    seen = start + count
-    hidden = torch.arange(seen) > torch.arange(start, seen).unsqueeze(1)
-    mask = torch.zeros(count, seen, dtype=torch.bfloat16).masked_fill_(hidden, float("-inf"))
+def _mask(begin: int, start: int, count: int, window: int, group: int) -> Tensor:
+    """Token i of the row sees positions up to start + i, of those from `begin` on, at most `window` of them; the same for each
+    head of a group.
+    """
+    positions, own = torch.arange(begin, start + count), torch.arange(start, start + count).unsqueeze(1)
+    hidden = positions > own
+    if window:
+        hidden |= positions <= own - window
+    mask = torch.zeros(count, len(positions), dtype=torch.bfloat16).masked_fill_(hidden, float("-inf"))
     return mask.repeat(group, 1)

@@ -6,7 +6,7 @@ runs a plan when it is submitted; nothing is asynchronous here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -61,9 +61,11 @@ class TorchCPUExecutor:
             context_length=sizes.context_length,
             numerics_id=f"torch-{torch.__version__}-cpu-bf16{int4}{decoder.numerics}",
             block_bytes=self._kv.block_bytes,
+            window=decoder.config.widest_window,
             adapters=adapters.limits.count if adapters else 0,
             adapter_rank=adapters.limits.rank if adapters else 0,
             embedding_size=decoder.config.hidden,
+            rewrites=True,
         )
 
     @classmethod
@@ -134,6 +136,10 @@ class TorchCPUExecutor:
         """See `Executor.unload_adapter`."""
         assert self._adapters is not None
         self._adapters.unload(place)
+
+    def expert_tokens(self) -> Mapping[int, Sequence[int]]:
+        """See `Executor.expert_tokens`."""
+        return self._decoder.weights.expert_tokens()
 
     def close(self) -> None:
         """Nothing to end: memory goes with the object."""

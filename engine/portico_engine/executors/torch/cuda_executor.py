@@ -8,7 +8,7 @@ beyond their bitmasks. One step at a time: its logits are overwritten by the nex
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -78,9 +78,11 @@ class TorchCUDAExecutor:
             context_length=sizes.context_length,
             numerics_id=f"torch-{torch.__version__}-cuda-{card}-bf16{codes}{decoder.numerics}",
             block_bytes=decoder.config.kv_bytes_per_token * BLOCK_TOKENS,
+            window=decoder.config.widest_window,
             adapters=adapters.limits.count if adapters else 0,
             adapter_rank=adapters.limits.rank if adapters else 0,
             embedding_size=decoder.config.hidden,
+            rewrites=True,
         )
         self._tables = BlockTables(sizes.max_rows, blocks_for(sizes.context_length), device)
         self._graphs: StepGraphs | None = None
@@ -178,6 +180,10 @@ class TorchCUDAExecutor:
         with named_faults(self._device):
             self._adapters.unload(place)
 
+    def expert_tokens(self) -> Mapping[int, Sequence[int]]:
+        """See `Executor.expert_tokens`."""
+        return self._decoder.weights.expert_tokens()
+
     def close(self) -> None:
         """Let go of graphs and memory that torch keeps for itself."""
         self._graphs = None
@@ -255,7 +261,8 @@ class TorchCUDAExecutor:
         batch = RaggedBatch(torch.from_numpy(host).to(self._device), self._tables.tensor)
         kv = self._kv.tensor
         prefills = any(len(row.tokens) > SHORT for row in rows)
-        attend = MixedAttention(kv, batch, rows) if prefills else PagedAttention(kv, batch)
+        config = self._decoder.config
+        attend = MixedAttention(config, kv, batch, rows) if prefills else PagedAttention(config, kv, batch)
         if self._adapters is not None:
             self._adapters.begin(batch.adapters if any(row.adapter is not None for row in rows) else None)
         hidden = self._decoder.hidden(batch.tokens, batch.positions, attend)

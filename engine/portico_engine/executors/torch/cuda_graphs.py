@@ -96,7 +96,7 @@ class StepGraphs:
         batch.adapters.fill_(NO_ADAPTER)
         if self._decode_layers is not None and size <= MOST_TOKENS:
             return self._captured(partial(self._run_decode_layers, self._decode_layers, batch, kv))
-        attend = PagedAttention(kv, batch)
+        attend = PagedAttention(self._decoder.config, kv, batch)
 
         def layers() -> None:
             if self._adapters is not None:

@@ -49,7 +49,8 @@ class CUDAStep:
             if row.logits_indices and not row.targets:
                 assert row.sampling is not None, "a row whose next token is sampled needs a sampling state"
                 mask = None if bitmask is None else bitmask[i]
-                requests += [SampleRequest(row.sampling, mask, (bias or {}).get(i))] * len(row.logits_indices)
+                requests.append(SampleRequest(row.sampling, mask, (bias or {}).get(i)))
+                requests += [SampleRequest(row.sampling)] * (len(row.logits_indices) - 1)  # behind guesses
         if not requests:
             return ()
         if any(row.targets for row in self._plan.rows):

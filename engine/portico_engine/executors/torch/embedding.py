@@ -19,18 +19,38 @@ from portico_engine.models.decoder import Decoder
 from portico_engine.request import Pooling
 
 
-class _CausalAttention:
+class CausalAttention:
     """`decoder.Attention` within one text."""
 
     def __init__(self, config: DecoderConfig) -> None:
         self._config = config
 
-    def __call__(self, layer: int, queries: Tensor, keys_values: Tensor) -> Tensor:
+    def __call__(self, layer: int, queries: Tensor, keys_values: Tensor, sinks: Tensor | None = None) -> Tensor:
         heads, n = self._config.n_kv_heads, queries.shape[0]
         q = queries.transpose(0, 1).unsqueeze(0)  # [1, heads, n, head_dim]
-        kv = keys_values.transpose(0, 1).unsqueeze(0)
-        out = F.scaled_dot_product_attention(q, kv[:, :heads], kv[:, heads:], is_causal=True, enable_gqa=self._config.group > 1)
+        both = keys_values.transpose(0, 1).unsqueeze(0)
+        keys, values = both[:, :heads], both[:, heads:]
+        mask: Tensor | None = None
+        if window := self._config.window(layer):
+            at = torch.arange(n, device=q.device)
+            apart = at.unsqueeze(1) - at
+            mask = torch.zeros(n, n, dtype=q.dtype, device=q.device).masked_fill_(
+                (apart < 0) | (apart >= window), float("-inf")
+            )
+        if sinks is not None:  # a key of zeros in front, whose score they are and whose value is nothing
+            keys, values = F.pad(keys, (0, 0, 1, 0)), F.pad(values, (0, 0, 1, 0))
+            if mask is None:
+                mask = torch.full((n, n), float("-inf"), dtype=q.dtype, device=q.device).triu(1)
+            first = sinks.to(q.dtype).view(1, -1, 1, 1).expand(1, -1, n, 1)
+            mask = torch.cat([first, mask.expand(1, len(sinks), n, n)], -1)
+        out = F.scaled_dot_product_attention(
+            q, keys, values, attn_mask=mask, is_causal=mask is None, enable_gqa=self._config.group > 1
+        )
         return out[0].transpose(0, 1).reshape(n, -1)
+
+    def recent(self, _layer: int, values: Tensor, count: int) -> Tensor:
+        """See `decoder.Attention`."""
+        return F.pad(values, (0, 0, count - 1, 0)).unfold(0, count, 1).transpose(1, 2)
 
 
 def embed_texts(decoder: Decoder, texts: Sequence[Sequence[int]], pooling: Pooling) -> npt.NDArray[np.float32]:
@@ -40,7 +60,7 @@ def embed_texts(decoder: Decoder, texts: Sequence[Sequence[int]], pooling: Pooli
     if pooling not in ("mean", "last"):
         raise RequestError(f"pooling is {pooling!r}; for a decoder it must be mean or last")
     config, weights = decoder.config, decoder.weights
-    attend = _CausalAttention(config)
+    attend = CausalAttention(config)
     device = weights.norm.device
     out = np.empty((len(texts), config.hidden), np.float32)
     for i, text in enumerate(texts):

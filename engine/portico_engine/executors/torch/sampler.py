@@ -118,6 +118,13 @@ def _draw(logits: Tensor, top: Tensor, states: Sequence[SamplingState]) -> Tenso
         weights = torch.zeros_like(weights).scatter_(1, order, best)
     if any(p.min_p > 0 for p in params):
         weights *= weights >= column([p.min_p for p in params])
+    active = [state.excludes_top_choices for state in states]
+    if any(active):
+        thresholds = [p.xtc_threshold if on else float("inf") for p, on in zip(params, active, strict=True)]
+        top = weights >= column(thresholds, torch.float64) * weights.sum(-1, keepdim=True, dtype=torch.float64)
+        least = torch.where(top, weights, float("inf")).argmin(-1, keepdim=True)
+        dropped = top & (top.sum(-1, keepdim=True) > 1)
+        weights = weights.masked_fill(dropped.scatter(1, least, False), 0)
     total = weights.cumsum(-1, dtype=torch.float64)
     whole = total[:, -1:]
     at = column([uniform(state.seed, state.position) for state in states], torch.float64) * whole

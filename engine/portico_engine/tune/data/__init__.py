@@ -6,6 +6,9 @@
     changes/             what is changed in an example, so that a model learns what counts
     rows.py              an example among other tools, as a row
     kept.py              turns on which a model shall stay as it was
+    tool_questions.py    rows over somebody's own tools
+    row_file.py          rows, pairs and rated answers as JSON lines
+    said_calls.py        the calls in an answer's text
     row_checks.py        rows that are left out, and sets that are refused
     overlap.py           is an evaluation's question among them?
 

@@ -52,6 +52,11 @@ class Row:
         about = {"origin": self.origin, "licence": self.licence} | ({"given": self.given} if self.given else {})
         return json.dumps({"prompt": self.prompt, "completion": answer, **about}, ensure_ascii=False, separators=(",", ":"))
 
+    @property
+    def question(self) -> str:
+        """What a person said."""
+        return self.prompt[-1]["content"] if self.prompt else ""
+
 
 @dataclass(slots=True)
 class Neighbours:
@@ -114,7 +119,17 @@ def _with_one_tool_a_name(examples: Sequence[Example]) -> list[Example]:
 class RowMaker:
     """Rows from examples. `systems` renders the tools into the system message, one for each way that the product asks."""
 
-    def __init__(self, neighbours: Neighbours, systems: Sequence[SystemText], weights: Sequence[float], seed: int) -> None:
+    def __init__(
+        self,
+        neighbours: Neighbours,
+        systems: Sequence[SystemText],
+        weights: Sequence[float],
+        seed: int,
+        *,
+        renamed: float = 0.6,
+    ) -> None:
+        """`renamed`: the share of rows whose own tool goes by another name."""
+        self._renamed = renamed
         self._neighbours = neighbours
         self._systems = systems
         self._weights = weights
@@ -127,7 +142,7 @@ class RowMaker:
         calls = []
         for call in example.calls:
             again = by_tool.get(call.tool.name)
-            new = self._as(call, again) if again is not None else (renamed(call, rng) if rng.random() < 0.6 else call)
+            new = self._as(call, again) if again is not None else (renamed(call, rng) if rng.random() < self._renamed else call)
             by_tool[call.tool.name] = new.tool
             calls.append(new)
         if rng.random() < 0.35:
@@ -137,7 +152,7 @@ class RowMaker:
         own = list(by_tool.values())
         count = rng.choice(_COUNTS) if example.calls else 1 + rng.choice(_COUNTS)
         beside = list(example.offered) or self._neighbours.beside(own, count, rng, kin=True)
-        beside = [renamed(Call(tool, {}), rng).tool if rng.random() < 0.4 else tool for tool in beside]
+        beside = [self._as_named(tool) for tool in beside]
         if len(own) == 1 and rng.random() < 0.15 and (almost := near_miss(own[0], rng)) is not None:
             beside = [almost, *beside]
         names = {tool.name for tool in own}
@@ -164,7 +179,7 @@ class RowMaker:
         return self._made(example, self._with_others([self._as_named(tool) for tool in others], [example.calls[0].tool]), [])
 
     def _as_named(self, tool: Tool) -> Tool:
-        return renamed(Call(tool, {}), self._rng).tool if self._rng.random() < 0.4 else tool
+        return renamed(Call(tool, {}), self._rng).tool if self._rng.random() < self._renamed * 2 / 3 else tool
 
     def _with_others(self, tools: list[Tool], own: Sequence[Tool]) -> list[Tool]:
         more = self._neighbours.beside(own, self._rng.choice((0, 0, 0, 1, 2, 4)), self._rng, kin=False)

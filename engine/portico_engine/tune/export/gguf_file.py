@@ -11,7 +11,7 @@ from torch import Tensor
 
 from portico_engine.adapters.adapter import PROMPTS
 from portico_engine.models.config import DecoderConfig
-from portico_engine.tune.sft.base_model import MODULES, halves_of_pairs
+from portico_engine.tune.training.base_model import halves_of_pairs, stored_name
 
 
 def save_gguf(
@@ -24,18 +24,15 @@ def save_gguf(
     writer.add_string("general.base_model.0.name", base)
     writer.add_string(PROMPTS, prompts)
     writer.add_float32("adapter.lora.alpha", alpha)
-    names = {module: short for short, module in MODULES.items()}
     for module, (a, b) in matrices.items():
-        _, _, layer, rest = module.split(".", 3)
-        short = names[rest]
+        name = stored_name(module)
         rows = b.detach().float().cpu().numpy()
-        heads = {"attn_q": config.n_heads, "attn_k": config.n_kv_heads}.get(short)
+        heads = {"attn_q": config.n_heads, "attn_k": config.n_kv_heads}.get(name.rpartition(".")[2])
         if heads is not None and config.permuted_rotary:
             back = np.argsort(halves_of_pairs(heads, config.head_dim))
             rows = rows[back]
-        stored = f"blk.{layer}.{short}.weight"
-        writer.add_tensor(f"{stored}.lora_a", np.ascontiguousarray(a.detach().float().cpu().numpy().astype(np.float16)))
-        writer.add_tensor(f"{stored}.lora_b", np.ascontiguousarray(rows.astype(np.float16)))
+        writer.add_tensor(f"{name}.weight.lora_a", np.ascontiguousarray(a.detach().float().cpu().numpy().astype(np.float16)))
+        writer.add_tensor(f"{name}.weight.lora_b", np.ascontiguousarray(rows.astype(np.float16)))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

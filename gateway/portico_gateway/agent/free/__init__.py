@@ -5,7 +5,8 @@
     turn_model.py        the seam: where turns come from
     local/               from this machine's own engine, under our grammar
     remote/              from an OpenAI-compatible server, every call checked
-    turns.py             a conversation as values: what was asked, written and found
+    searched_tools.py    the tools of one question where they are too many to be told
+turns.py             a conversation as values: what was asked, written and found
     prompts.py           every text that the loop says to the model
     call_batch.py        the calls of one turn, beside each other where that is safe, results in order
     repeated_calls.py    the same call with the same result, again and again

@@ -18,12 +18,15 @@ from portico_gateway.agent.free import prompts
 from portico_gateway.agent.free.call_batch import BatchedCall, CallBatches
 from portico_gateway.agent.free.limits import Budget, Clock, FreeLimits
 from portico_gateway.agent.free.repeated_calls import RepeatedCalls
+from portico_gateway.agent.free.searched_tools import SearchedTools
 from portico_gateway.agent.free.turn_model import TurnModel, TurnRequest, TurnWriter, WrittenTurn
 from portico_gateway.agent.free.turns import ModelTurn, ResultTurn, Turn, UserTurn, noted, past_turns
 from portico_gateway.agent.free.verdict import judge
 from portico_gateway.agent.host_calls import HostCalls
 from portico_gateway.agent.question_run import CallTextListener, QuestionRun
 from portico_gateway.agent.tool_host import ToolHost
+from portico_gateway.agent.tool_search import CatalogSearches
+from portico_gateway.agent.tool_signatures import TOOLS_SHARE
 
 DEFAULT_LIMITS = FreeLimits()
 NOTHING_WRITTEN = WrittenTurn(ModelTurn(), ended=False)
@@ -41,6 +44,7 @@ class _Conversation:
     written: WrittenTurn = NOTHING_WRITTEN  # the last
     repeated: RepeatedCalls = field(default_factory=RepeatedCalls)
     denied_turns: int = 0
+    searched: SearchedTools | None = None  # where the tools are too many to be told
     limit: Limit | None = None  # reached: no further calls
 
 
@@ -54,8 +58,13 @@ class FreeAgent:
         *,
         limits: FreeLimits = DEFAULT_LIMITS,
         clock: Clock = time.monotonic,
+        searches: CatalogSearches | None = None,
+        schema_tokens: int | None = None,
     ) -> None:
+        """With `searches`, a catalog of more than `schema_tokens` (default: a third of the context) is told as two tools."""
         self._model = model
+        self._searches = searches
+        self._schema_tokens = schema_tokens
         self._host = host
         self._limits = limits
         self._clock = clock
@@ -85,6 +94,8 @@ class FreeAgent:
             calls = talk.written.turn.calls
             if not calls or talk.limit is not None:
                 break
+            if talk.searched is not None:
+                calls = tuple(map(talk.searched.unwrapped, calls))
             for call in calls:
                 yield ToolCallStarted(call.name, call.arguments)
             outcomes = await talk.batches.run(calls, talk.budget.seconds_for_calls)
@@ -96,17 +107,30 @@ class FreeAgent:
     async def _begin(self, question: str, history: Sequence[Exchange], max_steps: int | None) -> _Conversation:
         run = QuestionRun(question)
         limits = self._limits.with_steps(max_steps)
+        searched = await self._searched()
+        told = self._host.tools() if searched is None else searched.told()
         return _Conversation(
             run=run,
             budget=Budget(limits, run, self._clock),
-            batches=CallBatches(self._host, self._model.context_length),
-            writer=await self._model.writer(self._host.tools(), limits),
+            batches=CallBatches(searched or self._host, self._model.context_length),
+            writer=await self._model.writer(told, limits),
             turns=[*past_turns(messages_of(history)), UserTurn(question)],
+            searched=searched,
         )
+
+    async def _searched(self) -> SearchedTools | None:
+        """The tools behind a search, where there are more than the model's prompt should hold."""
+        if self._searches is None:
+            return None
+        budget = self._schema_tokens or self._model.context_length // TOOLS_SHARE
+        if await self._model.tool_tokens(self._host.tools()) <= budget:
+            return None
+        return SearchedTools(self._host, self._searches, by_name=self._model.calls_by_name)
 
     async def _write(self, talk: _Conversation) -> AsyncIterator[Event]:
         """One turn of the model, and before it what had to be left out."""
-        asked = TurnRequest(talk.turns, talk.budget, talk.limit is None, frozenset(talk.batches.denied_tools))
+        tools = talk.searched.callable() if talk.searched is not None else None
+        asked = TurnRequest(talk.turns, talk.budget, talk.limit is None, frozenset(talk.batches.denied_tools), tools)
         talk.written = NOTHING_WRITTEN
         async with aclosing(talk.writer.write(talk.run, asked)) as writing:
             async for written in writing:

@@ -29,6 +29,7 @@ class TurnRequest:
     budget: Budget
     may_call: bool = True
     without: frozenset[str] = frozenset()
+    tools: Sequence[Tool] | None = None  # that may be called; None: those that the writer was made with
 
     @property
     def max_tokens(self) -> int:
@@ -53,6 +54,15 @@ class TurnModel(Protocol):
     @property
     def context_length(self) -> int:
         """In tokens."""
+        ...
+
+    @property
+    def calls_by_name(self) -> bool:
+        """Can it call a tool that it was not told of from the beginning, once it has read of it?"""
+        ...
+
+    async def tool_tokens(self, tools: Sequence[Tool]) -> int:
+        """About how many tokens of the context these tools' definitions are."""
         ...
 
     async def writer(self, tools: Sequence[Tool], limits: FreeLimits) -> TurnWriter:

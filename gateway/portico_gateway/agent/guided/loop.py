@@ -14,7 +14,7 @@ from portico_gateway.agent.conversation import Exchange
 from portico_gateway.agent.events import AnswerText, Event, QuestionUnderstood, RunFinished, ToolCallFinished, ToolCallStarted
 from portico_gateway.agent.guided.answers.answer_generation import AnswerGenerator, QuotedAnswer
 from portico_gateway.agent.guided.calls.follow_up import follow_up
-from portico_gateway.agent.guided.calls.other_searches import in_whole, other_searches, search_instead
+from portico_gateway.agent.guided.calls.other_searches import in_whole, narrower_search, other_searches, search_instead
 from portico_gateway.agent.guided.calls.reused_call import of_same_tool, reused_call
 from portico_gateway.agent.guided.calls.things import found_thing
 from portico_gateway.agent.guided.calls.tool_call_generation import ToolCallGenerator
@@ -138,6 +138,12 @@ class Agent:
             if call is again and finished.result.found:
                 part.tried.add(call.tool)  # where it found nothing, the same tool may have to be called otherwise
             again = None
+            if not finished.result.found and (none := self.answers.none_of(part.run, finished)) is not None:
+                part.consider(none, partial(self._judge, part.run))
+                break
+            if not finished.result.found and (again := self._with_fewer_words(part, finished)) is not None:
+                chain = []
+                continue
             chain = [*(chain if reading else ()), finished] if finished.result.found else []
             if chain:
                 await self._answers(part, chain, turns)
@@ -173,6 +179,11 @@ class Agent:
             part.tried.add(call.tool)
         return call
 
+    def _with_fewer_words(self, part: PartRun, last: ToolCallFinished) -> ToolCallStarted | None:
+        """The search that found nothing, once more."""
+        tool = next((tool for tool in self._host.tools() if tool.name == last.tool), None)
+        return narrower_search(last, tool, part.run.tool_calls) if tool is not None else None
+
     def _open_tools(self, part: PartRun) -> list[RankedTool]:
         """The tools that are still to be tried. Whoever asks to know something needs none that writes; a second tool is none
         either, nor one that can be told nothing: a listing of all that there is answers no question that another could not."""
@@ -195,8 +206,10 @@ class Agent:
     async def _asking_others(
         self, part: PartRun, done: ToolCallFinished, turns: Sequence[Message], steps: int
     ) -> AsyncIterator[Event]:
-        """Where a call leads to no sure answer, searches are asked the whole question, too: the surest answer is kept."""
-        if (part.judgement.confidence or 0.0) >= self._retriever.weights.confidence.sure:
+        """Where a call leads to no sure answer, searches are asked the whole question, too: the surest answer is kept. What a
+        search of code or of documents has found is never sure before the other was asked."""
+        found = part.answer is not None and bool(part.answer.parts)
+        if not found and (part.judgement.confidence or 0.0) >= self._retriever.weights.confidence.sure:
             return
         tools = [r.tool for r in self.tool_calls.rank(part.run.question) if self._host.is_read_only(r.tool.name)]
         for call in other_searches(part.run.question, done, tools, self._host.server_of):
@@ -215,9 +228,15 @@ class Agent:
     async def _answers(self, part: PartRun, chain: Sequence[ToolCallFinished], turns: Sequence[Message]) -> None:
         """Let the model choose among what the chain's last call found, and keep that where it is the surest answer so far."""
         question = part.run.question
+        judge = partial(self._judge, part.run)
+        if (records := self.answers.together(question, chain)) is not None:
+            part.consider(records, judge)
+            return
         told = [*turns, *finished_call(chain[-1], question)]
-        answer = await self.answers.quote(part.run, told, self.tool_calls.rank(question), chain)
-        part.consider(answer, partial(self._judge, part.run))
+        part.consider(await self.answers.quote(part.run, told, self.tool_calls.rank(question), chain), judge)
+        named = _is_named(question, chain[-1])
+        if not part.judgement.answered and (len(chain) > 1 or named):
+            part.consider(self.answers.whole(chain, named=named), judge)
 
     def _judge(self, run: QuestionRun, answer: QuotedAnswer | None, others: Sequence[QuotedAnswer] = ()) -> Judgement:
         return judge(run, answer, self._retriever.embed, self._called(run), self._retriever.weights, others)
@@ -265,3 +284,9 @@ class Agent:
         if not judgement.answered and (language := question_language(run.asked or run.question)) is not None:
             judgement = unspoken(judgement, language)
         return RunFinished(run.question, text, run.found, made, tuple(sources), run.metrics(), judgement, asked=run.asked)
+
+
+def _is_named(question: str, call: ToolCallFinished) -> bool:
+    """Does the question spell out the file or the like that was read?"""
+    given = [value for value in call.arguments.values() if isinstance(value, str) and len(value) > 3]
+    return any(value.lower() in question.lower() and not value.isalpha() for value in given)

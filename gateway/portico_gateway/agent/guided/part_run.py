@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from portico_gateway.agent.events import ToolCallFinished
-from portico_gateway.agent.guided.answers.answer_generation import QuotedAnswer
+from portico_gateway.agent.guided.answers.answer_generation import QuotedAnswer, with_other
 from portico_gateway.agent.guided.questions.elliptical_question import CompletedQuestion
 from portico_gateway.agent.judgement import Judgement, Verdict
 from portico_gateway.agent.question_run import QuestionRun
@@ -35,11 +35,21 @@ class PartRun:
         judgements = [judge(draft, [other for other in self.drafts if other is not draft]) for draft in self.drafts]
         self.unsure += not judgements[-1].answered
         self.answer, self.judgement = max(zip(self.drafts, judgements, strict=True), key=lambda pair: _rank(pair[1]))
+        self._tell_other(judge, judgements)
+
+    def _tell_other(self, judge: Judge, judgements: Sequence[Judgement]) -> None:
+        """Where another tool has found something of another kind, the best of it is told, too: nobody knows which is right."""
+        assert self.answer is not None
+        pairs = sorted(zip(self.drafts, judgements, strict=True), key=lambda pair: _rank(pair[1]), reverse=True)
+        for other, _ in pairs:
+            if other is not self.answer and (both := with_other(self.answer, other)) is not None:
+                self.answer, self.judgement = both, judge(both, [draft for draft in self.drafts if draft is not self.answer])
+                return
 
     @property
     def calls(self) -> Sequence[ToolCallFinished]:
         """Those that the answer rests on."""
-        return self.answer.calls if self.answer else ()
+        return (*self.answer.calls, *self.answer.beside) if self.answer else ()
 
 
 def _rank(judgement: Judgement) -> tuple[bool, float]:

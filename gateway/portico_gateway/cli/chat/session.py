@@ -65,8 +65,8 @@ class ChatSession:
     async def ask(self, question: str, on_call_text: Callable[[str], None]) -> AsyncGenerator[Event]:
         """The events of one question; its exchange is part of the conversation once it has ended."""
         self.session.host.person_said(question)
-        recent = self.exchanges[-conversation.KEPT_EXCHANGES :]
-        async for event in self.session.agent.ask(question, history=recent, on_call_text=on_call_text):
+        history = list(self.exchanges)  # all of it, so that its prefix stays: the loop leaves out what no longer fits
+        async for event in self.session.agent.ask(question, history=history, on_call_text=on_call_text):
             if isinstance(event, RunFinished):
                 self.last = event
                 self.totals.add(event.metrics)

@@ -13,6 +13,9 @@
     tools.py    what the servers offer
     trust.py    which workspaces' configurations count
     model.py    the default model
+    models.py   all models: list, show, pull, convert, rm
+    tokens.py   how a text is cut
+    tune.py     an adapter of one's own
     audit.py    the log of tool calls
     policy.py   why a call runs, asks or is denied
     grammar.py  what tools or a schema compile to

@@ -10,7 +10,7 @@ import click
 
 from portico_gateway.cli import exit_codes
 from portico_gateway.cli.asking import AskOptions, answer
-from portico_gateway.cli.options import model_option, workspace_options
+from portico_gateway.cli.options import adapter_option, model_option, workspace_options
 from portico_gateway.safe_output.inert import inert
 from portico_servers.common.unicode_text import plain_text
 
@@ -40,6 +40,7 @@ def _patterns(ctx: click.Context, param: click.Parameter, values: tuple[str, ...
 @click.argument("question", required=False)
 @workspace_options
 @model_option
+@adapter_option
 @click.option(
     "--max-steps",
     type=click.IntRange(1, 64),
@@ -62,6 +63,7 @@ def command(
     db: tuple[str, ...],
     config: Path | None,
     model: str | None,
+    adapter: str | None,
     max_steps: int | None,
     allow: tuple[str, ...],
     go_on: bool,
@@ -77,7 +79,7 @@ def command(
     from portico_gateway.model.installed import INSTALL_ENGINE, missing_libraries
 
     text = _question(question)
-    options = AskOptions(find_config(config, folder=root, ask=_ask_trust), root, docs, db, model)
+    options = AskOptions(find_config(config, folder=root, ask=_ask_trust), root, docs, db, model, adapter)
     check_places(root, docs, db)
     given = [str(place) for place in (root or Path.cwd(), *docs, *db, config) if place is not None]
     places = tuple(str(Path(place).absolute()) for place in given)
@@ -86,6 +88,7 @@ def command(
         click.echo(f"portico: the engine is not installed ({', '.join(missing)}): {INSTALL_ENGINE}", err=True)
         return exit_codes.NO_MODEL
     interruptible()
+    _suggest(options)
     if not no_background:
         from portico_gateway.cli.ask_background import ask_background
 
@@ -96,6 +99,19 @@ def command(
 
     with collector_paused():  # it is soon answered, and the process ends then
         return _ask_here(asked, options)
+
+
+def _suggest(options: AskOptions) -> None:
+    """A better model, once, where the default one is all there is."""
+    from portico_gateway.hub.suggestion import suggest_once, was_suggested
+
+    if options.model is not None or not sys.stderr.isatty() or was_suggested():
+        return
+    from portico_gateway.config.portico_config import parse_config
+
+    config = parse_config(options.config)
+    if not config.engine.url and (said := suggest_once(config.model.name)):
+        click.echo(inert(f"portico: {said}"), err=True)
 
 
 def _ask_trust(found: WorkspaceConfig) -> bool:
@@ -119,7 +135,7 @@ def _ask_here(question: Question, options: AskOptions) -> int:
     from portico_gateway.policy.terminal_consent import terminal_caller
 
     lean_torch()
-    loaded = parse_config(options.config, flags={"model.name": options.model})
+    loaded = parse_config(options.config, flags=options.flags)
     specs = workspace_specs(loaded, options.root, options.docs, options.db)
     policy = loaded.policy.model_copy(update={"allow": [*loaded.policy.allow, *question.allow]})
     config = loaded.model_copy(update={"policy": policy})

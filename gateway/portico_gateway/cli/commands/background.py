@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from portico_gateway.cli import exit_codes
-from portico_gateway.cli.options import model_option, workspace_options
+from portico_gateway.cli.options import adapter_option, model_option, workspace_options
 from portico_gateway.safe_output.inert import inert, inert_json
 
 
@@ -63,7 +63,15 @@ def stop(folder: Path | None) -> int:
 @command.command("run", hidden=True)
 @workspace_options
 @model_option
-def run(root: Path | None, docs: tuple[Path, ...], db: tuple[str, ...], config: Path | None, model: str | None) -> int:
+@adapter_option
+def run(
+    root: Path | None,
+    docs: tuple[Path, ...],
+    db: tuple[str, ...],
+    config: Path | None,
+    model: str | None,
+    adapter: str | None,
+) -> int:
     """Be such a process; `portico ask` starts it."""
     from portico_gateway.background.socket_place import only_one, socket_place
     from portico_gateway.cli.ask_background import key_of
@@ -71,7 +79,7 @@ def run(root: Path | None, docs: tuple[Path, ...], db: tuple[str, ...], config: 
     from portico_gateway.config.config_file import find_config
     from portico_servers.common.collector import pause_collector
 
-    options = AskOptions(find_config(config, folder=root, ask=lambda _: False), root, docs, db, model)
+    options = AskOptions(find_config(config, folder=root, ask=lambda _: False), root, docs, db, model, adapter)
     key = key_of(options)
     place = socket_place(key)
     with only_one(place) as alone:

@@ -83,7 +83,7 @@ def recommended() -> None:
     gpu = gpu_memory()
     memory = gpu or memory_bytes()
     from_codes = gpu is not None or importlib.util.find_spec("llama_cpp") is not None
-    for line in recommended_lines(memory, from_codes=from_codes, best=better_model()):
+    for line in recommended_lines(memory, from_codes=from_codes, on_gpu=gpu is not None, best=better_model()):
         click.echo(inert_line(line))
     how = (
         "on the GPU"

@@ -18,6 +18,7 @@ from portico_gateway.safe_output.inert import inert
 )
 @click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
 @click.option("--port", type=int, help="Port to listen on; 0 picks a free one.  [default: 8630]")
+@click.option("--socket", type=click.Path(path_type=Path), help="Unix socket to listen on, in place of host and port.")
 @model_option
 @click.option("--no-model", is_flag=True, help="Serve MCP only.")
 @click.option("--context", type=int, help="Context length in tokens; default: the model's own.")
@@ -30,6 +31,7 @@ from portico_gateway.safe_output.inert import inert
 def command(
     host: str | None,
     port: int | None,
+    socket: Path | None,
     model: str | None,
     no_model: bool,
     context: int | None,
@@ -57,10 +59,12 @@ def command(
     from portico_gateway.config.config_file import find_config
     from portico_gateway.config.portico_config import parse_config
     from portico_gateway.config.workspace import config_source, workspace_specs
+    from portico_gateway.hub.suggestion import suggest_once
 
     flags = {
         "serve.host": host,
         "serve.port": port,
+        "serve.socket": socket,
         "serve.allowed_hosts": list(allow_host) or None,
         "serve.without_keys": without_keys or None,
         "model.name": model,
@@ -75,6 +79,8 @@ def command(
     answers = loaded.background.enabled and context is None  # else its model is not the one that `ask` would load
     about = AskOptions(file, root, docs, db, model)
     beside = partial(listen_beside, about, "serve", guidance=loaded.model.guidance) if answers else None
+    if not no_model and (said := suggest_once(loaded.model.name)):
+        click.echo(inert(f"portico: {said}"), err=True)
     try:
         run_server(loaded, specs, with_model=not no_model, source=source, beside=beside)
     except (ModelError, ServeFailed) as error:

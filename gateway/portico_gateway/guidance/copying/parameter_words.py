@@ -102,6 +102,8 @@ def asked_shape(name: str, description: str) -> SpanKind | None:
                 return kind
     if re.search(r"YYYY|ISO[ -]?8601|\d{4}-\d\d-\d\d", description, re.IGNORECASE):
         return SpanKind.DATE
+    if re.search(r"\b(?:commit|git) (?:sha|hash)\b|\bSHA(?:-?1)?\b", description):
+        return SpanKind.IDENTIFIER
     if re.search(r"\be-?mail address", description, re.IGNORECASE):
         return SpanKind.EMAIL
     return SpanKind.URL if re.search(r"\bURL\b", description) else None

@@ -32,6 +32,7 @@ from portico_gateway.guidance.weights import CopyWeights
 _MARKS = frozenset(",;:.!?()[]")
 _BEFORE_BARE = frozenset("in of from on at into for".split())
 _AFTER_BARE = frozenset("and or please which who that what how when where is was to for with by from".split())
+_HAVING = frozenset("have has contain contains".split())  # "does tally have", as its owner
 _MEMBER = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+(?:\(\))?|\w+\(\)")
 _REACH = 8  # tokens
 _MATCHES = 3  # words that may speak for one pair
@@ -149,6 +150,10 @@ class SpanFit:
         member of something (`Session.get`) is no path."""
         if span.kind is SpanKind.QUOTED:
             return " " in span.text and asked is not SpanKind.FORMULA
+        if span.kind is SpanKind.IDENTIFIER and asked in _OF_TIME:
+            return True
+        if span.kind is SpanKind.NAME and asked is SpanKind.IDENTIFIER:
+            return " " in span.text
         if span.kind is SpanKind.IDENTIFIER and asked is SpanKind.PATH:
             return _MEMBER.fullmatch(span.text) is not None
         return span.kind is not SpanKind.IDENTIFIER and asked is not SpanKind.IDENTIFIER
@@ -198,8 +203,10 @@ class SpanFit:
         if span.kind is not SpanKind.PHRASE or first != last or not first:
             return False
         if self.text[span.end : span.end + 2] in ("'s", "’s"):
-            return True
+            return not set(stems_of(span.text)) <= self._about  # "tally's", but not "one file's edit"
         before, after = self.tokens[first - 1].low, self.tokens[last + 1].low if last + 1 < len(self.tokens) else "?"
+        if before in ("does", "did") and after in _HAVING:
+            return True
         return (before in _BEFORE_BARE or self.tokens[first - 1].stem in HOLDERS) and (after in _MARKS or after in _AFTER_BARE)
 
     def _near(self, parameter: Parameter, span: Span, place: tuple[int, int]) -> float:

@@ -47,7 +47,19 @@ books; autor: author; autoren: authors; filme: films; schauspieler: actors; lied
 tracks; alben: albums; künstler: artist; stadt: city; städte: cities; land: country; länder: countries; preis: price;
 preise: prices; datum: date; sprache: language; mitglieder: members; verträge: contracts; vertrag: contract; ordner:
 folder; seite: page; befehl: command; sprachen: languages; kurse: courses; noten: grades; orte: places; ort: place;
-zweig: branch; änderungen: changes; nachricht: message
+zweig: branch; änderungen: changes; nachricht: message; gegen: against; allergisch: allergic; geburtstag: birthday;
+geburtsdatum: birthday; deutsch: German; englisch: English; französisch: French; spanisch: Spanish; italienisch: Italian;
+deutschland: Germany; frankreich: France; spanien: Spain; italien: Italy; brasilien: Brazil; indien: India; norwegen:
+Norway; kanada: Canada; polen: Poland; schweden: Sweden; schweiz: Switzerland; österreich: Austria; niederlande:
+Netherlands; usa: USA; verdient: earns; verdienen: earn; gehalt: salary; gehälter: salaries; chef: boss; vorgesetzte:
+superior; vorgesetzter: superior; abteilung: department; abteilungen: departments; raum: room; räume: rooms; telefonnummer:
+phone number; adresse: address; wurde: was; wurden: were; worden: -; am häufigsten: most often; häufigste: most common;
+häufigsten: most common; wie oft: how often; wie hoch: how high; zwischen: between; unter: under; mehr: more; weniger: less;
+nie: never; niemand: nobody; niemals: never; kein: no; keine: no; keinen: no; keinem: no; keiner: no; jeder: each; jede:
+each; jedes: each; pro: per; nur: only; prozent: percent; anteil: share; noch nicht: not yet; noch: still; gemeldet:
+reported; arzt: doctor; ärzte: doctors; ärztin: doctor; termin: appointment; termine: appointments; patienten: patients;
+länger als: longer than; kürzer als: shorter than; älter als: older than; jünger als: younger than; teurer als: more
+expensive than; durchschnittliches: average; stehen: are; liegen: are; liegt: is; gibt's: are there
 """
 _FRENCH = """
 combien de: how many; combien: how many; est ce que: -; qu est ce que: what is; quel: which; quelle: which; quels:

@@ -38,7 +38,14 @@ UNCALIBRATED: Mapping[Kind, Calibration] = {
     "score": Calibration(1.0, 1.0),
 }
 # By the fingerprint of the model's file.
-_FITTED: Mapping[str, Mapping[Kind, Calibration]] = {}
+_FITTED: Mapping[str, Mapping[Kind, Calibration]] = {
+    # SmolLM2-135M-Instruct, Q4_1: benchmarks/results/decisions-2026-11-30.json
+    "2712c44bea379cef99a4e977c6629e439a472fbe905b649f027bdfb64188af4e": {
+        "predicate": Calibration(0.105, 0.0),
+        "choice": Calibration(0.548, 0.9),
+        "score": Calibration(0.646, 0.6),
+    },
+}
 
 
 def calibration_of(fingerprint: str) -> Mapping[Kind, Calibration] | None:

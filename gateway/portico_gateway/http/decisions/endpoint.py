@@ -37,7 +37,7 @@ def _decisions_router(service: GenerationService) -> APIRouter:
             add_warnings(response, body.passed_over())
             return response
 
-        return await service.with_engine(service.only(body.model), request, work)
+        return await service.with_own_engine(service.only(body.model), request, work)
 
     return router
 
@@ -57,7 +57,7 @@ def _system_one_router(service: GenerationService) -> APIRouter:
             add_warnings(response, body.passed_over())
             return response
 
-        return await service.with_engine(model, request, work)
+        return await service.with_own_engine(model, request, work)
 
     return router
 

@@ -1,9 +1,11 @@
 """A generation and its answer, whichever API asks for it.
 
     request.py     GenerationRequest: what is asked, in no API's words, and what of it does not fit together
+    terms.py       Terms: what one caller's generation is held to
     prepare.py     PreparedRequest: the engine's own request, with its prompt's tokens and its grammar
     answer.py      GeneratedAnswer: text, thoughts, calls and log-probabilities, and the pieces of a stream
     text_calls.py  the text of a call whose tool takes one text, whole or as it grows
+    unheeded.py    what another server's answer shows of a grammar that it did not keep to
     stream.py      from a prepared request to the answer, whole (collect) or piece by piece (start_stream)
     choices.py     several answers to one prompt, or to several
     scores.py      CallerScores: log-probabilities of given continuations

@@ -27,6 +27,7 @@ from portico_engine.grammar import (
 from portico_gateway.http.errors import ApiError
 from portico_gateway.http.generation.prepare import PreparedRequest
 from portico_gateway.http.generation.request import ToolCall
+from portico_gateway.http.generation.unheeded import unheeded_grammar
 
 UNFINISHED = (
     "the answer was cut at its length in the middle of what its grammar asks for, and is not valid: "
@@ -96,13 +97,15 @@ class GeneratedAnswer:
     finish_reason: Literal["stop", "length", "tool_calls"] | None = None
     stop: str | None = None  # the stop string that ended it
     notes: list[str] = field(default_factory=list)  # on the answer as a whole
+    raw: list[str] = field(default_factory=list)  # all text as it came, where another server's model wrote it
     cut: CallCut | None = None  # a call that the length or a stop string cut off; it is not among `calls`
     _parser: ToolCallParser | None = None
 
     def __post_init__(self) -> None:
         if self.prepared.tools:
             structured = self.prepared.generation.calls_or_json
-            self._parser = ToolCallParser(self.prepared.call_format, constrained=True, structured=structured)
+            enforced = not self.prepared.is_remote
+            self._parser = ToolCallParser(self.prepared.call_format, constrained=enforced, structured=structured)
 
     @property
     def text(self) -> str:
@@ -129,9 +132,9 @@ class GeneratedAnswer:
 
     @property
     def is_exact(self) -> bool:
-        """Is whatever comes of it as it was asked for, since its grammar enforces all of it?"""
+        """Is whatever comes of it as it was asked for, since its grammar enforces all of it? Another server's word is none."""
         grammar = self.prepared.request.grammar
-        return grammar is None or grammar.report.exact
+        return grammar is None or (grammar.report.exact and not self.prepared.is_remote)
 
     def begin_again(self, prepared: PreparedRequest) -> None:
         """Forget what came so far: another request gives the answer."""
@@ -148,6 +151,8 @@ class GeneratedAnswer:
         return pieces
 
     def _pieces(self, delta: Delta) -> Iterator[Piece]:
+        if self.prepared.is_remote:
+            self.raw.append(delta.text)
         if self._parser is None:
             if delta.text:
                 self.content.append(delta.text)
@@ -198,6 +203,8 @@ class GeneratedAnswer:
         """What is wrong with the answer, where its grammar was not exact. None of an answer that is as it was asked for."""
         if self.is_exact or self.finish_reason == "length" or self.stop is not None:
             return None  # what was cut off can't be whole
+        if self.prepared.is_remote and (unheeded := unheeded_grammar(self)) is not None:
+            return unheeded
         schema = self.prepared.schema
         if schema is not None and not self.calls:
             return _first_violation(schema, self.text, "the answer")

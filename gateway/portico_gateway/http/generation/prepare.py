@@ -13,12 +13,13 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from portico_engine import Request, SamplingParams, Tool
+from portico_engine import PRESETS, Request, SamplingParams, Tool
 from portico_engine.errors import ChatTemplateError, ContextOverflow, EngineError
 from portico_engine.grammar import (
     AnswerSchema,
     CallFormat,
     CompiledGrammar,
+    NamedTool,
     compile_gbnf_isolated,
     compile_schema_isolated,
     compile_tool_calls_isolated,
@@ -31,17 +32,18 @@ from portico_gateway.http.errors import ApiError
 from portico_gateway.http.generation.request import GenerationRequest, SamplingOptions, Turn
 from portico_gateway.http.identity import LOCAL
 from portico_gateway.model.options import WAIT_SECONDS
+from portico_gateway.model.remote.engine import REMOTE
 from portico_servers.common.unicode_text import plain_json
 
 if TYPE_CHECKING:
     from portico_engine import EngineClient
 
+_PASSED_ON = (  # where they are given; the engine's defaults count else
+    *("dry_multiplier", "dry_base", "dry_allowed_length", "dry_penalty_last_n", "dry_sequence_breakers"),
+    *("xtc_probability", "xtc_threshold"),
+)
 MOST_CALLS = 8  # in one answer, where several are wanted
 _FOR_SEVERAL = (CallFormat.HERMES, CallFormat.MISTRAL, CallFormat.MISTRAL_ARGS)
-
-# (temperature, top_p, min_p) where the request leaves them open
-_CONVERSATION = (0.7, 0.9, 0.05)
-_STRUCTURED = (0.1, 0.95, 0.01)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,11 @@ class PreparedRequest:
     def tools(self) -> tuple[Tool, ...]:
         """Those that the answer may call."""
         return self.generation.callable_tools if self.generation.may_call else ()
+
+    @property
+    def is_remote(self) -> bool:
+        """Does another server's model answer? Then nothing of the grammar is enforced here."""
+        return self.engine.info.executor == REMOTE
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -93,6 +100,8 @@ async def prepare(
         control = control_tokens(format, engine.tokens)
         guided = await _guided(generation, engine, guide)
         grammar = await _grammar(generation, guided.tools if guided else generation.callable_tools, format, control)
+        if grammar is not None and engine.info.executor == REMOTE:
+            grammar = replace(grammar, schema=_as_schema(generation))
         prompt = await _prompt(generation, engine, template)
         room = engine.info.context_length - len(prompt)
         if room < 1:
@@ -165,6 +174,24 @@ async def _grammar(
     return None
 
 
+def _as_schema(generation: GenerationRequest) -> dict[str, Any] | bool | None:
+    """The whole answer as JSON Schema, for a server that takes no grammar; None where it is no JSON."""
+    wanted = generation.response_format
+    if generation.grammar is None and not generation.may_call and wanted is not None:
+        return {"type": "object"} if wanted.schema is None else wanted.schema
+    choice = generation.tool_choice
+    if generation.may_call and (choice == "required" or isinstance(choice, NamedTool)):
+        named = [tool for tool in generation.callable_tools if not isinstance(choice, NamedTool) or tool.name == choice.name]
+        return {"anyOf": [_call_schema(tool) for tool in named]}
+    return None
+
+
+def _call_schema(tool: Tool) -> dict[str, Any]:
+    """A call as we have it written, by its parts."""
+    parts = {"name": {"const": tool.name}, "arguments": dict(tool.parameters)}
+    return {"type": "object", "properties": parts, "required": [*parts], "additionalProperties": False}
+
+
 def _is_structured(generation: GenerationRequest) -> bool:
     """Is the answer anything but prose?"""
     return generation.grammar is not None or generation.response_format is not None or generation.may_call
@@ -177,7 +204,7 @@ def _parallel(asked: bool | None, format: CallFormat) -> tuple[int, int]:
 
 
 def _sampling(asked: SamplingOptions, vocab_size: int, *, structured: bool) -> SamplingParams:
-    temperature, top_p, min_p = _STRUCTURED if structured else _CONVERSATION
+    temperature, top_p, min_p = PRESETS[asked.preset or ("structured" if structured else "conversation")]
     if asked.temperature is not None:  # a client that sets the temperature means the plain distribution otherwise
         temperature, top_p, min_p = asked.temperature, 1.0, 0.0
     return SamplingParams(
@@ -191,6 +218,10 @@ def _sampling(asked: SamplingOptions, vocab_size: int, *, structured: bool) -> S
         presence_penalty=asked.presence_penalty or 0.0,
         logprobs=asked.logprobs,
         logit_bias=asked.logit_bias,
+        min_tokens=asked.min_tokens or 0,
+        ignore_eos=asked.ignore_eos,
+        stop_token_ids=asked.stop_token_ids,
+        **{name: value for name in _PASSED_ON if (value := getattr(asked, name)) is not None},
     )
 
 
@@ -221,7 +252,7 @@ async def _prompt(generation: GenerationRequest, engine: EngineClient, template:
         if tools and not taught:
             messages = await _with_tools(messages, tools, engine, explained=generation.prompts == EXPLAINED)
         try:
-            return await engine.render_chat(messages, tools if taught else None)
+            return await engine.render_chat(messages, tools if taught else None, generation.template_variables)
         except ChatTemplateError:
             folded = _without_late_system_turns(turns)
             if folded == turns:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from portico_engine import EngineError, TextInput, Tool, text_tool
 from portico_engine.grammar import NamedTool, ToolChoice
 from portico_gateway.http.errors import ApiError, to_api_error
+from portico_gateway.http.generation.terms import Terms
 
 Role = Literal["system", "user", "assistant", "tool"]
 _SHOWN = 20  # names of tools that an error lists
@@ -79,6 +80,17 @@ class SamplingOptions:
     repetition_penalty: float | None = None
     logit_bias: tuple[tuple[int, float], ...] = ()
     logprobs: int | None = None
+    preset: str | None = None  # one of PRESETS, for what is not said
+    min_tokens: int | None = None
+    ignore_eos: bool = False
+    stop_token_ids: tuple[int, ...] = ()
+    dry_multiplier: float | None = None
+    dry_base: float | None = None
+    dry_allowed_length: int | None = None
+    dry_penalty_last_n: int | None = None
+    dry_sequence_breakers: tuple[str, ...] | None = None
+    xtc_probability: float | None = None
+    xtc_threshold: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +102,7 @@ class GenerationRequest:
     fields: FieldNames
     prompt: str | tuple[int, ...] | None = None  # a text or tokens to go on from, in place of turns
     adapter: str | None = None  # one of the model's; it may also be named in `model`, as MODEL:ADAPTER
+    template_variables: Mapping[str, Any] | None = None  # further ones that the model's template knows
     prompts: str = ""  # those that the adapter was trained on
     # what may come out
     tools: tuple[Tool, ...] = ()
@@ -104,6 +117,7 @@ class GenerationRequest:
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()  # what of the request was passed over
+    terms: Terms = field(default_factory=Terms, compare=False)  # its caller's
 
     def __post_init__(self) -> None:
         if not self.turns and self.prompt is None:

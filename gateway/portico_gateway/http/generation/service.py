@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fastapi import Request
@@ -15,14 +16,17 @@ from starlette.requests import ClientDisconnect
 
 from portico_engine.errors import EngineError, ModelError, UnknownAdapter
 from portico_gateway.guidance.call_guide import CallGuide
+from portico_gateway.http.draining import Drain
 from portico_gateway.http.errors import ApiError
 from portico_gateway.http.generation.prepare import PreparedRequest, prepare
 from portico_gateway.http.generation.request import GenerationRequest
+from portico_gateway.http.generation.terms import Terms
 from portico_gateway.http.identity import caller_name
 from portico_gateway.http.limits import CallerLimits
 from portico_gateway.http.sse import EventStream, until_hung_up
 from portico_gateway.model.host import ModelHost
 from portico_gateway.model.pool import ModelPool, NoRoom
+from portico_gateway.model.remote.engine import REMOTE
 from portico_gateway.policy.tool_calls import ToolCalls
 
 if TYPE_CHECKING:
@@ -45,12 +49,15 @@ class GenerationService:
         limits: CallerLimits | None = None,
         guide: CallGuide | None = None,
         tool_calls: ToolCalls | None = None,
+        drain: Drain | None = None,
     ) -> None:
         """`limits` holds the requests of one caller back; by default everybody's are one caller's. `guide` helps a small model
-        with its calls; None leaves it to itself. `tool_calls` is the way to the gateway's own tools."""
+        with its calls; None leaves it to itself. `tool_calls` is the way to the gateway's own tools, `drain` says when all
+        ends."""
         self.models = models if isinstance(models, ModelPool) else ModelPool(models)
         self.guide = guide
         self.tool_calls = tool_calls
+        self._drain = drain or Drain()
         self._load_timeout = load_timeout
         self._limits = limits or CallerLimits()
 
@@ -91,9 +98,12 @@ class GenerationService:
     ) -> Response:
         """What `make` makes of the requests to one model, their adapter looked up, and of its engine, likewise."""
         model, adapter = self._chosen(generations[0])
+        caller = caller_name(request.scope)
+        terms = Terms(self._limits.seconds(caller), partial(self._limits.quotas.count_tokens, caller), self._drain)
 
         async def answer(engine: EngineClient) -> Response:
-            return await make([await _with_adapter(each, adapter, engine) for each in generations], engine)
+            meant = [await _with_adapter(replace(each, terms=terms), adapter, engine) for each in generations]
+            return await make(meant, engine)
 
         return await self.with_engine(model, request, answer)
 
@@ -115,6 +125,21 @@ class GenerationService:
             return await until_hung_up(request, work())
         except ClientDisconnect:
             return Response(status_code=_HUNG_UP)
+
+    async def with_own_engine(
+        self, model: ModelHost, request: Request, make: Callable[[EngineClient], Awaitable[Response]]
+    ) -> Response:
+        """As `with_engine`, for what needs the model's tokens. Raises ApiError where another server has them."""
+
+        async def of_own(engine: EngineClient) -> Response:
+            if engine.info.executor == REMOTE:
+                message = (
+                    "the model runs on another server, whose tokens and scores are not known here; ask that server for them"
+                )
+                raise ApiError(400, message, param="model", code="not_of_a_remote_model")
+            return await make(engine)
+
+        return await self.with_engine(model, request, of_own)
 
     def only(self, name: str | None) -> ModelHost:
         """The model of this name, or the one that there is, where none is named. Raises ApiError."""

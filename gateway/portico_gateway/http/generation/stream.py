@@ -11,12 +11,13 @@ from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import TypeAlias
 
-from portico_engine import Delta
+from portico_engine import Delta, Usage
 from portico_engine.errors import EngineError
 from portico_gateway.http.errors import ApiError
 from portico_gateway.http.generation.answer import GeneratedAnswer, Piece
 from portico_gateway.http.generation.prepare import PreparedRequest, prepare
 from portico_gateway.http.generation.request import Turn
+from portico_gateway.tracing import GenerationSpan
 
 PieceStream: TypeAlias = AsyncGenerator[Piece, None]
 
@@ -28,7 +29,7 @@ async def collect(prepared: PreparedRequest) -> GeneratedAnswer:
     if (wrong := answer.violation()) is not None:
         answer = await _once(await _again(prepared, answer, wrong))
     if (wrong := answer.violation()) is not None:
-        raise _invalid(wrong)
+        raise _invalid(wrong, prepared)
     return answer
 
 
@@ -72,7 +73,7 @@ async def _checked_pieces(answer: GeneratedAnswer, deltas: AsyncIterator[Delta])
         async with aclosing(_deltas(answer.prepared)) as others:
             pieces = [piece async for delta in others for piece in answer.feed(delta)]
         if (wrong := answer.violation()) is not None:
-            raise _invalid(wrong)
+            raise _invalid(wrong, answer.prepared)
     return pieces
 
 
@@ -83,15 +84,35 @@ async def _with_first(first: Delta, rest: AsyncIterator[Delta]) -> AsyncIterator
 
 
 async def _deltas(prepared: PreparedRequest) -> AsyncGenerator[Delta, None]:
-    """The engine's deltas, its errors as ApiError. Closing it aborts the request."""
-    deltas = prepared.engine.generate(prepared.request)
+    """The engine's deltas, within its caller's terms, its errors as ApiError. Closing it aborts the request."""
+    generation = prepared.generation
+    span = GenerationSpan(generation.model, {"portico.constrained": prepared.request.grammar is not None})
+    failure: BaseException | None = None
+    deltas = generation.terms.kept(prepared.engine.generate(prepared.request))
     try:
         async for delta in deltas:
+            if (usage := delta.usage) is not None:
+                span.steps(usage.time_to_first_token, usage.decode_seconds, _told(usage))
             yield delta
     except EngineError as error:
-        raise prepared.generation.api_error(error) from error
+        failure = error
+        raise generation.api_error(error) from error
+    except BaseException as error:
+        failure = error
+        raise
     finally:
         await deltas.aclose()
+        span.end(failure)
+
+
+def _told(usage: Usage) -> dict[str, int]:
+    return {
+        "gen_ai.usage.input_tokens": usage.prompt_tokens,
+        "gen_ai.usage.output_tokens": usage.completion_tokens,
+        "portico.cached_tokens": usage.cached_tokens,
+        "portico.forced_tokens": usage.forced_tokens,
+        "portico.sampled_steps": usage.sampled_steps,
+    }
 
 
 async def _again(prepared: PreparedRequest, refused: GeneratedAnswer, wrong: str) -> PreparedRequest:
@@ -120,5 +141,11 @@ async def _again(prepared: PreparedRequest, refused: GeneratedAnswer, wrong: str
     return replace(prepared, request=request)
 
 
-def _invalid(wrong: str) -> ApiError:
+def _invalid(wrong: str, prepared: PreparedRequest) -> ApiError:
+    if prepared.is_remote:
+        message = (
+            f"the model server did not keep to the grammar, twice: {wrong}; if it takes grammars in another form than it says, "
+            "set grammar_as under [engine]"
+        )
+        return ApiError(502, message, kind="server_error", code="grammar_not_enforced")
     return ApiError(500, f"the model's answer is not valid: {wrong}", kind="server_error", code="invalid_answer")

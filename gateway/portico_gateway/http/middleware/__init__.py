@@ -1,5 +1,6 @@
 """What every request goes through, from the outside in.
 
+    requests.py     RequestMiddleware: an id, a span, a line in the log; refuses what is new while the server ends
     metrics.py      MetricsMiddleware: requests by route, status and time, and the text of GET /metrics
     host_origin.py  HostOriginMiddleware: Host, Origin and the announced size
     auth.py         AuthMiddleware: what a key's scopes open

@@ -41,6 +41,9 @@ def may_see_details(scope: Scope, *, keys_needed: bool) -> bool:
     if keys_needed:
         credentials = scope.get("auth")
         return credentials is not None and bool(_DETAILS & set(credentials.scopes))
+    server = scope.get("server")
+    if server is not None and server[1] is None:
+        return True  # a Unix socket, which has a path and no port
     host = (scope.get("client") or ("",))[0]
     try:
         return ipaddress.ip_address(host).is_loopback

@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 import httpx2
 from mcp.server.auth.provider import AccessToken, TokenVerifier
@@ -49,8 +50,8 @@ class BearerTokenVerifier(TokenVerifier):
 
     def _key(self, token: str) -> AccessToken | None:
         """Compares with every key, so that the time taken tells nothing about which one was near."""
-        digest = key_hash(token)
-        names = [name for name, key in self._keys.items() if hmac.compare_digest(key.sha256, digest)]
+        digest, now = key_hash(token), datetime.now(UTC)
+        names = [name for name, key in self._keys.items() if hmac.compare_digest(key.sha256, digest) and not key.is_over(now)]
         if not names:
             return None
         scopes = [str(scope) for scope in self._keys[names[0]].scopes]

@@ -7,7 +7,7 @@ client can't make up series. No question, argument or result is in it.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -15,8 +15,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from portico_engine.request import STEP_PARTS
+from portico_engine.request import EXPERT_TOKENS, STEP_PARTS
 from portico_gateway.model.host import ModelHost
+from portico_gateway.model.remote.engine import RemoteEngine
+from portico_gateway.model.remote.server import ModelServer
 from portico_gateway.upstreams.upstreams import Upstreams
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -121,9 +123,26 @@ class _State(Collector):
             yield restarts
         if self._model is not None and self._model.loaded is not None:
             yield _fallbacks(self._model.loaded.info.fallbacks)
-        if self._stats is not None:
+        if self._model is not None and isinstance(self._model.loaded, RemoteEngine):
+            yield from _model_servers(self._model.loaded.servers)
+        if self._stats:
             yield from _families(GaugeMetricFamily, _GAUGES, self._stats)
             yield from _families(CounterMetricFamily, _COUNTERS, self._stats)
+            yield _experts(self._stats)
+
+
+def _model_servers(servers: Sequence[ModelServer]) -> Iterator[Metric]:
+    """The servers whose model answers in the engine's place."""
+    up = GaugeMetricFamily("portico_model_server_up", "Whether a model server is well.", labels=["url"])
+    running = GaugeMetricFamily("portico_model_server_requests_running", "Requests that it answers now.", labels=["url"])
+    requests = CounterMetricFamily("portico_model_server_requests", "Requests that it got.", labels=["url"])
+    failures = CounterMetricFamily("portico_model_server_failures", "Requests that it failed, and looks at it.", labels=["url"])
+    for server in servers:
+        up.add_metric([server.url], float(server.problem is None))
+        running.add_metric([server.url], server.in_flight)
+        requests.add_metric([server.url], server.requests)
+        failures.add_metric([server.url], server.failures)
+    yield from (up, running, requests, failures)
 
 
 def _fallbacks(kinds: Iterable[str]) -> Metric:
@@ -132,6 +151,15 @@ def _fallbacks(kinds: Iterable[str]) -> Metric:
     )
     for kind in kinds:
         found.add_metric([kind], 1.0)
+    return found
+
+
+def _experts(stats: Mapping[str, float]) -> Metric:
+    """Of a mixture of experts; without samples where the model is none."""
+    found = CounterMetricFamily("portico_expert_tokens", "Tokens that an expert took.", labels=["layer", "expert"])
+    for key, value in stats.items():
+        if key.startswith(EXPERT_TOKENS):
+            found.add_metric(key.removeprefix(EXPERT_TOKENS).split("."), value)
     return found
 
 

@@ -33,8 +33,8 @@ from portico_gateway.http.openai_shared.body import (
 )
 from portico_gateway.http.server_tools.wanted import McpToolBody, WantedServer
 from portico_gateway.http.wire import (
+    MAX_TEMPLATE_VARIABLES,
     AdapterName,
-    ApiBody,
     Choices,
     FrequencyPenalty,
     LenientBody,
@@ -43,6 +43,7 @@ from portico_gateway.http.wire import (
     MinP,
     PresencePenalty,
     RepetitionPenalty,
+    SamplingBody,
     Seed,
     StopString,
     StrictBody,
@@ -142,7 +143,7 @@ class ChatJsonSchemaFormat(StrictBody):
 ChatResponseFormat = Annotated[TextFormat | JsonObjectFormat | ChatJsonSchemaFormat, Field(discriminator="type")]
 
 
-class ChatCompletionRequest(ApiBody):
+class ChatCompletionRequest(SamplingBody):
     """A chat completion to make. None is "not given": the default then depends on what is asked."""
 
     WITHOUT_EFFECT = frozenset(
@@ -159,6 +160,11 @@ class ChatCompletionRequest(ApiBody):
     parallel_tool_calls: bool | None = None
     response_format: ChatResponseFormat | None = None
     grammar: str | None = Field(default=None, description="GBNF text that the answer follows")
+    chat_template_kwargs: dict[str, Any] | None = Field(
+        default=None,
+        max_length=MAX_TEMPLATE_VARIABLES,
+        description="variables of the model's chat template, e.g. enable_thinking",
+    )
     # how it is picked
     temperature: Temperature | None = None
     top_p: TopP | None = None
@@ -214,6 +220,7 @@ class ChatCompletionRequest(ApiBody):
             parallel_tool_calls=self.parallel_tool_calls,
             response_format=self._response_format(),
             grammar=self.grammar,
+            template_variables=self.chat_template_kwargs,
             sampling=SamplingOptions(
                 temperature=self.temperature,
                 top_p=self.top_p,
@@ -224,6 +231,7 @@ class ChatCompletionRequest(ApiBody):
                 presence_penalty=self.presence_penalty,
                 repetition_penalty=self.repetition_penalty,
                 logit_bias=tuple((self.logit_bias or {}).items()),
+                **self.more_sampling(),
                 logprobs=(self.top_logprobs or 0) if self.logprobs else None,
             ),
             max_tokens=self.max_completion_tokens if by_new_name else self.max_tokens,

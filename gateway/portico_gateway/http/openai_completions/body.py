@@ -12,7 +12,6 @@ from portico_gateway.http.openai_shared.body import StreamOptions
 from portico_gateway.http.wire import (
     MAX_CHOICES,
     AdapterName,
-    ApiBody,
     Choices,
     FrequencyPenalty,
     LogitBias,
@@ -20,6 +19,7 @@ from portico_gateway.http.wire import (
     MinP,
     PresencePenalty,
     RepetitionPenalty,
+    SamplingBody,
     Seed,
     StopString,
     Temperature,
@@ -33,7 +33,7 @@ _DEFAULT_TOKENS = 16  # OpenAI's
 _Tokens: TypeAlias = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
 
 
-class CompletionRequest(ApiBody):
+class CompletionRequest(SamplingBody):
     """A text to go on from. None is "not given"."""
 
     WITHOUT_EFFECT = frozenset({"user", "service_tier", "store"})
@@ -99,6 +99,7 @@ class CompletionRequest(ApiBody):
                 presence_penalty=self.presence_penalty,
                 repetition_penalty=self.repetition_penalty,
                 logit_bias=tuple((self.logit_bias or {}).items()),
+                **self.more_sampling(),
                 logprobs=self.logprobs,
             ),
             max_tokens=self.max_tokens or _DEFAULT_TOKENS,

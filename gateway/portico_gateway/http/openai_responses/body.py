@@ -187,7 +187,9 @@ class ResponsesRequest(ApiBody):
             case ResponsesNamedToolChoice(name=name, namespace=namespace):
                 return NamedTool(called_name(name, namespace))
             case ResponsesMcpToolChoice(server_label=label, name=name):
-                return "required" if name is None else NamedTool(name if label == EVERY_SERVER else namespaced(label, name))
+                if name is None:
+                    return "required"
+                return NamedTool(name if label == EVERY_SERVER else namespaced(label, name))
             case ResponsesAllowedToolsChoice(mode=mode):
                 return mode
             case choice:

@@ -84,7 +84,7 @@ def _router(service: GenerationService) -> APIRouter:
             add_warnings(response, body.passed_over())
             return response
 
-        return await service.with_engine(model, request, work)
+        return await service.with_own_engine(model, request, work)
 
     return router
 

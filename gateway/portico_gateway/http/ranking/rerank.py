@@ -8,6 +8,7 @@ among others' and found by that caller alone; its score then takes one short ste
 
 from __future__ import annotations
 
+import asyncio
 import math
 import uuid
 from collections.abc import Sequence
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 _PATHS = ("/v1/rerank", "/v2/rerank", "/rerank")
 MAX_DOCUMENTS = 1000
+_AT_ONCE = 16  # documents that are computed beside each other
 _BEFORE, _BEHIND = "Passage: ", "\n\nA question that this passage answers:"
 
 
@@ -66,7 +68,7 @@ def _router(service: GenerationService, path: str) -> APIRouter:
             add_warnings(response, body.passed_over())
             return response
 
-        return await service.with_engine(model, request, work)
+        return await service.with_own_engine(model, request, work)
 
     return router
 
@@ -74,12 +76,23 @@ def _router(service: GenerationService, path: str) -> APIRouter:
 async def _ranking(body: RerankRequest, model: str, caller: CallerScores) -> Json:
     texts = body.texts()
     query = await caller.engine.tokenize(f" {body.query}")
-    scores: list[float] = []
-    tokens = 0
-    for index, text in enumerate(texts):
-        prompt = await caller.engine.tokenize(f"{_BEFORE}{text}{_BEHIND}")
-        tokens += len(prompt) + len(query)
-        scores.append(await _score(caller, prompt, query, index))
+    places = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(index: int, text: str) -> tuple[float, int]:
+        async with places:
+            prompt = await caller.engine.tokenize(f"{_BEFORE}{text}{_BEHIND}")
+            return await _score(caller, prompt, query, index), len(prompt) + len(query)
+
+    firsts = {text: index for index, text in reversed([*enumerate(texts)])}  # equal ones are computed once
+    tasks = {text: asyncio.create_task(one(index, text)) for text, index in firsts.items()}
+    try:
+        await asyncio.gather(*tasks.values())
+    finally:
+        for task in tasks.values():
+            task.cancel()
+        await asyncio.gather(*tasks.values(), return_exceptions=True)
+    scores = [tasks[text].result()[0] for text in texts]
+    tokens = sum(task.result()[1] for task in tasks.values())
     best = sorted(range(len(texts)), key=lambda index: -scores[index])[: body.top_n]
     results = [
         {

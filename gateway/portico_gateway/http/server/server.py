@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from pathlib import Path
 from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
 
+from portico_gateway.http.draining import Drain
 from portico_servers.common.http_connection import IDLE_SECONDS, BoundedConnection
 
 log = logging.getLogger(__name__)
@@ -26,7 +28,18 @@ _NO_HANDLES = "socket.accept() out of system resource"  # asyncio's words, the o
 class HttpServer(uvicorn.Server):
     """`run(sockets=[...])` serves `app` until it is told to end."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        drain: Drain | None = None,
+        drain_seconds: float = 0.0,
+        tls: tuple[Path, Path] | None = None,
+    ) -> None:
+        """`tls`: certificate chain and key. At the end requests under way get `drain_seconds`, and `drain` tells the
+        application."""
+        self._drain = drain or Drain()
+        self._drain_seconds = drain_seconds
         super().__init__(
             uvicorn.Config(
                 app,
@@ -38,8 +51,20 @@ class HttpServer(uvicorn.Server):
                 backlog=1,
                 timeout_keep_alive=IDLE_SECONDS,
                 timeout_graceful_shutdown=GRACE_SECONDS,
+                ssl_certfile=tls[0] if tls is not None else None,
+                ssl_keyfile=tls[1] if tls is not None else None,
             )
         )
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """No new connections and requests; what is under way gets its time; then streams end, and the rest is cut."""
+        self._drain.begin()
+        for server in self.servers:
+            server.close()
+        if not self.force_exit:
+            await self._drain.idle(self._drain_seconds)
+        self._drain.end()
+        await super().shutdown(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         asyncio.get_running_loop().set_exception_handler(_on_exception)

@@ -11,8 +11,9 @@ from fastapi.responses import Response
 from portico_gateway.http.api import Api
 from portico_gateway.http.bodies.route import BodyRoute
 from portico_gateway.http.errors import ApiError
-from portico_gateway.http.generation.prepare import PreparedRequest
+from portico_gateway.http.generation.prepare import PreparedRequest, prepare
 from portico_gateway.http.generation.service import GenerationService
+from portico_gateway.http.identity import caller_name
 from portico_gateway.http.json_text import StrictJsonResponse
 from portico_gateway.http.openai_shared.errors import openai_error_body
 from portico_gateway.http.tokens.body import DetokenizeRequest, TokenizeRequest
@@ -37,9 +38,12 @@ def _tokenize_router(service: GenerationService) -> APIRouter:
         async def of_turns(prepared: PreparedRequest) -> Response:
             return StrictJsonResponse(_tokens_object(prepared.request.prompt, prepared.engine, body))
 
+        async def of_conversation(engine: EngineClient) -> Response:
+            return await of_turns(await prepare(body.to_generation(model.name), engine, caller=caller_name(request.scope)))
+
         if body.messages is not None:
-            return await service.respond(body.to_generation(model.name), request, of_turns)
-        return await service.with_engine(model, request, of_text)
+            return await service.with_own_engine(model, request, of_conversation)
+        return await service.with_own_engine(model, request, of_text)
 
     return router
 
@@ -59,7 +63,7 @@ def _detokenize_router(service: GenerationService) -> APIRouter:
             text = b"".join(_bytes(engine, token) for token in body.tokens).decode("utf-8", "replace")
             return StrictJsonResponse({"prompt": text, "content": text})
 
-        return await service.with_engine(service.only(body.model), request, work)
+        return await service.with_own_engine(service.only(body.model), request, work)
 
     return router
 

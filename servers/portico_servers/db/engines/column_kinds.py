@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from portico_servers.db.schema import Kind
 
 ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?)?(Z|[+-]\d\d:?\d\d)?")
+_TIMELY = re.compile(
+    r"(?:^|_)(?:ts|at|on|time|timestamp|date|datetime|epoch|unix|created|updated|modified|since|until)(?:_|$)", re.IGNORECASE
+)
+_EPOCHS = ((1, 1e8, 5e9), (1_000, 1e11, 5e12))  # seconds and milliseconds, from 1973 to 2128
 _CHECK_IN = re.compile(r"""["'`\[]?(\w+)["'`\]]?\s+IN\s*\(\s*('(?:[^']|'')*'(?:\s*,\s*'(?:[^']|'')*')*)\s*\)""", re.IGNORECASE)
 _LITERAL = re.compile(r"'((?:[^']|'')*)'")
 _NUMBERS = ("INT", "REAL", "FLOA", "DOUB", "DEC", "NUM", "MONEY", "SERIAL")
@@ -29,6 +34,16 @@ def declared_kind(declared: str) -> Kind:
     if any(part in name for part in _NUMBERS):
         return "number"
     return "other"
+
+
+def epoch_unit(name: str, cells: Sequence[object]) -> int:
+    """Whether numbers are points in time since 1970, by a column's name and some of its cells: 1 for seconds, 1000 for
+    milliseconds, 0 for none."""
+    numbers = [cell for cell in cells if isinstance(cell, int | float)]
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
+    if not numbers or len(numbers) < len(cells) or not _TIMELY.search(spaced):
+        return 0
+    return next((unit for unit, least, most in _EPOCHS if all(least <= number < most for number in numbers)), 0)
 
 
 def allowed_values(sql: str) -> dict[str, tuple[str, ...]]:

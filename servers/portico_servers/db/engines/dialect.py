@@ -84,7 +84,9 @@ class SQLDialect:
         return f"SUBSTR({expression if self.name == 'sqlite' else f'CAST({expression} AS VARCHAR)'}, 1, {length})"
 
     def value(self, expression: str, column: Column) -> str:
-        """A column as what its kind says: PostgreSQL compares money with money only."""
+        """A column as what its kind says: a time since 1970 as a date; PostgreSQL compares money with money only."""
+        if column.epoch and self.name == "sqlite":
+            return f"DATETIME({expression}{f' / {column.epoch}' if column.epoch > 1 else ''}, 'unixepoch')"
         money = self.name == "postgres" and column.type == "money"
         return f"CAST({expression} AS NUMERIC)" if money else expression
 

@@ -6,7 +6,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterable
 
-from portico_servers.db.engines.column_kinds import ISO_DATE, allowed_values, declared_kind
+from portico_servers.db.engines.column_kinds import ISO_DATE, allowed_values, declared_kind, epoch_unit
 from portico_servers.db.schema import Column, DatabaseSchema, ForeignKey, Kind, Table
 
 _FAILED = (sqlite3.Error, MemoryError)  # Python's, where SQLite met its limit on memory
@@ -76,7 +76,9 @@ def _table(connection: sqlite3.Connection, name: str, view: bool, sql: str, esti
         if hidden == 1:
             continue
         kind = _kind(connection, name, column, declared)
-        columns.append(Column(column, declared, kind, not (not_null or key), key, checks.get(column.lower(), ())))
+        epoch = epoch_unit(column, _sample(connection, name, column)) if kind in ("number", "date") and not key else 0
+        values = checks.get(column.lower(), ())
+        columns.append(Column(column, declared, "date" if epoch else kind, not (not_null or key), key, values, epoch))
     return Table(
         name=name,
         schema=None,

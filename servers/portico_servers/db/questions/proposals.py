@@ -54,7 +54,8 @@ class QuestionProposals:
         self._lock = threading.Lock()
 
     def propose(self, question: str) -> dict[str, Any]:
-        """JSON-ready: `arguments`, the narrowed `schema`, `used` and `unused` words; empty where no table fits."""
+        """JSON-ready: `arguments`, the narrowed `schema`, `used` and `unused` words, and whether there being no rows is an
+        answer (`empty`); nothing where no table fits."""
         ranked: list[tuple[float, str, Draft]] = []
         with self._lock:
             self._databases.snapshot()
@@ -105,6 +106,7 @@ class QuestionProposals:
         return {
             "arguments": {ROOT: ask},
             "schema": {"type": "object", "properties": {ROOT: {"const": ask}}, "required": [ROOT]},
+            "empty": draft.may_be_empty,
             "used": used,
             "unused": [words[i].text for i in sorted(left) if i < len(words)],
         }

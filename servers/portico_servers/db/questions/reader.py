@@ -16,14 +16,14 @@ from portico_servers.db.questions.composing.projections import use_roles
 from portico_servers.db.questions.composing.reach import Reach
 from portico_servers.db.questions.composing.shapes import add_shape
 from portico_servers.db.questions.language.cues import find_cues
-from portico_servers.db.questions.language.lexicon import PEOPLE
+from portico_servers.db.questions.language.lexicon import ANYBODY, PEOPLE, PERSON_WORDS, REPORTING
 from portico_servers.db.questions.language.superlatives import contrast
 from portico_servers.db.questions.language.times import TimeCondition, find_times
-from portico_servers.db.questions.language.words import QuestionWords, name_words, read_words, stem
+from portico_servers.db.questions.language.words import OWNS, QuestionWords, name_words, read_words, stem
 from portico_servers.db.questions.linking.bindings import bind_values
 from portico_servers.db.questions.linking.names import Embed, NameLink, SchemaNames
 from portico_servers.db.questions.linking.value_index import ValueIndex
-from portico_servers.db.rows.column_refs import Join, label_columns
+from portico_servers.db.rows.column_refs import Join, is_link_table, label_columns, parents_of
 from portico_servers.db.rows.implied_keys import with_implied_keys
 from portico_servers.db.schema import DatabaseSchema, Table
 
@@ -62,7 +62,8 @@ class QuestionReader:
         values = bind_values(read, index, first, timed)
         valued = frozenset().union(*(value.words for value in values)) if values else frozenset()
         links = self._names.links(read, [i for i in range(len(read.words)) if i not in timed | valued])
-        cues = find_cues(read, times, timed | valued)
+        columns = (link.words for link in links if link.column is not None and link.score >= 0.8 and not link.sense)
+        cues = find_cues(read, times, timed | valued, frozenset().union(*columns))
         if not cues.superlatives and len(values) > 1 and (one := contrast(read, cues.comparisons)):
             cues.superlatives, cues.limit, cues.contrast = [one], 1, True
         return QuestionParts(read, cues, tuple(times), tuple(values), tuple(links), index)
@@ -92,7 +93,15 @@ class QuestionReader:
         reach = self.reach(root)
         if entity is not None and entity.table not in reach.joins:
             return None
+        if (
+            entity is not None
+            and _says_whose(parts, entity)
+            and _points_to_itself(self.schema.by_name[entity.table], entity.column)
+        ):
+            return None  # "how many report to Ada": these are asked for, and not to whom
         place = reach.nearest(entity.table, parts.said) if entity is not None else None
+        if place is not None and place.parent.name == root.name and self._says_whose_rows(parts, root):
+            place = None
         if entity is not None and (join := _by_key(reach, entity, parts.said)) is not None:
             entity, place = NameLink(entity.words, join.parent.name, None, entity.score), join
         draft = Draft(parts, reach, entity, place)
@@ -100,9 +109,13 @@ class QuestionReader:
         if entity is not None:
             draft.score += _focused(parts, entity)
             draft.score -= 0.25 * (entity.sense)
-        if entity is not None and _is_link_table(self.schema.by_name[entity.table]):
+        if (first := _value_asked_for(parts)) is not None:
+            own = any(ref.join is None and (op, given) == ("=", first) for ref, op, given in draft.filters)
+            draft.score += FOCUS * own if entity is None else -1.5 * FOCUS
+        if entity is not None and is_link_table(self.schema.by_name[entity.table]):
             draft.score -= 1.0
         use_roles(draft, place)
+        draft.above = self._above(parts, draft)
         add_conditions(draft)
         if entity is not None and entity.column is not None and draft.ref(entity) in [ref for ref, _, _ in draft.filters]:
             return None  # what is compared or given isn't asked for
@@ -111,6 +124,27 @@ class QuestionReader:
             if link.column is None and link.table in {draft.table_of(ref) for ref in _refs(draft)}:
                 draft.use(link.words - draft.used, 0.3 * link.score if not link.words <= draft.used else 0.0)
         return draft.finish()
+
+    def _says_whose_rows(self, parts: QuestionParts, table: Table) -> bool:
+        own = (link for link in parts.links if link.table == table.name and _points_to_itself(table, link.column))
+        return any(_says_whose(parts, link) for link in own)
+
+    def _above(self, parts: QuestionParts, draft: Draft) -> Join | None:
+        """The way to a row's own superior, where the value is said to be that: "who reports to Ada", "departments under IT"."""
+        table = draft.reach.root
+        own = [key for key in table.foreign_keys if key.parent == table.name and len(key.columns) == 1]
+        value = next((one for one in parts.values if any(o[0].table == table.name for o in one.options)), None)
+        if len(own) != 1 or value is None or draft.place is not None or draft.entity is None:
+            return None
+        words = parts.words
+        before = {word.low for word in words[max(0, value.first - 2) : value.first]}
+        named = (link for link in parts.links if link.column == own[0].columns[0] and link.table == table.name)
+        said = [link for link in named if link.verb or words[link.first].low in REPORTING]
+        told = [link for link in said if _says_whose(parts, link)]
+        if not told and not before & _BENEATH:
+            return None
+        draft.use({i for link in told for i in link.words} | {w.index for w in words if w.low in _BENEATH})
+        return next((join for join in parents_of(self.schema, table, None) if join.key is own[0]), None)
 
     def reach(self, root: Table) -> Reach:
         if root.name not in self._reaches:
@@ -138,13 +172,14 @@ class QuestionReader:
         nouns = (link for link in parts.links if not link.verb)
         ranked = sorted(nouns, key=lambda link: -(_focused(parts, link) + link.score))
         yield from ranked[:MAX_ENTITIES]
-        if parts.cues.who:
+        if parts.cues.who or _counts_anybody(parts):
             yield from self._people(parts)
         yield None
 
     def _people(self, parts: QuestionParts) -> Iterator[NameLink]:
         """Who "who" may be: tables of people, and columns that name one."""
-        who = frozenset(word.index for word in parts.words if word.low in ("who", "whom", "whose", "whoever"))
+        asking = PERSON_WORDS if parts.cues.who else ANYBODY
+        who = frozenset(word.index for word in parts.words if word.low in asking)
         valued = {option[0].table for value in parts.values for option in value.options}
         persons = {stem(word) for word in PEOPLE}
         named = {
@@ -154,16 +189,27 @@ class QuestionReader:
             and not link.verb
             and {stem(word) for word in name_words(self.schema.by_name[link.table].relation)} & persons
         }
-        doing = {link.table for link in parts.links if link.verb and link.column is None}
+        doing = {
+            link.table
+            for link in parts.links
+            if link.column is None
+            and (link.verb or (link.score >= 0.7 and {link.first - 1} & who and parts.cues.asked != "count"))
+        }
+        for link in parts.links:  # "who does she report to": whom a key of that name points to
+            table = self.schema.by_name[link.table]
+            verb = link.verb or parts.words[link.first].low in REPORTING
+            if verb and link.column is not None and any(key.columns == (link.column,) for key in table.foreign_keys):
+                own = link.first - 1 in who and _points_to_itself(table, link.column)  # "who reports to Ada"
+                yield NameLink(who if own else who | link.words, link.table, None if own else link.column, 0.9)
         for table in self.schema.tables:
-            if table.name in doing and not _is_link_table(table) and not table.view and label_columns(table):
+            if table.name in doing and not is_link_table(table) and not table.view and label_columns(table):
                 yield NameLink(who, table.name, None, 0.9)
                 continue
             if named and table.name not in named:
                 continue
             people = {stem(word) for word in name_words(table.relation)} & _PEOPLE
             both = len(label_columns(table)) == 2
-            if (people or both) and not _is_link_table(table) and not table.view:
+            if (people or both) and not is_link_table(table) and not table.view:
                 said = max(
                     (link.score for link in parts.links if link.table == table.name and link.column is None), default=0.0
                 )
@@ -180,9 +226,13 @@ class QuestionReader:
 
 def _focused(parts: QuestionParts, link: NameLink) -> float:
     """How likely it is that a name is what is asked for, by where it stands."""
+    if link.first and OWNS in parts.question.gap(link.first - 1) and any(one.last == link.first - 1 for one in parts.values):
+        return FOCUS + 0.2  # "Ada's orders"
     behind = link.first - parts.cues.focus
     if behind < 0:
         return -0.3
+    if any(one.adjective is None and 0 < link.first - one.last <= 3 for one in parts.cues.superlatives):
+        return 0.0  # "the largest number of films": these are counted
     between = sum(
         1 for i in range(parts.cues.focus, link.first) if parts.words[i].content and not any(i in v.words for v in parts.values)
     )
@@ -190,6 +240,37 @@ def _focused(parts: QuestionParts, link: NameLink) -> float:
     return max(0.0, FOCUS - FURTHER * between - 0.3 * prepositions) + 0.1 * (link.column is None)
 
 
+def _says_whose(parts: QuestionParts, link: NameLink) -> bool:
+    """ "Reports to Ada", but not "does Ada report to"."""
+    words, at = parts.words, max(link.words)
+    if words[link.first].low not in REPORTING:
+        return False
+    behind = any(at < value.first <= at + 4 for value in parts.values)
+    return behind and not any(word.low in _ASKS_DOER for word in words[: link.first])
+
+
+def _points_to_itself(table: Table, column: str | None) -> bool:
+    return any(key.columns == (column,) and key.parent == table.name for key in table.foreign_keys)
+
+
+def _counts_anybody(parts: QuestionParts) -> bool:
+    """ "How many people work ..."."""
+    asked = parts.words[parts.cues.focus] if parts.cues.focus < len(parts.words) else None
+    return parts.cues.asked == "count" and asked is not None and asked.low in ANYBODY
+
+
+def _value_asked_for(parts: QuestionParts) -> str | None:
+    """ "How many developers are in ...": the value that is said where a name would tell what is asked for."""
+    first = next(
+        (w.index for w in parts.words[parts.cues.focus :] if w.content or any(w.index in v.words for v in parts.values)), None
+    )
+    value = next((one for one in parts.values if first is not None and one.first == first), None)
+    alone = value is not None and value.last + 1 < len(parts.words) and not parts.words[value.last + 1].content
+    return value.options[0][0].text if value is not None and alone and parts.cues.asked == "count" else None
+
+
+_BENEATH = frozenset("under below beneath underneath".split())
+_ASKS_DOER = frozenset("does do did whom".split())
 _PREPOSITIONS = frozenset("in on of at by to for from with that which who and is are was were does did do".split())
 
 
@@ -202,13 +283,8 @@ def _by_key(reach: Reach, entity: NameLink, said: frozenset[str]) -> Join | None
     return reach.key_join(ref) if ref is not None and ref.key and not ref.column.primary_key else None
 
 
-def _is_link_table(table: Table) -> bool:
-    """Does it only connect others?"""
-    return len(table.foreign_keys) > 1 and all(table.is_key(column.name) for column in table.columns)
-
-
 def _refs(draft: Draft) -> list[Any]:
-    every = [*draft.columns, *draft.group_by, *(ref for ref, _, _ in draft.filters)]
+    every = [*draft.columns, *draft.group_by, *(ref for ref, _, _ in (*draft.filters, *draft.whole))]
     return every + ([draft.order_by] if draft.order_by else [])
 
 

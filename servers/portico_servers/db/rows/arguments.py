@@ -30,7 +30,7 @@ from portico_servers.db.schema import QualifiedTable
 from portico_servers.db.suggestions import did_you_mean
 
 _OPS: Mapping[str, Sequence[str]] = {"text": TEXT_OPS, "number": NUMBER_OPS, "date": NUMBER_OPS, "boolean": VALUE_OPS}
-_KEYS = ("table", "aggregate", "columns", "filters", "group_by", "order_by", "order", "limit")
+_KEYS = ("table", "aggregate", "columns", "filters", "of", "group_by", "order_by", "order", "limit")
 
 
 def resolve_query(
@@ -59,6 +59,7 @@ def resolve_query(
         order_by=_field("order_by", ask["order_by"], found) if "order_by" in ask else None,
         order=_chosen("order", ask["order"], ("asc", "desc")) if "order" in ask else None,
         limit=_limit(ask.get("limit", DEFAULT_LIMIT)),
+        of=tuple(_filter(item, found) for item in _list("of", ask.get("of"))),
     )
     _check_aggregate(query, found)
     _check_schema(ask, table, rows, found)
@@ -66,6 +67,14 @@ def resolve_query(
 
 
 def _check_aggregate(query: RowsQuery, found: Mapping[str, ColumnRef]) -> None:
+    if query.of and query.aggregate != "percent":
+        raise ArgumentError("of goes with percent alone: the conditions of the whole; put yours into filters")
+    if query.aggregate == "percent":
+        if query.columns or query.group_by:
+            raise ArgumentError("percent takes neither columns nor group_by, it compares numbers of rows")
+        if not query.filters:
+            raise ArgumentError("percent needs filters: which part of the rows it is of")
+        return
     if query.aggregate in ("none", "distinct"):
         if query.group_by:
             raise ArgumentError("group_by needs an aggregate: count lists the different values, each with its number")

@@ -151,6 +151,11 @@ def joins(schema: DatabaseSchema, table: Table) -> tuple[Join, ...]:
     return tuple(found)
 
 
+def is_link_table(table: Table) -> bool:
+    """Does it only connect others?"""
+    return len(table.foreign_keys) > 1 and all(table.is_key(column.name) for column in table.columns)
+
+
 def label_column(table: Table) -> Column | None:
     """The column that a person would call a row by."""
     texts = [c for c in table.columns if c.kind == "text" and not table.is_key(c.name) and not c.values]
@@ -169,6 +174,13 @@ def label_columns(table: Table) -> tuple[Column, ...]:
         ("givenname", "familyname"),
         ("givenname", "surname"),
         ("forename", "surname"),
+        ("fname", "lname"),
+        ("vorname", "nachname"),
+        ("prenom", "nom"),
+        ("nombre", "apellido"),
+        ("nombre", "apellidos"),
+        ("nome", "cognome"),
+        ("voornaam", "achternaam"),
     ):
         if first in texts and last in texts:
             return texts[first], texts[last]

@@ -23,7 +23,7 @@ from portico_servers.db.rows.implied_keys import with_implied_keys
 from portico_servers.db.schema import QualifiedTable
 
 ROOT = "ask"
-AGGREGATES = ("none", "count", "sum", "avg", "min", "max", "count_distinct", "distinct")
+AGGREGATES = ("none", "count", "sum", "avg", "min", "max", "count_distinct", "distinct", "percent")
 OPERAND_AGGREGATES = ("avg", "min", "max")  # of what a condition may compare with
 ANY_OF = "in"  # the operator whose value is a list
 MAX_ALTERNATIVES = 50  # values of that list
@@ -102,7 +102,8 @@ def build_rows_schema(tables: Sequence[QualifiedTable], *, budget: int = BUDGET)
 
 def table_schema(name: str, found: Sequence[ColumnRef]) -> JSON:
     """What a query of one table may be, all in all: besides what is listed it may group by several columns, compare with a
-    column or an aggregate in place of a value, and ask for different rows only."""
+    column or an aggregate in place of a value, ask for different rows only, and for what part of the rows that fit `of` fits
+    `filters`."""
     schema = _schema({name: found})
     ask, shared = schema["properties"][ROOT]["anyOf"][0], schema["$defs"]
     names = {"$ref": f"#/$defs/{_key(name)}"} if found else False
@@ -119,7 +120,14 @@ def table_schema(name: str, found: Sequence[ColumnRef]) -> JSON:
         ask["properties"]["group_by"] = {"anyOf": [names, {"type": "array", "items": names, "maxItems": MAX_GROUPS}]}
         shared["ask"]["properties"]["group_by"].pop("type")
     distinct = {"properties": {"aggregate": {"const": "distinct"}, "group_by": _NEVER}, "required": ["columns"]}
-    shared["plain"]["anyOf"].append(distinct)
+    percent = {
+        "properties": {"aggregate": {"const": "percent"}, "columns": _NEVER, "group_by": _NEVER},
+        "required": ["filters"],
+    }
+    shared["plain"]["anyOf"] += [distinct, percent]
+    if "filters" in ask["properties"]:
+        ask["properties"]["of"] = ask["properties"]["filters"]
+        shared["ask"]["properties"]["of"] = shared["ask"]["properties"]["filters"]
     return {**ask, "$defs": shared}
 
 

@@ -13,7 +13,8 @@ def query_text(name: str, query: RowsQuery) -> str:
     """What a query of the table called `name` asks: its conditions, groups and order. What it computes, its columns say."""
     where = f" where {filters_text(query.filters)}" if query.filters else ""
     groups = f" by {', '.join(item.path for item in query.group_by)}" if query.group_by else ""
-    return f"{name}{where}{groups}{_order(query)}"
+    whole = f" (of those where {filters_text(query.of)})" if query.of else ""
+    return f"{name}{where}{whole}{groups}{_order(query)}"
 
 
 def filters_text(filters: Sequence[RowFilter]) -> str:

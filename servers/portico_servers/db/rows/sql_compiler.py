@@ -50,6 +50,7 @@ class RowsQuery:
     order_by: ColumnRef | None = None
     order: str | None = None
     limit: int = DEFAULT_LIMIT
+    of: tuple[RowFilter, ...] = ()  # of a percentage: which rows are the whole, of which `filters` tell a part
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +79,14 @@ class _SelectCompiler:
         self.parameters: list[Any] = []
         self.columns = query.columns or self._default_columns()
         self.quote = dialect.quote
-        used = [*self.columns, *(item.field for item in query.filters), *query.group_by, query.order_by]
-        used += [item.value.field for item in query.filters if _is_column(item.value)]
+        conditions = (*query.filters, *query.of)
+        used = [*self.columns, *(item.field for item in conditions), *query.group_by, query.order_by]
+        used += [item.value.field for item in conditions if _is_column(item.value)]
         self.joins, self.counts = _needed(used)
 
     def statement(self) -> CompiledStatement:
+        if self.q.aggregate == "percent":
+            return CompiledStatement(self._percent(), self.parameters)
         parts = [f"SELECT {self._select()}", f"FROM {self._from()}"]
         if self.q.filters:
             parts.append("WHERE " + " AND ".join(self._condition(item) for item in self.q.filters))
@@ -94,6 +98,16 @@ class _SelectCompiler:
         if grouped or self._lists:
             parts.append(f"LIMIT {int(self.q.limit)}")
         return CompiledStatement(" ".join(parts), self.parameters)
+
+    def _percent(self) -> str:
+        """What part of the whole fits, with both numbers."""
+        fits = f"CASE WHEN {' AND '.join(map(self._condition, self.q.filters))} THEN 1 ELSE 0 END"
+        whole = f" WHERE {' AND '.join(map(self._condition, self.q.of))}" if self.q.of else ""
+        return (
+            f"SELECT ROUND(100.0 * SUM(fits) / NULLIF(COUNT(*), 0), 2) AS {self.quote('percent')}, "
+            f"COALESCE(SUM(fits), 0) AS {self.quote('count')}, COUNT(*) AS {self.quote('of')} "
+            f"FROM (SELECT {fits} AS fits FROM {self._from()}{whole}) AS compared"
+        )
 
     @property
     def _lists(self) -> bool:
@@ -136,7 +150,8 @@ class _SelectCompiler:
             name = f"{self.quote(item.join.prefix)}.{name}"
         elif self.joins or self.counts:
             name = f"{self.quote(self.q.table.relation)}.{name}"
-        return self.dialect.date_part(name, item.part) if item.part else self.dialect.value(name, item.column)
+        value = self.dialect.value(name, item.column)
+        return self.dialect.date_part(value, item.part) if item.part else value
 
     def _from(self, joined: Sequence[Join] | None = None) -> str:
         """The table with the parents that are needed (all of the query's where none are said), and with counts of children."""

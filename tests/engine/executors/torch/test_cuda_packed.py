@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from checks.family_logits import FAMILIES
 from tests.engine.models import families
+from tests.engine.models.test_transformers import folder as family_folder
 from tests.engine.tiny_folder import write_folder
 from tests.engine.tiny_model import Q, Shape, random_tensors
 
@@ -21,12 +23,12 @@ from portico_engine.weights.hugging_face import HuggingFaceFolder
 from portico_engine.weights.model_file import ModelFile
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")]
-PROMPT = tuple(int(t) for t in np.random.default_rng(1).integers(3, 260, 70))
-EVEN = Shape(hidden=128, feed_forward=256)
+PROMPT = tuple(int(t) for t in np.random.default_rng(1).integers(3, 96, 70))
+EVEN = Shape(hidden=128, kv_heads=4, feed_forward=256)
 CHUNKS = pytest.mark.parametrize("chunks", [[70], [1] * 70], ids=["whole", "single"])
 
 
-def divergence(file: ModelFile, chunks: list[int], *, float8: bool = False) -> float:
+def divergence(file: ModelFile, chunks: list[int]) -> float:
     """Of the GPU's from the CPU's, in bfloat16."""
     from portico_engine.executors.torch.cuda_executor import TorchCUDAExecutor
 
@@ -66,3 +68,9 @@ def test_a_packed_folder_says_on_a_gpu_what_it_says_on_a_cpu(tmp_path: Path, nam
 def test_a_mixture_says_on_a_gpu_what_it_says_on_a_cpu(tmp_path: Path, name: str, kind: Q, chunks: list[int]) -> None:
     file = GGUFFile(families.write(tmp_path / "tiny.gguf", name, kind))
     assert divergence(file, chunks) < 2 * families.CLOSE
+
+
+@CHUNKS
+@pytest.mark.parametrize("name", [name for name in FAMILIES if not name.startswith("deepseek")])
+def test_windows_sinks_and_norms_say_on_a_gpu_what_they_say_on_a_cpu(tmp_path: Path, name: str, chunks: list[int]) -> None:
+    assert divergence(family_folder(tmp_path / "m", name), chunks) < 2 * families.CLOSE

@@ -23,6 +23,8 @@ PARAMS = {
     "penalties": SamplingParams(temperature=0.7, repetition_penalty=1.3, frequency_penalty=0.5, presence_penalty=0.2),
     "biased": SamplingParams(temperature=0.7, logit_bias=((3, 5.0), (4, -100.0))),
     "logprobs": SamplingParams(temperature=0.7, logprobs=5),
+    "xtc": SamplingParams(temperature=1.5, xtc_probability=0.5, xtc_threshold=0.02),
+    "xtc behind top_k": SamplingParams(temperature=2.0, top_k=9, xtc_probability=1.0, xtc_threshold=0.05),
 }
 
 

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from portico_gateway.agent.events import ToolCallFinished
 from portico_gateway.agent.guided.answers.answer_generation import QuotedAnswer
+from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate, PassageFeatures
 from portico_gateway.agent.guided.part_run import PartRun
 from portico_gateway.agent.judgement import Judgement, Verdict
 from portico_gateway.agent.rendered_results import RenderedResult
@@ -27,6 +29,28 @@ def test_answers_are_judged_again_once_there_is_another() -> None:
     assert part.answer is first
     assert part.judgement.answered
     assert part.run.drafts == [("docs__search", "--bar"), ("code__search", "a.py:1: run()")]
+
+
+def test_what_another_tool_found_is_told_too_and_its_call_is_one_that_the_answer_rests_on() -> None:
+    part = PartRun("Which option?")
+    features = PassageFeatures(*[0.5] * 12)
+    passage = AnswerCandidate("Use `--bar`.", focus="Use `--bar`.", weight=8.0, features=features)
+    place = AnswerCandidate("a.py:1: run(bar)", weight=8.0, found=0.5, fit=1.0)
+    drafts = [
+        replace(answer(tool, one.text), candidate=one, parts=(one,), printed=1)
+        for tool, one in (("docs__search", passage), ("code__search", place))
+    ]
+    told: list[str] = []
+
+    def judged(draft: QuotedAnswer, others: Sequence[QuotedAnswer]) -> Judgement:
+        told.append(draft.own_text)
+        return Judgement(Verdict.ANSWERED, confidence=0.9 if draft.own_text == passage.text else 0.4, draft=draft.text)
+
+    for draft in drafts:
+        part.consider(draft, judged)
+    assert part.judgement.draft == "Use `--bar`.\n\na.py:1: run(bar)"
+    assert [call.tool for call in part.calls] == ["docs__search", "code__search"]
+    assert told[-1] == "Use `--bar`."  # what the other says is no second voice for it
 
 
 def test_no_answer_changes_nothing() -> None:

@@ -40,6 +40,7 @@ async def test_requests_are_counted_by_route_and_status(serve: Any) -> None:
 
 async def test_the_engines_counters_are_there_once_the_model_is(serve: Any, fakes: Any) -> None:
     stats = {"running": 2, "waiting": 1, "blocks": 64, "blocks_cached": 8, "generated_tokens": 120, "forced_tokens": 70}
+    stats |= {"expert_tokens.3.0": 11, "expert_tokens.3.1": 5}
     engine = fakes.FakeEngine(figures=stats)
     async with serve(engine) as client:
         await client.post("/v1/chat/completions", json={"model": "fake", "messages": [{"role": "user", "content": "Hi"}]})
@@ -49,6 +50,8 @@ async def test_the_engines_counters_are_there_once_the_model_is(serve: Any, fake
     assert found["portico_engine_requests", "waiting"] == 1
     assert found["portico_kv_blocks", "cached"] == 8
     assert found["portico_tokens_forced_total",] == 70
+    assert found["portico_expert_tokens_total", "0", "3"] == 11
+    assert found["portico_expert_tokens_total", "1", "3"] == 5
 
 
 async def test_where_the_time_of_steps_goes_and_what_is_done_instead_of_better(serve: Any, fakes: Any) -> None:

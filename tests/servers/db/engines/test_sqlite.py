@@ -91,7 +91,7 @@ def test_kinds_come_from_declared_types_and_where_these_say_nothing_from_what_is
     engine = SQLiteEngine(path)
     kinds = {column.name: column.kind for column in engine.schema().tables[0].columns}
     assert kinds == {
-        "i": "number", "r": "number", "n": "number", "s": "text", "b": "boolean", "d": "date", "at": "date", "epoch": "number",
+        "i": "number", "r": "number", "n": "number", "s": "text", "b": "boolean", "d": "date", "at": "date", "epoch": "date",
         "untyped": "text", "blob": "other", "gen": "number",
     }  # fmt: skip
     engine.close()

@@ -55,6 +55,25 @@ def test_a_column_is_compared_with_another_and_with_an_average(clinic: Databases
     assert answer.text == "visits where fee > average fee: count = 2"
 
 
+def test_a_percentage_is_told_with_both_numbers_and_of_what_it_is(clinic: Databases) -> None:
+    cured = ("outcome", "=", "cured")
+    answer = ask(clinic, "visits", "percent", cured)
+    assert answer.structured["columns"] == ["percent", "count", "of"]
+    assert answer.structured["rows"] == [[50.0, 2, 4]]
+    ada = {"column": "doctors.first_name", "op": "=", "value": "Ada"}
+    answer = ask(clinic, "visits", "percent", ("minutes", ">", 20), of=[ada])
+    assert answer.structured["rows"] == [[50.0, 1, 2]]
+    assert answer.text == "visits where minutes > 20 (of those where doctors.first_name = Ada): percent = 50, count = 1, of = 2"
+    assert rows(clinic, "visits", "percent", cured, of=[{"column": "fee", "op": ">", "value": 999}]) == [[None, 0, 0]]
+
+
+def test_seconds_since_1970_are_a_date_to_compare_to_show_and_to_group_by(clinic: Databases) -> None:
+    assert rows(clinic, "patients", "none", ("registered_at", "=", "2024"), columns=["name"]) == [["Fay"], ["Gil"]]
+    assert rows(clinic, "patients", "none", ("id", "=", 1), columns=["registered_at"]) == [["2023-01-01 00:00:00"]]
+    assert rows(clinic, "patients", "count", group_by="registered_at.year") == [["2024", 2], ["2023", 1]]
+    assert rows(clinic, "patients", "max", columns=["registered_at"]) == [["2024-06-01 00:00:00"]]
+
+
 def test_the_most_of_a_parents_count_finds_its_rows(clinic: Databases) -> None:
     most = ("doctors.visits.count", "=", {"aggregate": "max", "column": "doctors.visits.count"})
     assert rows(clinic, "visits", "none", most, columns=["id"]) == [[1], [3]]
@@ -84,6 +103,9 @@ def test_groups_of_several_columns_and_different_values(clinic: Databases) -> No
         ("count", [("outcome", "in", "cured")], {}, "must be a list"),
         ("count", [("fee", "in", [1, "x"])], {}, "number value"),
         ("distinct", [], {}, "distinct needs columns"),
+        ("percent", [], {}, "percent needs filters"),
+        ("percent", [("fee", ">", 1)], {"columns": ["fee"]}, "takes neither columns"),
+        ("count", [], {"of": [{"column": "fee", "op": ">", "value": 1}]}, "of goes with percent alone"),
         ("distinct", [], {"columns": ["outcome"], "group_by": "outcome"}, "group_by needs an aggregate"),
         ("count", [], {"group_by": ["outcome", "nothing"]}, "is not one of"),
     ],

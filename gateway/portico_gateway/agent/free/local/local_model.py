@@ -13,6 +13,7 @@ from portico_gateway.agent.free.local.tool_form import tool_form, usable_form
 from portico_gateway.agent.free.local.turn_generation import TurnGenerator
 from portico_gateway.agent.free.turn_model import TurnRequest, TurnWriter, Written, WrittenTurn
 from portico_gateway.agent.question_run import QuestionRun
+from portico_gateway.agent.tool_signatures import signature
 from portico_gateway.caller import LOCAL
 
 
@@ -28,6 +29,15 @@ class LocalModel:
     @property
     def context_length(self) -> int:
         return self._engine.info.context_length
+
+    @property
+    def calls_by_name(self) -> bool:
+        """See `TurnModel`: the grammar of each turn is its own."""
+        return True
+
+    async def tool_tokens(self, tools: Sequence[Tool]) -> int:
+        """See `TurnModel`."""
+        return len(await self._engine.tokenize("\n".join(signature(tool) for tool in tools)))
 
     async def writer(self, tools: Sequence[Tool], limits: FreeLimits) -> TurnWriter:
         """See `TurnModel`."""
@@ -51,7 +61,7 @@ class LocalWriter:
             yield ConversationTrimmed(gone.results, gone.past, gone.cut, prompt.tokens_before, len(prompt.tokens))
         yield prompt.turns
         request = await self._generator.request(
-            prompt, may_call=asked.may_call, without=asked.without, max_tokens=asked.max_tokens
+            prompt, may_call=asked.may_call, without=asked.without, max_tokens=asked.max_tokens, tools=asked.tools
         )
         parsed = ParsedTurn(self._generator.form, request.max_tokens)
         async for delta in self._generator.deltas(run, request, asked.budget):

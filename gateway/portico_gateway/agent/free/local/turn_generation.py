@@ -46,9 +46,19 @@ class TurnGenerator:
     def form(self) -> ToolForm:
         return self.builder.told.form
 
-    async def request(self, prompt: Prompt, *, may_call: bool, without: frozenset[str], max_tokens: int) -> Request:
-        """The next turn. `without`: tools that are still told of, so that the prompt stays, and can't be called."""
-        tools = [tool for tool in self._tools if tool.name not in without] if may_call else []
+    async def request(
+        self,
+        prompt: Prompt,
+        *,
+        may_call: bool,
+        without: frozenset[str],
+        max_tokens: int,
+        tools: Sequence[Tool] | None = None,
+    ) -> Request:
+        """The next turn. `tools`: others than those that the model was told of from the beginning; `without`: tools that are
+        still told of, so that the prompt stays, and can't be called."""
+        callable_tools = self._tools if tools is None else tools
+        tools = [tool for tool in callable_tools if tool.name not in without] if may_call else []
         room = self._engine.info.context_length - len(prompt.tokens)
         control = frozenset(self.form.control.values()) if tools else frozenset()
         return Request(

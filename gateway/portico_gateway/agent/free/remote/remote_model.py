@@ -6,7 +6,6 @@ It owns the connection, what is asked of the server and how its errors read. It 
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
@@ -26,17 +25,13 @@ from portico_gateway.agent.free.turn_model import TurnRequest, TurnWriter, Writt
 from portico_gateway.agent.free.turns import ModelTurn, Turn
 from portico_gateway.agent.question_run import QuestionRun
 from portico_gateway.errors import ModelServerError
+from portico_gateway.model.remote.chat_faults import context_of, overflow_of
 
-DEFAULT_CONTEXT = 8192  # tokens, where the server doesn't say
 CHARACTERS_A_TOKEN = 3  # as a turn's size is guessed: rather too large than too small
 CONNECT_SECONDS = 5.0
 MAX_ANSWER = 16 << 20  # bytes
 ANSWER_SHARE = 4  # of the context, a quarter is for one turn, at most
 TRIM_SHARE = 2  # a conversation that doesn't fit is brought down to half of the context
-_CONTEXT_SAID = re.compile(r"context length is (\d+)")
-_PROMPT_SAID = re.compile(r"(\d+) (?:input tokens|tokens in the messages|in the messages)")
-_TOO_LONG = ("exceed_context_size_error", "context_length_exceeded")
-_TOO_LONG_SAID = ("maximum context length", "exceeds the available context size")
 
 
 class RemoteModel:
@@ -68,12 +63,21 @@ class RemoteModel:
             if isinstance(error, TimeoutError):
                 raise ModelServerError(f"the model server at {url} does not answer") from None
             raise
-        return cls(client, str(models[0]["id"]), _context_of(models[0]))
+        return cls(client, str(models[0]["id"]), context_of(models[0]))
 
     @property
     def context_length(self) -> int:
         """As the server says it."""
         return self._context_length
+
+    @property
+    def calls_by_name(self) -> bool:
+        """See `TurnModel`: other servers take calls of the tools alone that they were given."""
+        return False
+
+    async def tool_tokens(self, tools: Sequence[Tool]) -> int:
+        """See `TurnModel`."""
+        return sum(len(tool.description) + len(json.dumps(tool.parameters)) for tool in tools) // CHARACTERS_A_TOKEN
 
     async def writer(self, tools: Sequence[Tool], limits: FreeLimits) -> TurnWriter:
         """See `TurnModel`."""
@@ -174,21 +178,4 @@ def _fault(where: str, status: int, answer: Any) -> ContextOverflow | ModelServe
     """Servers of one API say their errors in three forms."""
     error = answer.get("error", answer) if isinstance(answer, dict) else answer
     said = error.get("message") if isinstance(error, dict) else error
-    kinds = {error.get("type"), error.get("code")} if isinstance(error, dict) else set()
-    if kinds & set(_TOO_LONG) or any(words in str(said) for words in _TOO_LONG_SAID):
-        numbers = {k: v for k, v in error.items() if isinstance(v, int)} if isinstance(error, dict) else {}
-        context = numbers.get("n_ctx") or _number(_CONTEXT_SAID, said) or DEFAULT_CONTEXT
-        return ContextOverflow(numbers.get("n_prompt_tokens") or _number(_PROMPT_SAID, said) or context, context)
-    return ModelServerError(f"{where} answered with {status}: {str(said)[:300]}")
-
-
-def _number(pattern: re.Pattern[str], said: object) -> int | None:
-    found = pattern.search(str(said))
-    return int(found[1]) if found else None
-
-
-def _context_of(model: dict[str, Any]) -> int:
-    """vLLM says `max_model_len`, llama-server `meta.n_ctx`."""
-    meta = model.get("meta")
-    said = model.get("max_model_len") or (meta.get("n_ctx") if isinstance(meta, dict) else None)
-    return said if isinstance(said, int) and said > 0 else DEFAULT_CONTEXT
+    return overflow_of(error) or ModelServerError(f"{where} answered with {status}: {str(said)[:300]}")

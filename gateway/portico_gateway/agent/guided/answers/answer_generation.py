@@ -11,17 +11,23 @@ from dataclasses import dataclass, replace
 from portico_engine import EngineClient, Request, SamplingParams, TextPrior
 from portico_gateway.agent.events import ToolCallFinished
 from portico_gateway.agent.guided.answers.candidates import CandidateReader, WeighedCandidate
-from portico_gateway.agent.guided.answers.companions import companions, share, together
+from portico_gateway.agent.guided.answers.companions import bounds_of, companions, mixed, share, together
 from portico_gateway.agent.guided.answers.quotations import quotation_grammar
-from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate
+from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate, is_source
+from portico_gateway.agent.guided.extraction.records import told_together
 from portico_gateway.agent.guided.extraction.rows import is_rows
+from portico_gateway.agent.guided.extraction.structured import structured_value
 from portico_gateway.agent.prompts import Message
 from portico_gateway.agent.question_run import QuestionRun
 from portico_gateway.agent.request_builder import RequestBuilder
 from portico_gateway.agent.tool_host import ToolHost
+from portico_gateway.guidance.question import read_question
 from portico_gateway.guidance.tool_retrieval import RankedTool, ToolRetriever
 
 MAX_ANSWER_TOKENS = 384
+SHORT_LINES = 12  # of a text that is told whole,
+SHORT_CHARACTERS = 700
+SURE_MARGIN = 3.0  # nats: what is counted stands beside nothing
 REPETITION_PENALTY = 1.1  # on free prose
 
 
@@ -37,8 +43,29 @@ class QuotedAnswer:
     margin: float = 0.0  # nats, to the best of the others; below 0 where another was better
     file_margin: float = 0.0  # the same, of those in other files; 0 where there are none
     candidates: int = 1
-    passages: int = 0  # of documents that are printed,
+    printed: int = 0  # passages of documents, or places in code, that are told,
     share: float = 0.0  # and their part of all candidates' odds
+    several: bool = False  # it counts or lists records of a result
+    whole: bool = False  # it is all of a text that the question names
+
+    parts: tuple[AnswerCandidate, ...] = ()  # what is printed, best first
+    alone: str = ""  # the text without what another tool found, where that is told, too
+    beside: tuple[ToolCallFinished, ...] = ()  # the calls that found the latter
+
+    @property
+    def own_text(self) -> str:
+        """What its own calls found."""
+        return self.alone or self.text
+
+    @property
+    def passages(self) -> int:
+        """How many passages of documents it tells."""
+        return self.printed if self.candidate is not None and self.candidate.features is not None else 0
+
+    @property
+    def places(self) -> int:
+        """How many places in source code it tells."""
+        return self.printed if is_source(self.candidate) else 0
 
     @property
     def call(self) -> ToolCallFinished | None:
@@ -61,6 +88,7 @@ class AnswerGenerator:
     ) -> None:
         strength = retriever.weights.strength
         self._engine = engine
+        self._host = host
         self._candidates = CandidateReader(host, retriever.embed, retriever.weights)
         self._requests = requests
         self._sampling = sampling
@@ -93,24 +121,38 @@ class AnswerGenerator:
         text, logprob = max(weights, key=lambda each: weights[each]), 0.0
         if offered:
             text, logprob = await self._chosen(run, await self._request(turns, ranked), offered)
-        chosen = candidates.get(text)
-        every = [weighed.candidate for weighed in candidates.values()]
-        beside = companions(chosen.candidate, every) if chosen else []
-        printed = [chosen.candidate, *beside] if chosen and chosen.candidate.features else []
-        others = [weight for other, weight in weights.items() if other != text]
-        weight = weights.get(text, min(weights.values()))
+        return quoted_answer(candidates, text, calls, logprob)
+
+    def together(self, question: str, calls: Sequence[ToolCallFinished]) -> QuotedAnswer | None:
+        """All records of the last call's result that the question counts or asks for; None where it has no such."""
+        tool = next((tool for tool in self._host.tools() if tool.name == calls[-1].tool), None)
+        result = calls[-1].result
+        if tool is None or result.citations or (text := told_together(read_question(question), result, tool)) is None:
+            return None
         return QuotedAnswer(
-            text=together(chosen.candidate, beside).text if chosen else text,
-            candidate=together(chosen.candidate, beside) if chosen else None,
-            calls=(*calls[:-1], _citing(calls[-1], [chosen.candidate, *beside] if chosen else ())),
-            logprob=logprob,
-            weight=weight,
-            margin=weight - max(others) if others else 0.0,
-            file_margin=_file_margin(candidates, text),
-            candidates=len(candidates),
-            passages=len(printed),
-            share=share(printed, every),
+            text, AnswerCandidate(text), tuple(calls), margin=SURE_MARGIN, several="\n" in text or text[0].isdigit()
         )
+
+    @staticmethod
+    def none_of(run: QuestionRun, call: ToolCallFinished) -> QuotedAnswer | None:
+        """That there is none, where the server that reads all of the question says that this answers it."""
+        reading = run.readings.get(call.tool)
+        if reading is None or not reading.empty or reading.unused or dict(reading.arguments) != call.arguments:
+            return None
+        data = call.result.data or {}
+        if call.denied or call.error or data.get("rows") != [] or data.get("note"):  # a note tells of a value that is not there
+            return None
+        return QuotedAnswer(f"none: {call.result.text}", AnswerCandidate(call.result.text), (call,))
+
+    @staticmethod
+    def whole(calls: Sequence[ToolCallFinished], *, named: bool) -> QuotedAnswer | None:
+        """All of the last call's result, where it is a short text: whoever has asked for a note by its name can read it."""
+        text = calls[-1].result.text.strip()
+        lines = [line for line in text.splitlines() if line.strip()]
+        short = 1 < len(lines) <= SHORT_LINES and len(text) <= SHORT_CHARACTERS
+        if not short or calls[-1].result.citations or structured_value(text, calls[-1].result.data) is not None:
+            return None
+        return QuotedAnswer(text, AnswerCandidate(text), tuple(calls), whole=named)
 
     async def _chosen(self, run: QuestionRun, request: Request, offered: Mapping[str, float]) -> tuple[str, float]:
         """The one that the model writes, and the log-probability of its choices."""
@@ -146,6 +188,46 @@ class AnswerGenerator:
             sampling=replace(self._sampling, repetition_penalty=REPETITION_PENALTY),
             max_tokens=MAX_ANSWER_TOKENS,
         )
+
+
+def quoted_answer(
+    candidates: Mapping[str, WeighedCandidate], text: str, calls: Sequence[ToolCallFinished], logprob: float = 0.0
+) -> QuotedAnswer:
+    """The candidate of that text as the answer, with what is printed beside it, and how it stands among the others."""
+    chosen = candidates.get(text)
+    weights = {each: weighed.weight for each, weighed in candidates.items()}
+    every = [weighed.candidate for weighed in candidates.values()]
+    beside = companions(chosen.candidate, every) if chosen else []
+    printed = [chosen.candidate, *beside] if chosen and bounds_of(chosen.candidate) else []
+    whole = together(chosen.candidate, beside) if chosen else None
+    others = [weight for other, weight in weights.items() if other != text]
+    weight = weights.get(text, min(weights.values()))
+    return QuotedAnswer(
+        text=whole.text if whole else text,
+        parts=tuple(printed),
+        candidate=whole,
+        calls=(*calls[:-1], _citing(calls[-1], [chosen.candidate, *beside] if chosen else ())),
+        logprob=logprob,
+        weight=weight,
+        margin=weight - max(others) if others else 0.0,
+        file_margin=_file_margin(candidates, text),
+        candidates=len(candidates),
+        printed=len(printed),
+        share=share(printed, every),
+    )
+
+
+def with_other(answer: QuotedAnswer, other: QuotedAnswer) -> QuotedAnswer | None:
+    """An answer with the best of what another tool found right behind it: documents beside code, or code beside documents. None
+    where they are of one kind, where either is anything else, or there is no room for both."""
+    if answer.candidate is None or answer.call is None or other.call is None:
+        return None
+    parts = mixed(answer.parts, other.parts)
+    if not parts:
+        return None
+    behind = _citing(other.call, other.parts[:1])
+    whole = replace(answer.candidate, text=together(parts[0], parts[1:]).text)
+    return replace(answer, text=whole.text, alone=answer.text, candidate=whole, parts=tuple(parts), beside=(behind,))
 
 
 def _file_margin(candidates: Mapping[str, WeighedCandidate], chosen: str) -> float:

@@ -17,10 +17,12 @@ from portico_engine.grammar import check_arguments
 from portico_gateway.agent.events import ToolCallFinished, ToolCallStarted
 from portico_gateway.guidance.description_convention import ROOM, StringRole, shows_question, string_role
 from portico_gateway.guidance.question import read_question
+from portico_gateway.guidance.stemming import content_words, spaced, stems_of
 
 MAX_OTHERS = 2
 ROOMY = 2_000  # tokens of a search's answer: all of it is read here, and a host's usual share leaves out one answer in fifteen
 _OWNER = re.compile(r"\W*([A-Z]\w+)['’]s\b")
+_SPEAKING = frozenset("say says said tell tells told mention mentions write writes written wrote about know known".split())
 _CONTRACTED = frozenset("what who where when why how which it that this there here he she let one".split())
 _PRONOUNS = frozenset(
     f"{some}{thing}" for some in ("some", "any", "every", "no") for thing in ("one", "body", "thing", "where")
@@ -96,6 +98,24 @@ def search_instead(call: ToolCallFinished, tools: Sequence[Tool], server_of: Cal
         key = _query_key(tool)
         if key and server_of(tool.name) == server_of(call.tool) and not check_arguments(tool.parameters, {key: named}):
             return ToolCallStarted(tool.name, {key: named})
+    return None
+
+
+def narrower_search(call: ToolCallFinished, tool: Tool, made: Sequence[ToolCallFinished]) -> ToolCallStarted | None:
+    """A search that found nothing, once more with fewer words: many look for all of them at once. Without those that only speak
+    of the search itself ("the newsletter", "say"), else with the last two; None where that leaves what was asked."""
+    key = _query_key(tool)
+    query = call.arguments.get(key) if key is not None else None
+    if key is None or not isinstance(query, str) or shows_question(tool.description):
+        return None
+    own = {*stems_of(spaced(tool.name)), *stems_of(tool.description)}
+    words = [word for word in re.findall(r"[\w'’.-]+", query) if content_words(word)]
+    fewer = [word for word in words if word.lower() not in _SPEAKING and not set(stems_of(word)) <= own]
+    for chosen in (fewer, fewer[-2:], fewer[-1:]):
+        arguments = {**call.arguments, key: " ".join(chosen)}
+        again = any((one.tool, one.arguments) == (call.tool, arguments) for one in made)
+        if chosen and len(chosen) < len(words) and not again and not check_arguments(tool.parameters, arguments):
+            return ToolCallStarted(call.tool, arguments)
     return None
 
 

@@ -5,6 +5,7 @@
     documents/       what a document's text is made of
     plain_text.py    any other text: sections, records, lists, paragraphs
     structured.py    JSON of any tool: records, fields, lists
+    records.py       several records of any result together: counted, listed
     source_lines.py  places in source files that answer, one by one and as lists
     source_files.py  whole files that a search led to
     source_code/     how source files are read: statements, words, places, what is printed

@@ -48,6 +48,7 @@ class AnswerCandidate:
     weight: float | None = None  # nats, as its reader weighs it; None: by its words alone
     found: float | None = None  # the share of the question's words, by rarity, that its place has; None: not measured
     fit: float | None = None  # whether it is what kind of thing is asked for, 0 to 1; None: not measured
+    short: str = ""  # what is printed of it behind another one; "" where that is the text
 
 
 def is_source(candidate: AnswerCandidate | None) -> bool:

@@ -23,7 +23,7 @@ def plain_text(text: str) -> Iterator[AnswerCandidate]:
     lines = [line for line in text.splitlines() if not _HINT.fullmatch(line)]
     if sum(map(bool, map(str.strip, lines))) == 1:
         yield AnswerCandidate(text.strip())
-    if records := _records(lines):
+    if records := line_records(lines):
         yield from structured(records)
     for piece in (*_sections(lines), *_added(lines), *_paragraphs("\n".join(lines))):
         yield AnswerCandidate(piece)
@@ -32,7 +32,7 @@ def plain_text(text: str) -> Iterator[AnswerCandidate]:
             yield AnswerCandidate(line)
 
 
-def _records(lines: Sequence[str]) -> list[dict[str, str]]:
+def line_records(lines: Sequence[str]) -> list[dict[str, str]]:
     """Repeated groups of lines `Key: value` with the same first key; none where there is but one."""
     found: list[dict[str, str]] = []
     for line in lines:

@@ -11,16 +11,15 @@ from dataclasses import replace
 from portico_gateway.agent.citations import Citation
 from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate
 from portico_gateway.agent.guided.extraction.source_code.different import different
-from portico_gateway.agent.guided.extraction.source_code.display import MOST_CHARACTERS, PlaceDisplay, cut, in_one_line
+from portico_gateway.agent.guided.extraction.source_code.display import PlaceDisplay, cut, in_one_line
 from portico_gateway.agent.guided.extraction.source_code.expected import expected_code
 from portico_gateway.agent.guided.extraction.source_code.members import members
 from portico_gateway.agent.guided.extraction.source_code.places import ScoredPlace, SourceScorer
 from portico_gateway.agent.guided.extraction.source_code.statements import Role, SourceTree, source_tree
-from portico_gateway.agent.guided.extraction.source_code.words import question_terms
+from portico_gateway.agent.guided.extraction.source_code.words import Term, question_terms, words_in
 from portico_gateway.guidance.weights import SourceWeights
 
 MOST_CANDIDATES = 12
-MOST_SHOWN = 14  # lines of two places
 MOST_TOGETHER = 8  # places that make one list
 
 
@@ -44,28 +43,23 @@ def source_lines(question: str, files: Sequence[SourceFile], scorer: SourceScore
     """The candidates of some files, best first."""
     trees = [file.tree for file in files]
     by_path = {file.tree.path: file for file in files}
-    terms, expected = question_terms(question), expected_code(question)
+    expected = expected_code(question)
+    terms = _of_the_whole(question_terms(question), files)
     display = PlaceDisplay(expected, frozenset(term.stem for term in terms), trees)
-    places = scorer.places(question, trees, {file.tree.path: file.nearness for file in files})
-    found = list(_listed(question, trees, by_path, scorer.weights))
+    places = scorer.places(question, terms, trees, {file.tree.path: file.nearness for file in files})
+    found = list(_listed(question, terms, trees, by_path, scorer.weights))
     if expected.several:
         found += _together(places, by_path, scorer.weights)
-    single = [_candidate(p, display.text(p), by_path) for p in different(places, scorer.weights, MOST_CANDIDATES)]
-    found += _close_call(single, scorer.weights)
+    for place in different(places, scorer.weights, MOST_CANDIDATES):
+        found.append(replace(_candidate(place, display.text(place), by_path), short=display.short(place)))
     return sorted(found, key=lambda candidate: -(candidate.weight or 0.0))
 
 
-def _close_call(found: Sequence[AnswerCandidate], weights: SourceWeights) -> Sequence[AnswerCandidate]:
-    """Where the second best place is hardly worse than the best, both are one answer: nobody could tell them apart."""
-    if len(found) < 2 or (found[0].weight or 0.0) - (found[1].weight or 0.0) > weights.close_call:
-        return found
-    shown, further = ([line.strip() for line in each.text.splitlines()] for each in found[:2])
-    if set(further[1:]) <= set(shown) and len(further) > 1:  # a line of a body whose beginning is shown
-        return [found[0], *found[2:]]
-    text = f"{found[0].text}\n{found[1].text}"
-    if text.count("\n") >= MOST_SHOWN or len(text) > MOST_CHARACTERS:
-        return found
-    return [replace(found[0], text=text), *found[2:]]
+def _of_the_whole(terms: Sequence[Term], files: Sequence[SourceFile]) -> list[Term]:
+    """What the whole workspace is called says little of a place in it: a plain word of its root's name counts as one that says
+    what kind of thing is meant."""
+    own = {stem for root in {str(file.fields.get("root") or "") for file in files} for stem in words_in(root)}
+    return [replace(term, kind=True) if term.stem in own and not term.name else term for term in terms]
 
 
 def _candidate(place: ScoredPlace, text: str, files: Files) -> AnswerCandidate:
@@ -101,8 +95,10 @@ def _together(places: Sequence[ScoredPlace], files: Files, weights: SourceWeight
     yield _candidate(first, cut("\n".join(parts)), files)
 
 
-def _listed(question: str, trees: Sequence[SourceTree], files: Files, weights: SourceWeights) -> Iterator[AnswerCandidate]:
-    for found in members(question, question_terms(question), trees)[:2]:
+def _listed(
+    question: str, terms: Sequence[Term], trees: Sequence[SourceTree], files: Files, weights: SourceWeights
+) -> Iterator[AnswerCandidate]:
+    for found in members(question, terms, trees)[:2]:
         line = found.owner.first if found.owner is not None else 1
         quote = found.tree.lines[line - 1].strip() if found.tree.lines else ""
         citation = Citation(

@@ -61,9 +61,9 @@ def _whole(value: Any) -> str:
     parts = []
     for key, inner in value.items():
         if isinstance(inner, Mapping) and all(map(_plain, inner.values())):
-            parts.append(f"{spaced(str(key))}: {', '.join(f'{spaced(str(k))} {_said(v)}' for k, v in inner.items())}")
+            parts.append(f"{spaced(str(key))}: {', '.join(f'{spaced(str(k))} {said(v)}' for k, v in inner.items())}")
         elif _plain(inner):
-            parts.append(f"{spaced(str(key))}: {_said(inner)}")
+            parts.append(f"{spaced(str(key))}: {said(inner)}")
         else:
             return ""
     text = "; ".join(parts)
@@ -79,8 +79,8 @@ def _columns(value: Any) -> Iterator[str]:
     if len(rows) > 1:
         for key in dict.fromkeys(key for row in rows for key in row):
             cells = [row.get(key) for row in rows]
-            line = f"{spaced(str(key))}: {', '.join(map(_said, cells))}" if all(map(_plain, cells)) else ""
-            if 0 < len(line) <= MAX_COLUMN and len(set(map(_said, cells))) > 1:
+            line = f"{spaced(str(key))}: {', '.join(map(said, cells))}" if all(map(_plain, cells)) else ""
+            if 0 < len(line) <= MAX_COLUMN and len(set(map(said, cells))) > 1:
                 yield line
 
 
@@ -91,7 +91,7 @@ def _records(value: Any, label: str, depth: int) -> Iterator[str]:
     if isinstance(value, Mapping):
         flat = {key: inner for key, inner in value.items() if _plain(inner) or _plain_list(inner)}
         if flat:
-            line = "; ".join(f"{spaced(str(key))}: {_said(inner)}" for key, inner in flat.items())
+            line = "; ".join(f"{spaced(str(key))}: {said(inner)}" for key, inner in flat.items())
             yield f"{label}: {line}" if label else line
         for key, inner in value.items():
             if key not in flat:
@@ -109,14 +109,14 @@ def _fields(value: Any, label: str, depth: int) -> Iterator[str]:
         title = _title(value) or label
         for key, inner in value.items():
             if _plain(inner):
-                field = f"{spaced(str(key))}: {_said(inner)}"
+                field = f"{spaced(str(key))}: {said(inner)}"
                 yield f"{title}: {field}" if title and title != inner else field
             else:
                 yield from _fields(inner, title or spaced(str(key)), depth + 1)
     elif isinstance(value, list):
         for inner in value:
             if _plain(inner):
-                yield f"{label}: {_said(inner)}" if label else _said(inner)
+                yield f"{label}: {said(inner)}" if label else said(inner)
             else:
                 yield from _fields(inner, label, depth + 1)
 
@@ -138,9 +138,10 @@ def _plain_list(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(map(_plain, value))
 
 
-def _said(value: Any) -> str:
+def said(value: Any) -> str:
+    """A plain value, or several, in words."""
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return ", ".join(map(_said, value))
+        return ", ".join(map(said, value))
     if value is None or isinstance(value, bool):
         return str(value).lower()
     return str(value)

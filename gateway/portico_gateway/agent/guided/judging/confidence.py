@@ -20,6 +20,7 @@ from portico_gateway.agent.guided.questions.answer_type import AnswerType, asked
 from portico_gateway.agent.guided.questions.plan import parts
 from portico_gateway.agent.judgement import Coverage
 from portico_gateway.agent.question_run import QuestionRun
+from portico_gateway.guidance.copying.text.spoken_arithmetic import expressions
 from portico_gateway.guidance.question import Question
 from portico_gateway.guidance.stemming import stems_of
 from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, ConfidenceWeights
@@ -45,13 +46,36 @@ def features_of(
         **_of_passages(answer),
         **_of_text(question, answer),
         **_of_any_text(words, shape, answer),
-        "agreed": float(agrees(run.question, answer.call.tool if answer.call else "", answer.text, run.drafts)),
+        "agreed": float(agrees(run.question, answer.call.tool if answer.call else "", answer.own_text, run.drafts)),
         "absent_words": float(_absent(run.tool_calls or answer.calls, coverage)),
         "rows_unused": shape["rows"] * (1.0 - coverage.share),
         **of_words(question, answer, coverage, run.tool_calls),
         **of_others(question, answer, others),
+        "both_told": float(bool(answer.beside)),
+        "several": float(answer.several),
+        "whole": float(answer.whole),
+        "computed": float(_is_computed(question, answer)),
         "asked_unused": float(bool(asked_words(question) & {word.lower() for word in coverage.unused})),
     }
+
+
+def _is_computed(question: Question, answer: QuotedAnswer) -> bool:
+    """Is it the number that a formula gives, in which the question's numbers all are?"""
+    given = {text for call in answer.calls for text in argument_texts(call.arguments)}
+    said = [expression for expression in expressions(question.text) if expression.text in given]
+    numbers = [value for value in question.values if "number" in value.kinds]
+    rest = question.text
+    for expression in said:
+        rest = rest.replace(question.text[expression.start : expression.end], " ")
+    return bool(said) and not any(value.text in rest for value in numbers) and _is_number(answer.text)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text.replace(",", ""))
+    except ValueError:
+        return False
+    return True
 
 
 def _of_model(run: QuestionRun, answer: QuotedAnswer) -> dict[str, float]:
@@ -137,8 +161,13 @@ def _of_place(candidate: AnswerCandidate | None) -> dict[str, float]:
 
 
 def _of_passages(answer: QuotedAnswer) -> dict[str, float]:
-    """Of the passages of documents that are printed: their part of the odds, and how many they are."""
-    return {"passage_share": answer.share if answer.passages else 0.0, "passages": answer.passages / 3}
+    """Of the passages of documents, or the places in code, that are printed: their part of the odds, and how many they are."""
+    return {
+        "passage_share": answer.share if answer.passages else 0.0,
+        "passages": answer.passages / 3,
+        "source_share": answer.share if answer.places else 0.0,
+        "places": answer.places / 3,
+    }
 
 
 def _counts_nothing(rows: Sequence[Any]) -> bool:

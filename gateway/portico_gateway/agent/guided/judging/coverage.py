@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from portico_gateway.agent.judgement import Coverage
@@ -110,6 +110,7 @@ def _is_there(unit: Unit, text: str, known: set[str]) -> bool:
     if re.fullmatch(r"-?\d+(\.\d+)?", unit.text):
         written = rf"(?<![\d.]){re.escape(unit.text)}(?![\d])"
         return re.search(written, text.replace(",", "")) is not None
+    unit = replace(unit, text=re.sub(r"['’]s$", "", unit.text))
     if unit.text.lower() in text.lower():
         return True
     if re.search(r"_|[a-z][A-Z]", unit.text):  # an identifier, however it is written

@@ -55,11 +55,11 @@ def of_words(
 def of_others(question: Question, answer: QuotedAnswer, others: Sequence[QuotedAnswer]) -> dict[str, float]:
     """`disagreed`: another tool has an answer, and it names no figure or identifier that this one does;
     `beside_code`: how well a place in source code fits, where the answer is none."""
-    mine = _specific(answer.text, question.text)
+    mine = _specific(answer.own_text, question.text)
     rivals = [
         other for other in others if other.call is not None and answer.call is not None and other.call.tool != answer.call.tool
     ]
-    same = any(mine & _specific(other.text, question.text) for other in rivals)
+    same = any(mine & _specific(other.own_text, question.text) for other in rivals)
     return {
         "disagreed": float(bool(rivals) and not same),
         "beside_code": max((_as_code(other) for other in rivals), default=0.0) * (not _as_code(answer)),

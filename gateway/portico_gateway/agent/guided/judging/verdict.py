@@ -34,7 +34,7 @@ OF_THE_KIND = 0.8  # a place's fit from which on it is of the kind that is asked
 LONGEST_ACRONYM = 5  # letters
 _CODE = re.compile(r"\w_\w|[a-z\d][A-Z]|\w[.:]\w|[A-Za-z]\d")
 _PASSED = re.compile(r"\w\(([^()]*)\)")  # to a function, in an example
-_PLACE_FIELDS = tuple("library path uri title title_trail symbol kind text table sql anchor container".split())
+_PLACE_FIELDS = tuple("root library path uri title title_trail symbol kind text table sql anchor container".split())
 
 
 def judge(

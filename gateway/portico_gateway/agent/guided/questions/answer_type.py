@@ -51,7 +51,8 @@ _NAME = re.compile(r"\b[^\W\d_]*[A-Z]\w+")
 _WHAT = re.compile(
     r"""\b(?:which|what|whose|how\s+many|how\s+much)\s+(?!(?:is|are|was|were|does|do|did|the|a)\b)(?P<noun>[\w-]+)
     | \b(?:what(?:['’]s|\s+is|\s+are|\s+was|\s+were)|tell\s+me|show\s+me|show|give\s+me)\s+(?:the\s+)?
-      (?P<nouns>(?:[\w-]+\s+){1,3}?)(?:of|for)\b""",
+      (?P<nouns>(?:[\w-]+\s+){1,3}?)(?:of|for)\b
+    | \bwhat(?:['’]s|\s+is|\s+are|\s+was|\s+were)\s+(?:[\w-]+\s+)?[\w-]+['’]s\s+(?P<owned>(?:[\w-]+\s*){1,3})\W*$""",
     re.IGNORECASE | re.VERBOSE,
 )
 
@@ -59,7 +60,9 @@ _WHAT = re.compile(
 def asked_words(question: Question) -> frozenset[str]:
     """The words, lower case, that name what is asked for: "phone number" of "What is the phone number of Ada?"."""
     return frozenset(
-        word.lower() for found in _WHAT.finditer(question.text) for word in (found["noun"] or found["nouns"]).split()
+        word.lower()
+        for found in _WHAT.finditer(question.text)
+        for word in (found["noun"] or found["nouns"] or found["owned"]).split()
     )
 
 

@@ -16,7 +16,7 @@ from portico_gateway.guidance.stemming import content_words, stems_of
 MAX_CALLS = 4  # of all parts together
 MAX_PARTS = 3
 MAX_CHARACTERS = 600  # a longer text is no question of parts
-_ASKS = r"(?:which|what|who|whose|when|where|how|in which|at which)\b"
+_ASKS = r"(?:which|what|who|whose|when|where|how|(?:in|at|on|of|by|to|from|with)\s+which)\b"
 _TELLS = r"(?:tell|say|show|list|count|name|give|print|read|report)\b"
 _JOINT = re.compile(
     rf"""(?<=[.?!;])\s+(?=[A-Za-z]) | [,;]?\s+(?:and\s+)?then\s+ | [,;]?\s+and\s+(?={_ASKS}|{_TELLS}) | [,:;]\s+(?={_ASKS})""",
@@ -31,9 +31,13 @@ _INTERROGATIVE = re.compile(rf"\W*(?:and\s+)?(?:{_ASKS}|(?:why|is|are|was|were|d
 _REQUESTS = re.compile(r"\W*(?:please\b|(?:can|could|would|will)\s+you\b)", re.IGNORECASE)
 _SEVERAL = re.compile(r"\b(?:which|what|all|the|list)\s+(?:\w+\s+){0,3}?\w{3,}s\b", re.IGNORECASE)
 _ELLIPTICAL = re.compile(
-    r"\W*(?:and\s+)?how\s+(?:many|much)\s+(?:(?:are|is|were|was|did|do|does|have|has|in|on|of|at|from|by|for|with)\b|['\"‘“]|(?-i:[A-Z]))",
+    r"\W*(?:and\s+)?how\s+(?:many|much)\s+(?:(?:are|is|were|was|did|do|does|have|has|in|on|of(?!\s+(?:its|their|his|her|them)\b)|at|from|by|for|with)\b|['\"‘“]|(?-i:[A-Z]))",
     re.IGNORECASE,
 )  # of what, the part before it says
+_AGAIN = re.compile(  # says what is asked for once more
+    rf"\W*(?:please\s+)?{_TELLS}(?:\s+(?:me|us))?(?:\s+(?:it|them|that|those|him|her|which))?(?:\s+please)?\W*", re.IGNORECASE
+)
+_ELLIPSIS = re.compile(r"^\W*and\s+(the\s[^?]*\?)$", re.IGNORECASE)
 _OF_SEVERAL = re.compile(r"\b(?:them|they|their|those|these)\b", re.IGNORECASE)
 _REFERENCE = re.compile(
     r"""\b(?:
@@ -58,7 +62,8 @@ def parts(question: str) -> list[Part]:
     """The question's parts, in order; one where it asks one thing, or can't be taken apart."""
     if len(question) > MAX_CHARACTERS:
         return [Part(question)]
-    texts = [text for piece in _JOINT.split(question) if (text := piece.strip(" ,;"))]
+    texts = [_asked_whole(text) for piece in _JOINT.split(question) if (text := piece.strip(" ,;"))]
+    texts = [texts[0], *(text for text in texts[1:] if not _AGAIN.fullmatch(text))] if texts else []
     if not 1 < len(texts) <= MAX_PARTS or not all(map(content_words, texts)):
         return [Part(question)]
     if not (_asks(texts[0]) or _SEEKS.match(texts[0])):
@@ -68,6 +73,11 @@ def parts(question: str) -> list[Part]:
         if _one_with(before, part):
             return [Part(question)]
     return found
+
+
+def _asked_whole(text: str) -> str:
+    """ "And the year of that one?" as a question."""
+    return _ELLIPSIS.sub(r"What is \1", text, count=1)
 
 
 def _one_with(before: Part, part: Part) -> bool:

@@ -18,6 +18,7 @@ _UNITS = {
 }
 _TENS = {word: 10 * n for n, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}
 _SCALES = {"hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+SMALL_NUMBERS = {**_UNITS, **_TENS}
 _SUFFIXES = {"k": 10**3, "m": 10**6, "mn": 10**6, "b": 10**9, "bn": 10**9}
 _OTHERS: dict[str, Number] = {"once": 1, "twice": 2, "thrice": 3, "dozen": 12, "half": 0.5, "quarter": 0.25, "pair": 2}
 _WORD = "|".join(sorted([*_UNITS, *_TENS, *_SCALES, *_OTHERS], key=len, reverse=True))

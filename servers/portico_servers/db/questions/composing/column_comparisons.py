@@ -62,7 +62,7 @@ def _compare(draft: Draft, at: int, end: int, op: str) -> bool:
     ref = named[0] if named else _counterpart(draft, other)
     if ref is None or (kind == "date") != (ref.column.kind == "date"):
         return False
-    draft.filter(ref, op, {"column": other.path})
+    draft.filter(ref, op, {"column": other.path}, at)
     draft.use(set(range(at, end)) | link.words | (named[1].words if named else set()), 1.5)
     return True
 

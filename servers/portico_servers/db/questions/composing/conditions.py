@@ -30,6 +30,7 @@ from portico_servers.db.questions.linking.names import NameLink
 from portico_servers.db.questions.linking.value_index import IndexedValue
 from portico_servers.db.rows.column_refs import ColumnRef
 
+OUT_OF_RANGE = -1.0  # for a comparison that no value of the column can meet
 VALUE = 1.5  # points for a value that found its column
 EPOCH_YEARS = range(1970, 2100)
 _NUMBERED = frozenset("number id code key".split())
@@ -59,19 +60,30 @@ def _value(draft: Draft, value: BoundValue) -> None:
         return
     fit, n = ranked[0]
     negated = bool({value.first - 1, value.first - 2} & set(draft.parts.cues.negations)) or (
-        value.first and draft.parts.words[value.first - 1].low in ("except", "excluding")
+        value.first and draft.parts.words[value.first - 1].low in ("except", "excluding", "besides")
     )
+    aside = tuple(word.low for word in draft.parts.words[max(0, value.first - 2) : value.first])
+    if aside in (("other", "than"), ("apart", "from"), ("not", "counting"), ("aside", "from")):
+        negated = True
+        draft.use({value.first - 1, value.first - 2})
     for one in value.options[n]:
-        ref = draft.reach.place(one.table, one.column, draft.parts.said, draft.place)
+        ref = _place(draft, one)
         assert ref is not None
         if one.whole and not negated and _or_another(draft, ref, one.text, value.first):
             continue
         op = "!=" if negated else "=" if one.whole else "starts with"
-        draft.filter(ref, op, one.text)
+        draft.filter(ref, op, one.text, value.first)
         draft.use_names_of(ref, value.first, 3 + len(value.words))
     if negated:
         draft.use({i for i in (value.first - 1, value.first - 2) if i in draft.parts.cues.negations})
     draft.use(value.words, VALUE + 0.15 * len(value.words) + fit)
+
+
+def _place(draft: Draft, one: IndexedValue) -> ColumnRef | None:
+    """The column that has a value: of the row above, where that is meant."""
+    if draft.above is not None and one.table == draft.reach.root.name:
+        return draft.reach.refs.get(f"{draft.above.prefix}.{one.column}")
+    return draft.reach.place(one.table, one.column, draft.parts.said, draft.place)
 
 
 def _or_another(draft: Draft, ref: ColumnRef, value: str | int, at: int) -> bool:
@@ -88,7 +100,7 @@ def _fit(draft: Draft, value: BoundValue, option: Sequence[IndexedValue]) -> flo
     """How well values stand at their columns; -10 where these can't be reached."""
     total = 0.0
     for one in option:
-        ref = draft.reach.place(one.table, one.column, draft.parts.said, draft.place)
+        ref = _place(draft, one)
         if ref is None:
             return -10.0
         near = _beside(draft, ref, value)
@@ -137,7 +149,7 @@ def _time(draft: Draft, time: TimeCondition) -> None:
         if len(values) == 1 and values[0][0] == "=" and _or_another(draft, ref, values[0][1], middle):
             continue
         for one in values:
-            draft.filter(ref, *one)
+            draft.filter(ref, *one, middle)
     draft.use_names_of(ref, middle, 6)
     draft.use(time.words, 1.2 + best[0] * 0.5)
 
@@ -187,7 +199,7 @@ def _comparison(draft: Draft, comparison: Comparison) -> None:
     unit = words[comparison.last + 1].low if comparison.last + 1 < len(words) else ""
     if (counted := _counted_children(draft, comparison)) is not None:
         ref, link = counted
-        draft.filter(ref, comparison.op, _plain(comparison.number))
+        draft.filter(ref, comparison.op, _plain(comparison.number), comparison.first)
         draft.use(comparison.words | link.words, 1.2 + link.score * 0.5)
         return
     found = _compared(draft, comparison)
@@ -195,13 +207,36 @@ def _comparison(draft: Draft, comparison: Comparison) -> None:
         draft.failed.append(comparison.words)
         return
     ref, used, score = found
+    if ref.column.kind == "date" and not comparison.average:
+        _age(draft, comparison, ref)
+        return
     if comparison.average:
-        draft.filter(ref, comparison.op, {"aggregate": "avg", "column": ref.path})
+        draft.filter(ref, comparison.op, {"aggregate": "avg", "column": ref.path}, comparison.first)
     else:
         number = in_unit_of(draft, ref, comparison.number, unit)
-        draft.filter(ref, comparison.op, _plain(number))
+        known = draft.parts.index.ranges.get((draft.table_of(ref), ref.column.name))
+        if known is not None and (
+            (comparison.op == ">" and number >= known.greatest) or (comparison.op == "<" and number <= known.least)
+        ):
+            draft.score += OUT_OF_RANGE
+        draft.filter(ref, comparison.op, _plain(number), comparison.first)
         used = used | ({comparison.last + 1} if unit and number != comparison.number else set())
     draft.use(comparison.words | used, 1.0 + 0.5 * score)
+
+
+def _age(draft: Draft, comparison: Comparison, ref: ColumnRef) -> None:
+    """ "Older than 15": born more than so many years ago."""
+    if comparison.adjective not in ("old", "young") or not 0 < comparison.number < 200:
+        draft.failed.append(comparison.words)
+        return
+    today, years = datetime.date.today(), int(comparison.number)
+    try:
+        day = today.replace(year=today.year - years)
+    except ValueError:  # the 29th of February
+        day = today.replace(year=today.year - years, day=28)
+    draft.filter(ref, comparison.op, day.isoformat(), comparison.first)
+    follows = draft.parts.words[comparison.last + 1 : comparison.last + 2]
+    draft.use(comparison.words | {word.index for word in follows if word.low in ("year", "years")}, 1.3)
 
 
 def _compared(draft: Draft, comparison: Comparison) -> tuple[ColumnRef, frozenset[int] | set[int], float] | None:
@@ -223,20 +258,33 @@ def _compared(draft: Draft, comparison: Comparison) -> tuple[ColumnRef, frozense
 
 
 def _counted_children(draft: Draft, comparison: Comparison) -> tuple[ColumnRef, NameLink] | None:
-    """ "More than 5 orders": the rows of a child table, of what is asked for."""
-    best: tuple[ColumnRef, NameLink] | None = None
+    """ "More than 5 orders": the rows of a child table, of what is asked for; "in more than one club": those that lead to a
+    table; "rented more than 3 times": those that the verb tells of."""
+    best: tuple[float, ColumnRef, NameLink] | None = None
+    words = draft.parts.words
+    times = comparison.last + 1 < len(words) and words[comparison.last + 1].low in ("time", "times")
     for link in draft.parts.links:
-        if link.column is None and comparison.last < link.first <= comparison.last + 2 and link.score >= 0.6:
-            refs = draft.reach.counts.get((draft.entity_table, link.table), [])
-            if refs and (best is None or link.score > best[1].score):
-                best = refs[0], link
-    return best
+        behind = comparison.last < link.first <= comparison.last + 2
+        before = times and comparison.first - 4 <= link.first < comparison.first
+        if link.column is not None or not (behind or before) or link.score < 0.6:
+            continue
+        refs, less = draft.reach.counts.get((draft.entity_table, link.table), []), 0.0
+        if not refs:
+            refs, less = draft.reach.counts_through(draft.entity_table, link.table), 0.1
+        if refs and (best is None or link.score - less > best[0]):
+            best = link.score - less, refs[0], link
+    if best is not None and times:
+        draft.use({comparison.last + 1})
+    return best[1:] if best else None
 
 
 def _number(draft: Draft, at: int, number: int) -> None:
     """ "Grade 9", "3 runways", "order 10250": what stands right beside a number is numbered by it."""
     words = draft.parts.words
-    front = at - 1 - (at > 1 and words[at - 1].low in _NUMBERED)  # "alert number 63"
+    front = at - 1 - (at > 1 and words[at - 1].low in (*_NUMBERED, "of"))  # "alert number 63", "a score of 1"
+    if at + 1 < len(words) and words[at + 1].low in ("numbers", "figures", "values", "names", "things"):  # so many answers
+        draft.use({at, at + 1})
+        return
     behind = at + 1 + (at + 2 < len(words) and words[at + 1].low in ("in", "on", "of"))  # "zero in stock"
     beside = [link for link in draft.parts.links if {front, behind} & link.words and not link.sense]
     ranked: list[tuple[float, ColumnRef, NameLink]] = []
@@ -245,12 +293,15 @@ def _number(draft: Draft, at: int, number: int) -> None:
         ref = draft.ref(link) if link.column else _key_of(draft, link.table) if before else None
         if ref is None or ref.column.kind != "number" or (ref.key and link.column is not None and not before):
             continue
+        known = draft.parts.index.ranges.get((draft.table_of(ref), ref.column.name))
+        if known is not None and not known.least <= number <= known.greatest and not ref.key:
+            continue
         own = draft.table_of(ref) == draft.entity_table
         ranked.append((link.score - draft.cost(ref) + 0.2 * before - 0.1 * ref.key + 0.3 * own, ref, link))
     if not ranked:
         return
     score, ref, link = max(ranked, key=lambda one: one[0])
-    draft.filter(ref, "=", number)
+    draft.filter(ref, "=", number, at)
     draft.use(link.words | {at, *range(front + 1, at)}, 1.2 + 0.5 * score)
 
 

@@ -22,6 +22,7 @@ from portico_servers.db.rows.column_refs import ColumnRef, Join
 UNUSED_WORD = -0.6  # points, for a word that matters and is not accounted for,
 PASSED_OVER = -0.1  # and for one that changes no answer
 UNUSED_VALUE = -2.5
+IMPOSSIBLE = -5.0  # for a condition that no row can meet: to have none of what it is itself
 _HEADS = frozenset(
     "address number numbers name value code date figure level version id amount field".split()
 )  # say no more than the word before
@@ -47,6 +48,14 @@ class QuestionParts:
         return frozenset(word.stem for word in self.words if word.content)
 
 
+def _first_key(ref: ColumnRef) -> str | None:
+    """The root's column by which a column is reached; None for the root's own."""
+    join = ref.join
+    while join is not None and join.via is not None:
+        join = join.via
+    return join.key.columns[0] if join is not None else None
+
+
 @dataclass(slots=True)
 class Draft:
     """A query of `reach.root`. `entity`: the link of what is asked for; `place`: where that is."""
@@ -58,21 +67,28 @@ class Draft:
     aggregate: str = "none"
     columns: list[ColumnRef] = field(default_factory=list)
     filters: list[tuple[ColumnRef, str, Any]] = field(default_factory=list)
+    whole: list[tuple[ColumnRef, str, Any]] = field(default_factory=list)  # of a percentage: the conditions of all
     group_by: list[ColumnRef] = field(default_factory=list)
     order_by: ColumnRef | None = None
     order: str | None = None
     limit: int | None = None
     used: set[int] = field(default_factory=set)
     score: float = 0.0
+    above: Join | None = None  # the way to the row of the same table whose values are given: somebody's superior
+    compared: set[int] = field(default_factory=set)  # words that name what is denied or numbered, and no table
+    said_at: dict[str, int] = field(default_factory=dict)  # by the path that is compared, where the question does
     failed: list[frozenset[int]] = field(default_factory=list)  # words whose meaning finds no place here
 
     @property
     def entity_table(self) -> str:
         return self.place.parent.name if self.place else self.reach.root.name
 
-    def filter(self, ref: ColumnRef, op: str, value: Any) -> None:
+    def filter(self, ref: ColumnRef, op: str, value: Any, at: int | None = None) -> None:
+        """A condition; `at`: the first of the words that say it."""
         if (ref, op, value) not in self.filters:
             self.filters.append((ref, op, value))
+            if at is not None:
+                self.said_at[ref.path] = min(at, self.said_at.get(ref.path, at))
 
     def use(self, words: Sequence[int] | frozenset[int] | set[int], points: float = 0.0) -> None:
         self.used |= set(words)
@@ -119,6 +135,12 @@ class Draft:
     def finish(self) -> Draft:
         """Reckon what was left over, and what the root is good for."""
         self.score -= self._detour()
+        self.score += IMPOSSIBLE * any(
+            ref.children and ref.children.table.name == self.reach.root.name and (op, value) == ("=", 0)
+            for ref, op, value in self.filters
+        )
+        missing = {ref.path for ref, op, value in self.filters if ref.key and (op, value) == ("=", None)}
+        self.score += IMPOSSIBLE * any(_first_key(ref) in missing for ref in self.columns)
         for counted in [ref.children.table.name for ref, _, _ in self.filters if ref.children]:
             for link in self.links_of(counted, None):
                 self.use(link.words)
@@ -132,7 +154,7 @@ class Draft:
         return self
 
     def _refs(self) -> list[ColumnRef]:
-        every = [*self.columns, *self.group_by, *(ref for ref, _, _ in self.filters)]
+        every = [*self.columns, *self.group_by, *(ref for ref, _, _ in (*self.filters, *self.whole))]
         return every + ([self.order_by] if self.order_by else [])
 
     def _detour(self) -> float:
@@ -148,13 +170,20 @@ class Draft:
         adds = counts_rows or any(not goes_through(ref.join, self.place) for ref in refs)
         return cost + (0.15 if adds else 1.0)
 
+    @property
+    def may_be_empty(self) -> bool:
+        """Is there being no rows an answer: where what is asked for is missing, compared or dated, and not only named?"""
+        named = sum(op == "=" and isinstance(value, str) and ref.column.kind == "text" for ref, op, value in self.filters)
+        return self.aggregate in ("none", "distinct") and named < len(self.filters) and named <= 1
+
     def arguments(self) -> dict[str, Any]:
         """As the tool `rows` takes them."""
         ask: dict[str, Any] = {"table": self.reach.root.name, "aggregate": self.aggregate}
         if self.columns:
             ask["columns"] = [ref.path for ref in self.columns]
-        if self.filters:
-            ask["filters"] = [{"column": ref.path, "op": op, "value": value} for ref, op, value in self.filters]
+        for key, conditions in (("filters", self.filters), ("of", self.whole)):
+            if conditions:
+                ask[key] = [{"column": ref.path, "op": op, "value": value} for ref, op, value in conditions]
         if self.group_by:
             ask["group_by"] = [ref.path for ref in self.group_by] if len(self.group_by) > 1 else self.group_by[0].path
         if self.order_by is not None:

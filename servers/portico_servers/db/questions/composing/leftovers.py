@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from portico_servers.db.questions.language.lexicon import DISCOURSE, PLAIN_VERBS
+from portico_servers.db.questions.language.lemmas import IRREGULAR
+from portico_servers.db.questions.language.lexicon import DISCOURSE, PEOPLE, PLAIN_VERBS
 from portico_servers.db.questions.language.verbs import alone_passive, is_state, verbs
-from portico_servers.db.questions.language.words import QuestionWords, Word, number_of, stem
+from portico_servers.db.questions.language.words import QuestionWords, Word, name_words, names_nothing, number_of, stem
 
 if TYPE_CHECKING:
     from portico_servers.db.questions.composing.draft import Draft
@@ -26,6 +27,7 @@ _REFINING = frozenset("only just but not except excluding without and or with".s
 _INTENTS = frozenset("want wants plan planning going trying like need must should".split())
 _TO_KNOW = frozenset("know see find get learn check hear look ask have find tell count list".split())
 _HAVING = frozenset("with without have has no not".split())
+_ASKING = frozenset("which what whose".split())
 _IN_PHRASE = frozenset("in of from at by on for with to under within".split())
 
 
@@ -37,24 +39,32 @@ def leftovers(draft: Draft) -> list[Word]:
 def _left(draft: Draft) -> Iterator[Word]:
     words = draft.parts.words
     nouns = set(_nouns(draft))
-    unused = [word for word in words if _matters(word) and word.index not in draft.used]
+    unused = [
+        word
+        for word in words
+        if _matters(word) and word.index not in draft.used and not names_nothing(draft.parts.question, word.index)
+    ]
     open_words = [word for word in unused if not _is_plain(word) or (word.index in nouns and word.low not in DISCOURSE)]
     if not open_words:
         return
     spans = _spans(draft)
     arguments = {i for span in spans for i in span}
-    named = arguments | {i for link in draft.parts.links if not link.verb for i in link.words}
+    named = arguments | {i for link in draft.parts.links if not link.verb and not link.sense for i in link.words}
     acting = verbs(draft.parts.question, named)
     scene = _scenes(draft) | _intentions(draft)
     for word in open_words:
         if word.index in scene and not _stands_out(draft, word) and word.index not in named:
             continue
-        if word.index in acting and not is_state(word) and _joins(draft, word, spans):
+        if (word.index in acting and not is_state(word) and _joins(draft, word, spans)) or _tells_of_absence(draft, word):
             continue
         if (
             _is_of_parent(draft, word, beside=word.index in scene)
             or _says_what_kind(draft, word)
             or _counts_values(draft, word)
+            or _calls_rows(draft, word)
+            or _is_shortened(draft, word)
+            or _holds_of_all(draft, word)
+            or _calls_people(draft, word)
         ):
             continue
         yield word
@@ -82,7 +92,7 @@ def _is_of_parent(draft: Draft, word: Word, *, beside: bool) -> bool:
     named = {
         link.table for link in draft.parts.links if link.words == {word.index} and link.column is None and link.score >= 0.8
     }
-    return bool(named & parents) and (beside or bool(front & _IN_PHRASE)) and not front & _HAVING
+    return bool(named & parents) and (beside or bool(front & _IN_PHRASE)) and not front & (_HAVING | _ASKING)
 
 
 def _is_plain(word: Word) -> bool:
@@ -106,6 +116,51 @@ def _joins(draft: Draft, word: Word, spans: list[frozenset[int]]) -> bool:
         return bool(spans) and _pronoun_subject(draft, word)
     clause = next(clause for clause in _clauses(draft.parts.question) if word in clause)
     return not alone_passive(draft.parts.question, word.index, {i for span in spans for i in span} & {w.index for w in clause})
+
+
+def _tells_of_absence(draft: Draft, word: Word) -> bool:
+    """ "Never opened a ticket", "not used for an appointment": what those do of which there are none; but not where a column
+    tells of it, too: "never paid an invoice"."""
+    absent = [ref.children.table for ref, op, value in draft.filters if ref.children and op == "=" and value == 0]
+    before = {w.index for w in draft.parts.words[max(0, word.index - 3) : word.index]}
+    done = word.low.endswith("ed") or word.low in IRREGULAR
+    if not absent or not done or not before & set(draft.parts.cues.negations):
+        return False
+    stems = {stem(part) for table in absent for column in table.columns for part in name_words(column.name)}
+    return word.stem not in stems
+
+
+def _holds_of_all(draft: Draft, word: Word) -> bool:
+    """ "Alerts that were raised by ...": all were, since every row has the date."""
+    table = draft.reach.schema.by_name[draft.entity_table]
+    dates = (column for column in table.columns if column.kind == "date" and not column.nullable)
+    return word.low.endswith("ed") and any(word.stem in map(stem, name_words(column.name)) for column in dates)
+
+
+def _calls_people(draft: Draft, word: Word) -> bool:
+    """ "Staff member": somebody, right behind the name of those who are meant."""
+    return draft.entity is not None and word.index - 1 in draft.entity.words and word.low.rstrip("s") in PEOPLE
+
+
+def _is_shortened(draft: Draft, word: Word) -> bool:
+    """ "Satisfaction score" of `satScore`: what is said beside the rest of a name begins with what the name has of it."""
+    for link in draft.parts.links:
+        if link.column is None or not link.words <= draft.used or not {word.index - 1, word.index + 1} & link.words:
+            continue
+        said = {draft.parts.words[i].stem for i in link.words}
+        rest = {part for part in name_words(link.column) if stem(part) not in said}
+        if any(len(part) >= 3 and word.low.startswith(part) for part in rest):
+            return True
+    return False
+
+
+def _calls_rows(draft: Draft, word: Word) -> bool:
+    """ "R-rated titles": what each row is called stands for the rows."""
+    labels = {ref.path for ref in draft.reach.labels(draft.place)}
+    return word.low.endswith("s") and any(
+        link.words == {word.index} and link.column is not None and (ref := draft.ref(link)) is not None and ref.path in labels
+        for link in draft.parts.links
+    )
 
 
 def _pronoun_subject(draft: Draft, word: Word) -> bool:
@@ -172,6 +227,6 @@ def _stands_out(draft: Draft, word: Word) -> bool:
     return (
         quoted
         or any(c.isdigit() for c in word.text)
-        or word.index in draft.parts.cues.numbers
+        or (word.index in draft.parts.cues.numbers and word.low.isdigit())
         or (word.capital and not sentence_start)
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from portico_servers.db.questions.composing.draft import Draft
-from portico_servers.db.questions.language.lexicon import GENERIC_MEASURES, MEASURES, TIME_UNITS, Measure
+from portico_servers.db.questions.language.lexicon import CURRENCIES, GENERIC_MEASURES, MEASURES, TIME_UNITS, Measure
 from portico_servers.db.questions.language.words import name_words, stem
 from portico_servers.db.questions.linking.names import NameLink
 from portico_servers.db.rows.column_refs import ColumnRef
@@ -19,8 +19,18 @@ def measurable(ref: ColumnRef, kinds: Sequence[str]) -> bool:
 
 
 def is_flag(draft: Draft, ref: ColumnRef) -> bool:
-    known = draft.parts.index.ranges.get((draft.table_of(ref), ref.column.name))
-    return ref.column.kind == "boolean" or (known is not None and known.flag and ref.column.kind == "number")
+    where = draft.table_of(ref), ref.column.name
+    known = draft.parts.index.ranges.get(where)
+    told = where in draft.parts.index.flags or (known is not None and known.flag and ref.column.kind == "number")
+    return ref.children is None and (ref.column.kind == "boolean" or told)
+
+
+def flag_value(draft: Draft, ref: ColumnRef, on: bool) -> bool | int | str:
+    """What a flag's column has for yes, or for no."""
+    if ref.column.kind == "boolean":
+        return on
+    words = draft.parts.index.flags.get((draft.table_of(ref), ref.column.name))
+    return int(on) if words is None else words[not on]
 
 
 def named_measure(
@@ -57,7 +67,8 @@ def measure_by_adjective(draft: Draft, name: str) -> tuple[ColumnRef, float] | N
 
 def _by_words(draft: Draft, measure: Measure) -> Iterator[tuple[ColumnRef, float]]:
     wanted = [stem(word) for word in measure.words]
-    for place, less in dict.fromkeys(((draft.place, 0.0), (None, 0.15))):
+    own = draft.place is not None and measure.kinds != ("number",) and measure.words[0] not in ("date", "time")  # an age
+    for place, less in [(draft.place, 0.0)] if own else dict.fromkeys(((draft.place, 0.0), (None, 0.15))):
         for at, ref in enumerate(draft.reach.of(place)):
             if not measurable(ref, measure.kinds) or is_flag(draft, ref) or not _fits_kind(draft, ref, measure):
                 continue
@@ -107,7 +118,13 @@ def names_nothing(ref: ColumnRef) -> bool:
 
 
 def in_unit_of(draft: Draft, ref: ColumnRef, number: float, unit: str) -> float:
-    """A duration in the column's unit: by its name, else the one in which the number is among the column's."""
+    """A duration in the column's unit: by its name, else the one in which the number is among the column's; an amount in
+    cents where the column has these."""
+    cents = bool({"cent", "cents", "pence", "centimes", "centavos"} & set(name_words(ref.column.name)))
+    if cents and unit.rstrip("s") not in ("cent", "pence"):
+        known = draft.parts.index.ranges.get((draft.table_of(ref), ref.column.name))
+        if unit.rstrip("s") in CURRENCIES or (known is not None and number < known.least <= number * 100):
+            return number * 100
     seconds = TIME_UNITS.get(unit) or TIME_UNITS.get(unit.rstrip("s"))
     if seconds is None:
         return number

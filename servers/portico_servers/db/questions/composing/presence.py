@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from portico_servers.db.questions.composing.draft import Draft
-from portico_servers.db.questions.composing.measures import is_flag, measure_by_adjective
+from portico_servers.db.questions.composing.measures import flag_value, is_flag, measure_by_adjective
+from portico_servers.db.questions.language.lemmas import IRREGULAR
 from portico_servers.db.questions.language.lexicon import EMPTY_WORDS, NEGATIVE_PREFIXES
+from portico_servers.db.questions.language.verbs import alone_passive
 from portico_servers.db.questions.language.words import name_words, stem
 from portico_servers.db.questions.linking.names import NameLink
 from portico_servers.db.rows.column_refs import ColumnRef
@@ -40,7 +42,7 @@ def _empty(draft: Draft) -> None:
         ]
         if near:
             score, column, link = max(near, key=lambda one: one[0])
-            draft.filter(column, "=", None)
+            draft.filter(column, "=", None, word.index)
             draft.use({word.index} | link.words, 1.2 + 0.5 * score)
 
 
@@ -48,8 +50,8 @@ def _negation(draft: Draft, at: int) -> None:
     """What is said to be missing: a value, a parent, all children."""
     ranked: list[tuple[float, ColumnRef, NameLink]] = []
     for link in draft.parts.links:
-        apart = link.first - at
-        if not 1 <= apart <= 4 or link.words <= draft.used:
+        apart = 1 + sum(word.content for word in draft.parts.words[at + 1 : link.first])
+        if link.first <= at or apart > (4 if link.first - at <= 4 else 3) or link.words <= draft.used:
             continue
         for ref, score in _absent(draft, link):
             ranked.append((score - 0.1 * apart, ref, link))
@@ -58,12 +60,14 @@ def _negation(draft: Draft, at: int) -> None:
         return
     score, ref, link = max(ranked, key=lambda one: one[0])
     if ref.children is not None:
-        draft.filter(ref, "=", 0)
+        draft.filter(ref, "=", 0, at)
     elif is_flag(draft, ref):
-        draft.filter(ref, "=", False if ref.column.kind == "boolean" else 0)
+        draft.filter(ref, "=", flag_value(draft, ref, False), at)
     else:
-        draft.filter(ref, "=", None if ref.column.nullable else 0)
+        used_up = draft.parts.words[at].low == "out" and ref.column.kind == "number"  # "out of stock"
+        draft.filter(ref, "=", None if ref.column.nullable and not used_up else 0, at)
     draft.use(link.words | {at}, 1.2 + 0.5 * score)
+    draft.compared |= link.words if link.column is not None else set()
     draft.use_names_of(ref, at, 3)
 
 
@@ -89,15 +93,13 @@ def _absent(draft: Draft, link: NameLink) -> Iterator[tuple[ColumnRef, float]]:
             any(key.parent == link.table and ref.column.name in key.columns for key in table.foreign_keys)
             and ref.column.nullable
         ):
-            yield ref, link.score + 0.05
+            yield ref, link.score + 0.05 - 0.4 * _is_participle(draft, link)
 
 
 def _absent_through(draft: Draft, link: NameLink) -> Iterator[tuple[ColumnRef, float]]:
     """Rows that lead to a table: tracks that nobody bought are on no line of an invoice."""
-    for (owner, child), refs in draft.reach.counts.items():
-        leads = any(key.parent == link.table for key in draft.reach.schema.by_name[child].foreign_keys)
-        if owner == draft.entity_table and leads and link.table != owner and len(refs) == 1:
-            yield refs[0], link.score - 0.1
+    for ref in draft.reach.counts_through(draft.entity_table, link.table):
+        yield ref, link.score - 0.1
 
 
 def _flags(draft: Draft) -> None:
@@ -109,15 +111,15 @@ def _flags(draft: Draft) -> None:
         if ref is None or draft.table_of(ref) != draft.entity_table:
             continue
         if is_flag(draft, ref):
-            draft.filter(ref, "=", True if ref.column.kind == "boolean" else 1)
+            draft.filter(ref, "=", flag_value(draft, ref, True), link.first)
             draft.use(link.words, 1.0)
         elif (
             ref.column.kind == "date"
             and ref.column.nullable
             and _is_participle(draft, link)
-            and draft.parts.cues.asked == "count"
+            and (draft.parts.cues.asked == "count" or draft.parts.cues.percent or _is_alone(draft, link))
         ):
-            draft.filter(ref, "!=", None)
+            draft.filter(ref, "!=", None, link.first)
             draft.use(link.words, 0.8)
     _negative_flags(draft)
     _present(draft)
@@ -135,7 +137,7 @@ def _present(draft: Draft) -> None:
         if ref is None or not ref.column.nullable or article.low not in ("a", "an", "any") or ref.column.primary_key:
             continue
         if verb.low in _HAVING and draft.table_of(ref) == draft.entity_table:
-            draft.filter(ref, "!=", None)
+            draft.filter(ref, "!=", None, link.first)
             draft.use(link.words, 1.2)
 
 
@@ -143,12 +145,20 @@ def _free(draft: Draft) -> None:
     """What is free costs nothing."""
     for word in draft.parts.words:
         if word.low == "free" and word.index not in draft.used and (by := measure_by_adjective(draft, "cheap")):
-            draft.filter(by[0], "=", 0)
+            draft.filter(by[0], "=", 0, word.index)
             draft.use({word.index}, by[1])
 
 
 def _is_participle(draft: Draft, link: NameLink) -> bool:
-    return all(draft.parts.words[i].low.endswith(("ed", "en")) for i in link.words)
+    return all(draft.parts.words[i].low.endswith(("ed", "en")) or draft.parts.words[i].low in IRREGULAR for i in link.words)
+
+
+def _is_alone(draft: Draft, link: NameLink) -> bool:
+    """ "Which sensors have been retired?": said of what is asked for, with nothing behind it that would be asked of it."""
+    entity = draft.entity
+    first = entity is not None and entity.column is None and entity.first < link.first
+    names = {i for other in draft.parts.links for i in other.words} - link.words
+    return first and alone_passive(draft.parts.question, link.first, names) and not draft.parts.cues.when
 
 
 def _negative_flags(draft: Draft) -> None:
@@ -160,5 +170,5 @@ def _negative_flags(draft: Draft) -> None:
         for word in draft.parts.words:
             bare = next((word.low.removeprefix(front) for front in NEGATIVE_PREFIXES if word.low.startswith(front)), "")
             if word.index not in draft.used and bare and stem(bare) in stems:
-                draft.filter(ref, "=", False if ref.column.kind == "boolean" else 0)
+                draft.filter(ref, "=", flag_value(draft, ref, False), word.index)
                 draft.use({word.index}, 1.0)

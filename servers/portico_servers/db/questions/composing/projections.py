@@ -16,6 +16,7 @@ _NUMBERED = frozenset("number numbers id ids identifier identifiers".split())
 _PLACE = frozenset(stem(word) for word in "place city town site location address country room building branch region".split())
 _LEAST = 0.55  # of a link that is shown
 MOST_COLUMNS = 8
+SAME_NAMES = 0.5  # (share of rows) fewer different names than that tell no rows apart
 
 
 def label_of(draft: Draft, table: str) -> list[ColumnRef]:
@@ -34,8 +35,13 @@ def asked_columns(draft: Draft) -> list[ColumnRef]:
     ]
     found: dict[str, ColumnRef] = {}
     taken: set[int] = set()
+    names = {word.index for word in draft.parts.words if word.low in ("name", "names")}
     for link in sorted(links, key=lambda link: (-_worth(draft, link), link.first)):
         ref = draft.ref(link)
+        of_rows = link.words <= names and draft.entity is not None and draft.entity.column is None
+        if ref is not None and of_rows and draft.table_of(ref) != draft.entity_table:
+            draft.use(link.words, 0.3)  # "the names of the students" are what these are called
+            continue
         if ref is None or link.words & taken or ref.path in found or _worth(draft, link) < 0.4:
             continue
         taken |= link.words
@@ -65,7 +71,10 @@ def add_projections(draft: Draft) -> None:
     cues = draft.parts.cues
     shown: list[ColumnRef] = []
     asked = _asks_when(draft)
-    if cues.when or asked:
+    if (cues.when or asked) and draft.order_by is not None and draft.order_by.column.kind == "date":
+        shown.append(draft.order_by)  # "when did she order last"
+        draft.use(asked)
+    elif cues.when or asked:
         shown += _when(draft)
         draft.use(asked if shown else set())
     if cues.how and not shown and (by := measure_by_adjective(draft, cues.how)):
@@ -73,7 +82,7 @@ def add_projections(draft: Draft) -> None:
         draft.use({w.index for w in draft.parts.words if w.low == cues.how}, by[1])
     entity = draft.entity
     if entity is not None and entity.column is None:
-        draft.use(entity.words, 0.6 + entity.score)
+        draft.use(entity.words, -0.6 if entity.words <= draft.compared else 0.6 + entity.score)
         draft.score -= draft.reach.cost(draft.place, draft.parts.said) * 0.5
     columns = asked_columns(draft)
     shown += [ref for ref in columns if ref.path not in {item.path for item in shown}]
@@ -84,7 +93,7 @@ def add_projections(draft: Draft) -> None:
         if cues.where and not shown:
             shown = _where(draft)
     elif not shown or _labels_too(draft, columns):
-        shown = [*draft.reach.labels(draft.place), *shown]
+        shown = [*_told_apart(draft), *shown]
     draft.columns = list({ref.path: ref for ref in shown}.values())[:MOST_COLUMNS]
     if cues.how_much:
         _price(draft)
@@ -93,10 +102,21 @@ def add_projections(draft: Draft) -> None:
     )
     if cues.who and not doer and not any(is_person(ref) for ref in draft.columns):
         draft.failed.append(frozenset(word.index for word in draft.parts.words if word.low in ("who", "whom", "whose")))
-    if cues.asked == "list" and _repeats(draft):
-        draft.failed.append(frozenset(word.index for word in draft.parts.words if word.low in LIST_WORDS))
+    if cues.asked != "count" and _repeats(draft):
+        draft.failed.append(frozenset(word.index for word in draft.parts.words if word.low in LIST_WORDS) or frozenset({0}))
     if _different(draft):
         draft.aggregate = "distinct"
+
+
+def _told_apart(draft: Draft) -> list[ColumnRef]:
+    """What rows are called by, with their key where many are called the same."""
+    labels = draft.reach.labels(draft.place)
+    table = draft.reach.schema.by_name[draft.entity_table]
+    if len(labels) != 1 or labels[0].column.primary_key or not table.row_estimate:
+        return labels
+    known = draft.parts.index.distinct.get((table.name, labels[0].column.name))
+    alike = known is not None and known < SAME_NAMES * table.row_estimate
+    return [*(key for key in draft.reach.keys(draft.place) if alike), *labels]
 
 
 def _repeats(draft: Draft) -> bool:

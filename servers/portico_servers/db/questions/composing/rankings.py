@@ -18,8 +18,9 @@ from portico_servers.db.questions.language.lexicon import MONEY_WORDS, NOUNS
 from portico_servers.db.questions.language.superlatives import Superlative
 from portico_servers.db.questions.language.words import stem
 from portico_servers.db.questions.linking.names import NameLink
-from portico_servers.db.rows.column_refs import ColumnRef, parents_of
+from portico_servers.db.rows.column_refs import ColumnRef, is_link_table, parents_of
 
+_OF_SIZE = frozenset("big large small great".split())
 _COUNTING = frozenset("popular common frequent often rare widespread prevalent".split())
 
 
@@ -29,7 +30,23 @@ def add_ranking(draft: Draft, one: Superlative, groups: list[ColumnRef]) -> bool
         return _most_frequent(draft, one)
     if one.adjective is None:
         return _most_of(draft, one, groups)
-    return _by_measure(draft, one)
+    return _by_measure(draft, one) or (one.adjective in _OF_SIZE and _by_size(draft, one))
+
+
+def _by_size(draft: Draft, one: Superlative) -> bool:
+    """ "The biggest playlist", where no column tells a size: what has the most rows, if it has rows of one kind alone."""
+    children = draft.reach.schema.children.get(draft.entity_table, ())
+    if (
+        draft.entity is None
+        or draft.entity.column is not None
+        or len(children) != 1
+        or children[0].name != draft.reach.root.name
+    ):
+        return False
+    if any(measurable(ref, ("number",)) for ref in draft.reach.of(draft.place)):
+        return False  # the size of a room is none of these
+    draft.use(one.words, 0.8)
+    return _entity_counts(draft, one)
 
 
 def _by_measure(draft: Draft, one: Superlative) -> bool:
@@ -103,11 +120,39 @@ def _count_by(draft: Draft, one: Superlative, refs: list[ColumnRef]) -> None:
     add_projections(draft)
     near = {draft.reach.root.name, *(join.parent.name for join in parents_of(draft.reach.schema, draft.reach.root, None))}
     draft.use({i for link in draft.parts.links if link.column is None and link.table in near for i in link.words}, 0.0)
-    apart = draft.place is not None or any(ref.join is not None for ref in refs)  # a root's column would tell its rows apart
+    apart = draft.place is not None or any(
+        ref.join is not None or ref.part for ref in refs
+    )  # a root's column would tell its rows apart
     shown = {item.path for item in refs}
     extra = [ref for ref in draft.columns if ref.path not in shown and not (apart and ref.join is None)]
+    if _category_of(draft, refs):  # "the kind of sensor with the most alerts": of all of a kind together
+        own = {item.path for item in (*draft.reach.keys(draft.place), *draft.reach.labels(draft.place))}
+        extra = [ref for ref in extra if ref.path not in own]
+    for ref in refs[:1]:
+        if may_lack(draft, ref):
+            draft.filter(ref, "!=", None)  # what belongs to nothing is not the most of anything
     draft.columns = []
     draft.group_by = [*extra, *refs, *(key for key in _keys_of(draft, refs) if key not in refs)][:6]
+
+
+def _category_of(draft: Draft, refs: list[ColumnRef]) -> bool:
+    """Is it asked by a column that tells no row apart?"""
+    entity = draft.entity
+    labels = {item.path for item in draft.reach.labels(draft.place)}
+    return entity is not None and entity.column is not None and not any(ref.key or ref.path in labels for ref in refs)
+
+
+def may_lack(draft: Draft, ref: ColumnRef) -> bool:
+    """May rows of the root have no value there, because it is empty, or a key on the way is?"""
+    join = ref.join
+    if join is None:
+        return ref.column.nullable and ref.part is None
+    while join is not None:
+        holder = join.via.parent if join.via is not None else draft.reach.root
+        if any(holder.by_name[name].nullable for name in join.key.columns):
+            return True
+        join = join.via
+    return False
 
 
 def _keys_of(draft: Draft, refs: list[ColumnRef]) -> list[ColumnRef]:
@@ -122,8 +167,17 @@ def _most_of(draft: Draft, one: Superlative, groups: list[ColumnRef]) -> bool:
     if draft.place is not None and (at := _time_spent(draft, one)) and (by := measure_by_adjective(draft, "long")):
         return _sum_by(draft, one, by[0], frozenset({at}), by[1])
     behind = named_measure(draft, one.last, behind=True, within=6 if top else 3)
+    ranked_by = (i for i in draft.parts.cues.groups if top and draft.parts.words[i].low == "by" and i < one.last)
+    if behind is None and (at := next(ranked_by, None)) is not None:  # "rank them by price and give me the top three"
+        behind = named_measure(draft, at, behind=True, within=3)
+        draft.use({at} if behind else set())
     counted = _counted(draft, one)
     if behind and not is_flag(draft, behind[0]) and (counted is None or behind[1].score >= counted.score):
+        if (kind := _category(draft)) is not None:  # "the countries with the most revenue": of each all together
+            draft.use(one.words | behind[1].words | (draft.entity.words if draft.entity else set()), 1.0 + behind[1].score)
+            _count_by(draft, one, [kind])
+            draft.aggregate, draft.columns = "sum", [behind[0]]
+            return True
         if draft.place is None or draft.table_of(behind[0]) == draft.entity_table:
             _ranked(draft, one, behind[0], behind[1].words, behind[1].score)
             return True
@@ -137,14 +191,44 @@ def _most_of(draft: Draft, one: Superlative, groups: list[ColumnRef]) -> bool:
             draft.use(one.words | counted.words | draft.entity.words, 1.0 + counted.score)
             _count_by(draft, one, refs)
             return True
+    if draft.place is not None and _different_of(draft, one):
+        return True
     return _by_verb(draft, one, groups)
+
+
+def _different_of(draft: Draft, one: Superlative) -> bool:
+    """ "Which doctor treats the most patients": of each, how many others the root's rows bring together with it."""
+    assert draft.place is not None
+    for link in draft.parts.links:
+        behind = one.last < link.first <= one.last + 3
+        if link.column is not None or not behind or link.score < 0.8 or link.table == draft.entity_table:
+            continue
+        for join in parents_of(draft.reach.schema, draft.reach.root, None):
+            keys = draft.reach.keys(join) if join.parent.name == link.table and draft.place.depth == 1 else []
+            if len(keys) == 1:
+                draft.use(one.words | link.words, 1.0 + link.score)
+                _entity_counts(draft, one)
+                draft.aggregate, draft.columns = "count_distinct", keys
+                return True
+    return False
+
+
+def _category(draft: Draft) -> ColumnRef | None:
+    """The root's own column that is asked for, where several rows share a value of it."""
+    ref = draft.ref(draft.entity) if draft.entity is not None and draft.entity.column is not None else None
+    if ref is None or ref.join is not None or ref.key or ref.column.kind != "text":
+        return None
+    return None if ref.path in {label.path for label in draft.reach.labels(None)} else ref
 
 
 def _counted(draft: Draft, one: Superlative) -> NameLink | None:
     """The rows that are counted, said behind "most" or by the verb before: those of the root."""
     best: tuple[float, NameLink] | None = None
+    counted = {draft.reach.root.name}
+    if draft.place is not None and is_link_table(draft.reach.root):  # it tells of each pair: "the author of the most books"
+        counted |= {key.parent for key in draft.reach.root.foreign_keys} - {draft.entity_table}
     for link in draft.parts.links:
-        if link.column is not None or link.table != draft.reach.root.name:
+        if link.column is not None or link.table not in counted:
             continue
         own = link.words - (draft.entity.words if draft.entity else frozenset())
         if own and not own & one.words:
@@ -167,7 +251,8 @@ def _entity_counts(draft: Draft, one: Superlative) -> bool:
 
 
 def _sum_by(draft: Draft, one: Superlative, ref: ColumnRef, words: frozenset[int], points: float) -> bool:
-    refs = label_of(draft, draft.entity_table)
+    asked = draft.ref(draft.entity) if draft.entity is not None and draft.entity.column is not None else None
+    refs = draft.shown(asked) if asked is not None else label_of(draft, draft.entity_table)
     draft.use(one.words | words | (draft.entity.words if draft.entity else set()), 1.0 + points)
     _count_by(draft, one, refs)
     draft.aggregate, draft.columns = "sum", [ref]

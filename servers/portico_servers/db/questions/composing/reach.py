@@ -11,7 +11,7 @@ from portico_servers.db.schema import DatabaseSchema, Table
 
 HOP = 0.25  # of a score, for each foreign key on the way
 _LABELS = frozenset(
-    stem(word) for word in "name title label code subject username login handle description email number".split()
+    stem(word) for word in "name title model label code subject username login handle description email number".split()
 )
 SAID_ROLE = 0.5  # more where the question says by which key: "the origin airport"
 
@@ -89,6 +89,16 @@ class Reach:
         for column in table.columns:
             if (ref := self.refs.get(f"{front}{column.name}")) is not None:
                 yield ref
+
+    def counts_through(self, owner: str, table: str) -> list[ColumnRef]:
+        """The counts of rows that lead from one table to another: of an order's lines, for its products."""
+        if owner == table:
+            return []
+        return [
+            refs[0]
+            for (of, child), refs in self.counts.items()
+            if of == owner and len(refs) == 1 and any(key.parent == table for key in self.schema.by_name[child].foreign_keys)
+        ]
 
     def key_join(self, ref: ColumnRef) -> Join | None:
         """The way on from a column that is a foreign key of its own."""

@@ -6,22 +6,30 @@ In turn: superlatives, averages, counts, sums, lists; each finds its columns amo
 from __future__ import annotations
 
 from portico_servers.db.questions.composing.draft import Draft
-from portico_servers.db.questions.composing.measures import is_flag, main_measure, measure_by_adjective, named_measure
+from portico_servers.db.questions.composing.measures import is_flag, is_year, main_measure, measure_by_adjective, named_measure
 from portico_servers.db.questions.composing.projections import add_projections, asked_columns, is_person, label_of, use_roles
-from portico_servers.db.questions.composing.rankings import add_ranking
+from portico_servers.db.questions.composing.rankings import add_ranking, may_lack
 from portico_servers.db.questions.language.lexicon import MONEY_WORDS, NOUNS
+from portico_servers.db.questions.language.superlatives import Superlative
 from portico_servers.db.questions.linking.names import NameLink
 from portico_servers.db.rows.column_refs import ColumnRef
+
+_BE_OR_HAVE = frozenset("is are was were be been has have had do does did got get gets came come comes".split())
 
 
 def add_shape(draft: Draft) -> None:
     """Decide what the query gives, and account for the words that say so."""
     cues = draft.parts.cues
     draft.use(cues.used)
+    if cues.percent:
+        _percent(draft)
+        return
     superlative = next(iter(cues.superlatives), None)
     groups = _groups(draft)
     if cues.contrast and not groups and (told := draft.alternatives()) is not None and draft.entity is None:
         groups = [told]
+    if superlative is not None and cues.average and _best_average(draft, superlative, groups):
+        return
     if superlative is not None:
         if add_ranking(draft, superlative, groups):
             return
@@ -38,6 +46,41 @@ def add_shape(draft: Draft) -> None:
         add_projections(draft)
 
 
+def _best_average(draft: Draft, one: Superlative, groups: list[ColumnRef]) -> bool:
+    """ "Which department has the highest average salary?": of each of what is asked for, and the best of them first."""
+    entity = draft.entity
+    if not groups and entity is not None:
+        ref = draft.ref(entity)
+        groups = draft.shown(ref) if ref is not None else label_of(draft, entity.table) if draft.place is not None else []
+        groups = [] if ref is not None and ref.column.kind == "number" and not ref.key else groups
+    if not groups:
+        return False
+    draft.use(one.words | (entity.words if entity is not None else set()), 1.0)
+    _aggregate(draft, "avg", draft.parts.cues.average, groups)
+    if may_lack(draft, groups[0]):
+        draft.filter(groups[0], "!=", None)
+    draft.order, draft.limit = one.order, draft.parts.cues.limit or 1
+    return bool(draft.columns)
+
+
+def _percent(draft: Draft) -> None:
+    """What part of the rows of what is asked for meets the conditions. What is said before the verb, or right before what is
+    asked for, tells of which rows: "of the urgent tickets, what share was escalated?"."""
+    entity = draft.entity
+    if entity is None or entity.column is not None or draft.place is not None or not draft.filters:
+        draft.failed.append(draft.parts.cues.percent)
+        return
+    draft.use(draft.parts.cues.percent | entity.words, 1.0 + entity.score)
+    verb = next((w.index for w in draft.parts.words if w.index > entity.first and w.low in _BE_OR_HAVE), entity.first + 1)
+    paths = {ref.path for ref, _, _ in draft.filters}
+    whole = {path for path in paths if draft.said_at.get(path, verb) < verb}
+    if whole == paths:  # "the share of urgent tickets": of all tickets
+        whole = set()
+    draft.aggregate = "percent"
+    draft.whole = [one for one in draft.filters if one[0].path in whole]
+    draft.filters = [one for one in draft.filters if one[0].path not in whole]
+
+
 def _asks_a_value(draft: Draft) -> bool:
     """ "How much is the Goat Gouda": of one thing, which is named by what it is called."""
     labels = {label.path for label in draft.reach.labels(draft.place)}
@@ -47,10 +90,19 @@ def _asks_a_value(draft: Draft) -> bool:
 
 def _groups(draft: Draft) -> list[ColumnRef]:
     """ "Per city", "by status", "each author": the columns to group by."""
+    asked = (
+        [i for i, word in enumerate(draft.parts.words) if word.low in ("which", "what")]
+        if draft.parts.cues.superlatives
+        else []
+    )
+    if part := next((found for at in asked if (found := _time_part(draft, at))), None):
+        return [part]  # "in which month were the most rentals made?"
     for at in draft.parts.cues.groups:
         best: tuple[float, list[ColumnRef], NameLink] | None = None
         if part := _time_part(draft, at):
             return [part]
+        if at + 1 < len(draft.parts.words) and draft.parts.words[at + 1].low in ("number", "count", "amount", "numbers"):
+            continue  # "by number of members": that is measured
         next_to_it = any(at + 1 in link.words for link in draft.parts.links)
         for link in draft.parts.links:
             apart = link.first - at
@@ -115,7 +167,7 @@ def _count(draft: Draft, groups: list[ColumnRef]) -> None:
         ref = draft.ref(draft.entity)
         if ref is not None and not (is_person(ref) and not draft.parts.cues.distinct):
             draft.columns = [ref]
-            summed = ref.summable and not is_flag(draft, ref)
+            summed = ref.summable and not is_flag(draft, ref) and not is_year(draft, ref)
             draft.aggregate = "sum" if summed and not draft.parts.cues.distinct else "count_distinct"
             draft.use(draft.entity.words, 0.6 + draft.entity.score if summed or draft.parts.cues.distinct else 0.3)
             return

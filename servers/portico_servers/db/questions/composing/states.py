@@ -46,7 +46,7 @@ def _ended(draft: Draft, at: int, *, over: bool) -> None:
     if same and not over:  # "still out, not returned": said twice
         draft.use({at}, 0.2)
     elif len(found) == 1:
-        draft.filter(found[0], "!=" if over else "=", None)
+        draft.filter(found[0], "!=" if over else "=", None, at)
         draft.use({at}, 1.0)
 
 
@@ -57,7 +57,7 @@ def _late(draft: Draft, at: int, *, late: bool) -> None:
     done = [ref for ref in dates if _stems(ref) & _ENDINGS and ref not in promised]
     if len(promised) == 1 and len(done) == 1:
         draft.filters = [one for one in draft.filters if one != (done[0], "!=", None)]
-        draft.filter(done[0], ">" if late else "<=", {"column": promised[0].path})
+        draft.filter(done[0], ">" if late else "<=", {"column": promised[0].path}, at)
         names = {
             i
             for ref in (done[0], promised[0])
@@ -71,7 +71,7 @@ def _undone(draft: Draft, at: int, done: str) -> None:
     """ "Unpaid", "unreturned": without a date or a name of who or when."""
     for ref in _own(draft):
         if ref.column.nullable and done in _stems(ref):
-            draft.filter(ref, "=", None)
+            draft.filter(ref, "=", None, at)
             draft.use({at}, 1.0)
             return
 

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from portico_servers.db.questions.language.lexicon import AVERAGE_WORDS, COMPARISONS, MEASURES, adjective
+from portico_servers.db.questions.language.lexicon import AVERAGE_WORDS, COMPARISONS, MEASURES, TIME_UNITS, adjective
 from portico_servers.db.questions.language.words import QuestionWords, Word, number_of
 
+_HAS = frozenset("at for of is costs cost costing exactly priced worth with".split())
 _NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
 
 
@@ -46,6 +47,8 @@ def number_at(question: QuestionWords, at: int) -> tuple[float, int] | None:
             end += 1
         if end > at and question.words[end - 1].end <= match.end():
             return float(match[0].replace(",", "")), end
+    if question.words[at].low in ("a", "an") and at + 1 < len(question.words) and question.words[at + 1].low in TIME_UNITS:
+        return 1.0, at + 1  # "shorter than an hour"
     whole = number_of(question.words[at])
     return (float(whole), at + 1) if whole is not None else None
 
@@ -68,6 +71,7 @@ def find_comparisons(question: QuestionWords, taken: frozenset[int]) -> Iterator
                 break
         else:
             yield from _trailing(question, at, done)
+            yield from _exactly(question, at, done)
 
 
 def _phrases_at(words: Sequence[Word], at: int) -> Iterator[tuple[Sequence[str], str, str | None]]:
@@ -78,6 +82,20 @@ def _phrases_at(words: Sequence[Word], at: int) -> Iterator[tuple[Sequence[str],
     if measure and at + 1 < len(words) and words[at + 1].low == "than":
         op = ">" if MEASURES[measure].order == "desc" else "<"
         yield (words[at].low, "than"), op, measure
+
+
+def _exactly(question: QuestionWords, at: int, done: set[int]) -> Iterator[Comparison]:
+    """ "Sold at 1.99", "a rate of 0.25": a number with decimals is one that something has."""
+    before = question.words[at - 1].low if at else ""
+    number = number_at(question, at)
+    if at in done or number is None or number[1] < at + 2 or before not in _HAS:
+        return
+    if set(range(at, number[1])) & done or question.text[question.words[number[1] - 1].end :][:1] == ".":
+        behind = question.text[question.words[number[1] - 1].end :]
+        if behind[1:2].isalnum():  # a version
+            return
+    done |= set(range(at, number[1]))
+    yield Comparison(frozenset(range(at, number[1])), "=", number[0])
 
 
 def _trailing(question: QuestionWords, at: int, done: set[int]) -> Iterator[Comparison]:

@@ -19,6 +19,7 @@ from portico_servers.db.questions.language.lexicon import (
     MEASURES,
     NEGATIONS,
     NOT_YET,
+    PERCENT_WORDS,
     SUM_WORDS,
 )
 from portico_servers.db.questions.language.superlatives import RANKED, Superlative, find_superlatives
@@ -26,9 +27,12 @@ from portico_servers.db.questions.language.times import TimeCondition
 from portico_servers.db.questions.language.words import QuestionWords, Word, number_of
 
 _SPEAKERS = frozenset("i we you they it that does did do to would".split())  # "I mean"
+_ABOUT = frozenset("about around roughly approximately circa some".split())
+_GUESSING = frozenset("right true correct think believe guess heard reckon suppose".split())
 _ALONE = frozenset("the a in all just only please".split())
 _COUNTED = frozenset("count number tally total".split()) | _ALONE
 _TIES = frozenset("tie tied ties share shares sharing joint jointly equal equally level draw drawn".split())
+_ASKS_SHARE = frozenset("what which the".split())
 _COMPARING = frozenset("compare compared comparing comparison versus vs respectively".split())
 _NO_MEASURE = frozenset(
     "old young often good bad popular common full".split()
@@ -46,6 +50,7 @@ class Cues:
     parallel: bool = False  # the same is asked of several things, each for itself
     average: frozenset[int] = frozenset()
     sum: frozenset[int] = frozenset()
+    percent: frozenset[int] = frozenset()
     superlatives: list[Superlative] = field(default_factory=list)
     comparisons: list[Comparison] = field(default_factory=list)
     numbers: dict[int, int] = field(default_factory=dict)  # not yet spoken for, by place
@@ -60,8 +65,10 @@ class Cues:
     used: set[int] = field(default_factory=set)
 
 
-def find_cues(question: QuestionWords, times: Sequence[TimeCondition], taken: frozenset[int]) -> Cues:
-    """`taken`: words that are values, or say when."""
+def find_cues(
+    question: QuestionWords, times: Sequence[TimeCondition], taken: frozenset[int], named: frozenset[int] = frozenset()
+) -> Cues:
+    """`taken`: words that are values, or say when; `named`: those that name columns."""
     cues, words = Cues(), question.words
     _asked(cues, question, taken)
     cues.comparisons = list(find_comparisons(question, taken))
@@ -72,7 +79,8 @@ def find_cues(question: QuestionWords, times: Sequence[TimeCondition], taken: fr
         if word.low in AVERAGE_WORDS and not (word.low == "mean" and i and words[i - 1].low in _SPEAKERS):
             cues.average |= {i}
         elif word.low in SUM_WORDS:
-            cues.sum |= {i}
+            compared_by = word.low.startswith("earn") and any(one.first - i in (1, 2) for one in cues.comparisons)
+            cues.sum |= set() if compared_by else {i}  # "who earn more than 5" compares
         elif word.low in DISTINCT_WORDS:
             cues.distinct, cues.used = True, cues.used | {i}
         elif word.low in NEGATIONS or (word.low == "out" and i + 1 < len(words) and words[i + 1].low == "of"):
@@ -82,9 +90,14 @@ def find_cues(question: QuestionWords, times: Sequence[TimeCondition], taken: fr
             cues.used |= {i, i + 1} if word.low != "awaiting" else {i}
         elif word.low in GROUP_WORDS or word.low == "by":
             cues.groups.append(i)
+    cues.percent = _percent(cues, question, compared | named)
     cues.superlatives = list(find_superlatives(question, compared))
     numbers = ((word.index, number_of(word)) for word in words if word.index not in compared and word.low != "one")
     cues.numbers = {i: number for i, number in numbers if number is not None}
+    for i in list(cues.numbers):  # "is it right that it is about 140?": a guess
+        if i and words[i - 1].low in _ABOUT and any(word.low in _GUESSING for word in words[:i]):
+            del cues.numbers[i]
+            cues.used |= {i}
     _limit(cues, words)
     return cues
 
@@ -96,6 +109,20 @@ def _parallel(cues: Cues, lows: Sequence[str]) -> None:
     cues.parallel = len(again) > 1 or bool(compared)
     if cues.parallel:
         cues.used |= compared | {i for at in again for i in (at, at + 1)}
+
+
+def _percent(cues: Cues, question: QuestionWords, taken: frozenset[int]) -> frozenset[int]:
+    """ "What percentage of ...", "the share of ... in percent", but no tied rivals who share a place."""
+    words = question.words
+    found = {i for i, word in enumerate(words) if i not in taken and word.low in PERCENT_WORDS}
+    of = [i for i in found if i + 1 < len(words) and words[i + 1].low == "of"]
+    asked = [i for i in found if words[i].low in ("percent", "percentage", "pct") or (i and words[i - 1].low in _ASKS_SHARE)]
+    if not found or not (of or asked) or any(number_of(words[i - 1]) is not None for i in found if i):  # "5 percent"
+        return frozenset()
+    if of:
+        cues.focus = min(of) + 2
+    cues.asked = None
+    return frozenset(found)
 
 
 def _count_at_end(question: QuestionWords, taken: frozenset[int]) -> set[int]:
@@ -117,7 +144,8 @@ def _asked(cues: Cues, question: QuestionWords, taken: frozenset[int]) -> None:
     lows = [word.low for word in words]
     for phrase in COUNT_PHRASES:
         places = (i for i in range(len(lows)) if tuple(lows[i : i + len(phrase)]) == phrase and i not in taken)
-        at = next((i for i in places if not (i and lows[i - 1] in RANKED)), None)  # "the largest number of" ranks
+        ranked = RANKED | {"total"} if phrase[0] == "amount" else RANKED  # "the largest number of" ranks, a total adds up
+        at = next((i for i in places if not (i and lows[i - 1] in ranked)), None)
         if at is not None:
             cues.asked, cues.focus, cues.used = "count", at + len(phrase), cues.used | set(range(at, at + len(phrase)))
             if phrase[-1] == "them" or not any(word.content for word in words[cues.focus :]):

@@ -22,7 +22,7 @@ class Measure(NamedTuple):
 
 MONEY = "price cost amount total fee fare rate paid payment charge salary value revenue spend budget".split()
 LENGTH = "length duration minutes milliseconds seconds hours time runtime distance words".split()
-SIZE = "size amount total area capacity population budget quantity bytes value".split()
+SIZE = "size amount total area capacity seats beds population budget quantity bytes value".split()
 HEIGHT = "height altitude elevation level value total amount".split()
 TIME = "date time on at day created opened founded started hired joined born birth published year".split()
 BEGIN = ["birth", "born", "founded", "opened", "built", "hired", "hire", "started", "joined", "published", "created", "date"]
@@ -30,6 +30,7 @@ _DATE = ("date", "number")
 
 MEASURES: Mapping[str, Measure] = {
     "cheap": Measure(tuple(MONEY), "asc"), "expensive": Measure(tuple(MONEY), "desc"), "costly": Measure(tuple(MONEY), "desc"),
+    "dear": Measure(tuple(MONEY), "desc"), "empty": Measure(("battery", "charge", "level", "fill", "stock"), "asc"),
     "pricey": Measure(tuple(MONEY), "desc"), "rich": Measure(("salary", "budget", "income"), "desc"),
     "long": Measure(tuple(LENGTH), "desc"), "short": Measure(tuple(LENGTH), "asc"),
     "high": Measure(tuple(HEIGHT), "desc"), "tall": Measure(tuple(HEIGHT), "desc"), "low": Measure(tuple(HEIGHT), "asc"),
@@ -45,7 +46,7 @@ MEASURES: Mapping[str, Measure] = {
     "bad": Measure(("grade", "score", "rating", "points", "result"), "asc"),
     "old": Measure(tuple(BEGIN), "asc", _DATE), "young": Measure(tuple(BEGIN), "desc", _DATE),
     "early": Measure(tuple(TIME), "asc", _DATE), "late": Measure(tuple(TIME), "desc", _DATE),
-    "new": Measure(tuple(TIME), "desc", _DATE), "recent": Measure(tuple(TIME), "desc", _DATE),
+    "new": Measure((*BEGIN, *TIME), "desc", _DATE), "recent": Measure(tuple(TIME), "desc", _DATE),
     "first": Measure(tuple(TIME), "asc", _DATE), "last": Measure(tuple(TIME), "desc", _DATE),
     "full": Measure(("total",), "desc"), "popular": Measure((), "desc"), "common": Measure((), "desc"),
     "widespread": Measure((), "desc"), "prevalent": Measure((), "desc"),
@@ -76,7 +77,7 @@ def adjective(word: str, ending: str) -> str | None:
     if not word.endswith(ending):
         return None
     base = word[: -len(ending)]
-    return next((one for one in (base, base + "e", base[:-1]) if one in MEASURES), None)
+    return next((one for one in (base, base + "e", base[:-1], base[:-1] + "y") if one in MEASURES), None)
 
 
 COMPARISONS: tuple[tuple[tuple[str, ...], str], ...] = tuple(
@@ -99,6 +100,7 @@ COUNT_PHRASES = tuple(
     )
 )  # fmt: skip
 SUM_WORDS = frozenset("total sum altogether overall together combined earn earned earnings revenue turnover".split())
+PERCENT_WORDS = frozenset("percent percentage pct share proportion fraction portion ratio".split())
 AVERAGE_WORDS = frozenset("average mean avg typical typically".split())
 LIST_WORDS = frozenset("list show give name find tell display return fetch see what which who whose when where get".split())
 GROUP_WORDS = frozenset("per each every".split())
@@ -129,11 +131,14 @@ DISTINCT_WORDS = frozenset("different distinct unique".split())
 MONEY_WORDS = frozenset(
     "cost costs price spent spend spends paid pay pays earn earns earned money revenue expensive worth".split()
 )
-PERSON_WORDS = frozenset("who whom whose".split())
+PERSON_WORDS = frozenset("who whom whose whoever".split())
+REPORTING = frozenset("report reports reporting reported answer answers answering answered".split())  # to a superior
+ANYBODY = frozenset("people persons folks anyone anybody someone somebody everyone everybody".split())
 TIME_UNITS: Mapping[str, float] = {
     "millisecond": 0.001, "ms": 0.001, "second": 1, "sec": 1, "minute": 60, "min": 60, "hour": 3600, "hr": 3600, "day": 86400,
     "week": 604800,
 }  # fmt: skip  # seconds
+CURRENCIES = frozenset("euro eur dollar usd buck pound gbp franc chf kroner krone peso real".split())
 GENERIC_MEASURES = "amount total value price quantity score".split()
 PREPOSITIONS = frozenset(  # that FUNCTION has not; those that compare are comparisons
     "aboard about according across against along alongside amid among amongst around as aside at behind beneath beside "

@@ -35,15 +35,15 @@ def find_superlatives(question: QuestionWords, taken: frozenset[int]) -> Iterato
             continue
         before = words[i - 1].low if i else ""
         after = words[i + 1].low if i + 1 < len(words) else ""
-        if word.low == "top" and before == "the" and number_of(words[i + 1] if i + 1 < len(words) else word) is None:
+        if word.low == "top" and before in ("the", "on") and number_of(words[i + 1] if i + 1 < len(words) else word) is None:
             yield Superlative(frozenset({i}), "desc", None)
         elif word.low in _MOST and before != "at":
             order: Order = "desc" if _MOST[word.low] == "desc" else "asc"
             if after == "times":
                 yield Superlative(frozenset({i, i + 1}), order, "often" if order == "desc" else "rare")
-            elif after in MEASURES:
-                measured = MEASURES[after].order
-                yield Superlative(frozenset({i, i + 1}), measured if order == "desc" else _other(measured), after)
+            elif (how := after if after in MEASURES else after.removesuffix("ly")) in MEASURES:  # "most recently"
+                measured = MEASURES[how].order
+                yield Superlative(frozenset({i, i + 1}), measured if order == "desc" else _other(measured), how)
             else:
                 yield Superlative(frozenset({i}), order, None)
         elif word.low in RANKED and after == "number":

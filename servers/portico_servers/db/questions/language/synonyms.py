@@ -14,7 +14,7 @@ from portico_servers.db.questions.language.words import stem
 _NOUNS = """
 movie film picture flick feature
 song track tune piece number
-album record disc disk lp release
+album record disc disk lp
 artist band musician singer performer act group
 composer songwriter
 playlist mix mixtape
@@ -52,7 +52,7 @@ building house wing block
 shop store outlet branch
 branch office library location
 warehouse stock inventory depot
-copy item inventory
+copy item inventory disc dvd
 category genre kind type sort class style
 kind type sort variety
 subject topic field genre theme
@@ -79,7 +79,7 @@ revenue turnover income sales earnings
 purchase order
 order purchase sale
 bill invoice receipt
-sale sold order purchase
+sale order purchase
 rental hire lease loan
 loan borrowing lending checkout
 reservation hold
@@ -134,7 +134,9 @@ rental rent hire
 order buy buys bought purchase place
 invoice buy bought bill
 purchase buy bought
-sale sell sold
+sale sell sold bought buy
+invoice sold sell bought buy purchased
+line sold sell
 payment pay paid
 supplier supply provide deliver source
 shipper ship carry deliver dispatch transport
@@ -176,6 +178,10 @@ death died die dead deceased
 born birth
 paid pay settled settle
 reports report answer
+boss report answer
+manager report answer
+superior report answer
+supervisor report answer
 live reside home city country
 salary earn make paid
 cost price charge

@@ -14,12 +14,21 @@ from typing import NamedTuple
 from portico_servers.db.questions.language.words import QuestionWords, Word
 
 _MONTHS = {name.lower(): n for names in (calendar.month_name, calendar.month_abbr) for n, name in enumerate(names) if name}
-_QUARTERS = {"first": 1, "second": 2, "third": 3, "fourth": 4, "last": 4, "q1": 1, "q2": 2, "q3": 3, "q4": 4}
+_ORDINALS = {"first": 1, "second": 2, "third": 3, "fourth": 4, "1st": 1, "2nd": 2, "3rd": 3, "4th": 4}
+_QUARTERS = {**_ORDINALS, "last": 4, "q1": 1, "q2": 2, "q3": 3, "q4": 4}
+_HALVES = {**{word: n for word, n in _ORDINALS.items() if n <= 2}, "h1": 1, "h2": 2}
 _OPS = {
     "before": "<", "until": "<=", "till": "<=", "through": "<=", "after": ">", "since": ">=", "from": ">=", "by": "<=",
     "later": ">", "earlier": "<",
 }  # fmt: skip
-_FILLING = frozenset("the year of month in than".split())
+_QUANTITIES = frozenset(
+    "above below under exceeding over least most exactly about around roughly".split()
+)  # of a number, not of a year
+_UNITS = frozenset(
+    "m km cm mm kg g mg l ml euros euro dollars cents pages meters metres feet miles minutes hours days times".split()
+)
+_BEFORE_DAYS = frozenset("on since before after until till from by between and to the am dated".split())
+_FILLING = frozenset("the year of month in than calendar whole entire full".split())
 Today = Callable[[], datetime.date]
 
 
@@ -79,7 +88,7 @@ def _condition(question: QuestionWords, at: int, moment: _Moment, today: Today) 
 
 def _front(words: tuple[Word, ...], at: int) -> int | None:
     """The word that says how: "before", behind fillings such as "the year"."""
-    for i in range(at - 1, max(-1, at - 4), -1):
+    for i in range(at - 1, max(-1, at - 6), -1):
         if words[i].low in _OPS or words[i].low in ("in", "during", "on", "between", "for"):
             if (i and words[i].low == "than") or (words[i].low == "by" and words[i - 1].low in ("more", "less")):
                 return None
@@ -97,7 +106,7 @@ def _second(question: QuestionWords, at: int, today: Today) -> _Moment | None:
 
 def _moment(question: QuestionWords, at: int, today: Today) -> _Moment | None:
     words = question.words
-    readers = (_iso, _day_month, _quarter, _relative, _year)
+    readers = (_iso, _numeric_day, _day_month, _week, _quarter, _half, _relative, _decade, _year)
     return next((found for reader in readers if (found := reader(question, words, at, today)) is not None), None)
 
 
@@ -155,6 +164,56 @@ def _quarter(question: QuestionWords, words: tuple[Word, ...], at: int, today: T
     return _Moment(i + 1, f"{words[i].low}-{3 * quarter - 2:02}", f"{words[i].low}-{3 * quarter:02}", True)
 
 
+def _half(question: QuestionWords, words: tuple[Word, ...], at: int, today: Today) -> _Moment | None:
+    """ "The first half of 2024", "H1 2024"."""
+    half = _HALVES.get(words[at].low)
+    i = at + 1 + (at + 1 < len(words) and words[at + 1].low == "half")
+    if half is None or (i == at + 1 and not words[at].low.startswith("h")):
+        return None
+    i += i < len(words) and words[i].low in ("of", "in")
+    if not _is_year(words, i):
+        return None
+    year = words[i].low
+    return _Moment(i + 1, f"{year}-{6 * half - 5:02}", f"{year}-{6 * half:02}", True)
+
+
+def _week(question: QuestionWords, words: tuple[Word, ...], at: int, today: Today) -> _Moment | None:
+    """ "The first week of May 2024": its days 1 to 7."""
+    number = {**_ORDINALS, "last": 0}.get(words[at].low)
+    if number is None or at + 2 >= len(words) or words[at + 1].low != "week" or words[at + 2].low not in ("of", "in"):
+        return None
+    month = _day_month(question, words, at + 3, today) if at + 3 < len(words) else None
+    if month is None or len(month.first) != 7:
+        return None
+    last_day = calendar.monthrange(int(month.first[:4]), int(month.first[5:]))[1]
+    first, last = (7 * number - 6, 7 * number) if number else (last_day - 6, last_day)
+    return _Moment(month.end, f"{month.first}-{first:02}", f"{month.first}-{min(last, last_day):02}", True)
+
+
+def _decade(question: QuestionWords, words: tuple[Word, ...], at: int, today: Today) -> _Moment | None:
+    """ "The 1990s"."""
+    match = re.fullmatch(r"((?:1\d|20)\d)0s", words[at].low)
+    return _Moment(at + 1, f"{match[1]}0", f"{match[1]}9", True) if match else None
+
+
+def _numeric_day(question: QuestionWords, words: tuple[Word, ...], at: int, today: Today) -> _Moment | None:
+    """ "14.6.2025", as most of Europe writes it, and "6/14/2025", as America does, where only one of them is a date."""
+    match = re.match(r"(\d{1,2})([./])(\d{1,2})\2(\d{4})(?![\w./]\d)", question.text[words[at].start :])
+    if match is None or (words[at].start and question.text[words[at].start - 1] in "./"):
+        return None
+    if not at or words[at - 1].low not in _BEFORE_DAYS:
+        return None  # it may be a version
+    first, second = int(match[1]), int(match[3])
+    day, month = (first, second) if match[2] == "." or first > 12 else (second, first)
+    if match[2] == "/" and first <= 12 and second <= 12 and first != second:
+        return None  # it may be either
+    try:
+        written = datetime.date(int(match[4]), month, day).isoformat()
+    except ValueError:
+        return None
+    return _Moment(at + 3, written, written, True)
+
+
 def _relative(question: QuestionWords, words: tuple[Word, ...], at: int, today: Today) -> _Moment | None:
     """ "this year", "last month", "today", "yesterday"."""
     now = today()
@@ -175,7 +234,11 @@ def _relative(question: QuestionWords, words: tuple[Word, ...], at: int, today: 
 def _year(question: QuestionWords, words: tuple[Word, ...], at: int, today: Today) -> _Moment | None:
     if not re.fullmatch(r"1[0-9]{3}|20[0-9]{2}|21[0-9]{2}", words[at].low):
         return None
-    if at and words[at - 1].low in ("number", "id", "code", "ref"):
+    if at and words[at - 1].low in ("number", "id", "code", "ref", *_QUANTITIES):
+        return None
+    if at > 1 and words[at - 1].low == "than" and words[at - 2].low not in ("later", "earlier", "older", "newer", "younger"):
+        return None
+    if at + 1 < len(words) and words[at + 1].low in _UNITS:
         return None
     before = question.text[: words[at].start]
     after = question.text[words[at].end :]

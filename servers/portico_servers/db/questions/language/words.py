@@ -12,19 +12,41 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from portico_servers.db.questions.language.lemmas import IRREGULAR
+from portico_servers.db.questions.language.schema_words import meaning, meaning_of_inflected
 
 _PIECE = re.compile(r"[^\W_]+")
+OWNS = "\x1f"  # what stands for the "'s" of an owner in a question; Unicode calls it a space
+_REMARK = re.compile(  # how exact a number shall be: "(two decimals)", "one decimal is enough", "rounded to 2 digits"
+    r"""[(,;:–-]?\s*\b(?: (?:rounded\s|round\s)?(?:to\s|with\s|at\s)?(?:one|two|three|four|no|\d)\s
+      decimal(?:\splaces?|\sdigits?|s)? | (?:rounded|round)\sto\s(?:one|two|three|\d)\s(?:digits?|places?) )\b
+    (?:\safter\sthe\s(?:point|comma))? (?:,?\s(?:is|are|will\sbe)\s(?:enough|fine|ok))? (?:,?\splease)? \)?""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_WISH = re.compile(  # "a customer wants the price of ...": who wants it changes nothing
+    r"^\W*(?:(?:hi|hello|hey)\W+)?(?:(?:a|an|the|my|our|some)\s+)?\w+\s+(?:wants|needs|asks\s+for|is\s+(?:asking|looking)\s+for)"
+    r"\s+(?=(?:the|a|an|all|to know)\b)",
+    re.IGNORECASE,
+)
 _WRITTEN_OUT = (
+    (_WISH, "give me "),
     (re.compile(r"\b(can|won|shan)['’]?t\b", re.IGNORECASE), r"\1 not"),
     (re.compile(r"\b(do|does|did|is|are|was|were|have|has|had|could|should|would|must)nt\b", re.IGNORECASE), r"\1 not"),
     (re.compile(r"\b(what|who|where|when|how|that|there)s\b", re.IGNORECASE), r"\1"),
+    (_REMARK, " "),
     (re.compile(r"\b(?:i\.\s?e|e\.\s?g|viz)\.", re.IGNORECASE), ","),
     (re.compile(r"(?:\b(?:no|nr|num)\.?\s*|#\s*)(?=\d)", re.IGNORECASE), "number "),
     (re.compile(r"\b(?:take|takes|took|taken|taking) place\b", re.IGNORECASE), "happen"),
     (re.compile(r"\bno[ -]one\b", re.IGNORECASE), "nobody"),
+    (re.compile(r"\bsold[ -]out\b", re.IGNORECASE), "out of stock"),
+    (re.compile(r"\b(?:running|playing) (?:times?|length)\b", re.IGNORECASE), "runtime"),
+    (re.compile(r"\b(?:any|some)(?:body|one) above (?:them|him|her)\b", re.IGNORECASE), "a boss"),
+    (re.compile(r"\bnobody above (?:them|him|her)\b", re.IGNORECASE), "no boss"),
+    (re.compile(r"\b(boss|manager|superior|supervisor) above (?:them|him|her|it)\b", re.IGNORECASE), r"\1"),
     (re.compile(r"n['’]t\b", re.IGNORECASE), " not"),
-    (re.compile(r"['’](s|re|ll|ve|d|m)\b", re.IGNORECASE), " "),
+    (re.compile(r"(?<=\w)['’]s\b|(?<=s)['’](?=\s)", re.IGNORECASE), f"{OWNS} "),
+    (re.compile(r"['’](re|ll|ve|d|m)\b", re.IGNORECASE), " "),
 )
+_FRONT = re.compile(r"(?:tbl|vw)_(?=\w)|(?:tbl|vw)(?=[A-Z])|(?:TBL|VW)_(?=\w)")
 _NUMBERS = {
     word: n for n, word in enumerate("zero one two three four five six seven eight nine ten eleven twelve".split())
 } | {"dozen": 12, "hundred": 100, "thousand": 1000}  # fmt: skip
@@ -85,7 +107,7 @@ def read_words(question: str) -> QuestionWords:
     for pattern, into in _WRITTEN_OUT:
         question = pattern.sub(into, question)
     words = tuple(
-        Word(i, match[0], fold(match[0]), stem(fold(match[0])), match.start(), match.end())
+        Word(i, match[0], fold(match[0]), stem(meaning_of_inflected(fold(match[0]))), match.start(), match.end())
         for i, match in enumerate(_PIECE.finditer(question))
     )
     return QuestionWords(question, words, tuple(_quoted(question, words)))
@@ -138,9 +160,10 @@ def pieces(text: str) -> tuple[str, ...]:
 
 
 def name_words(name: str) -> tuple[str, ...]:
-    """A table's or column's name as folded words: `UnitPrice` and `unit_price` are `unit`, `price`."""
-    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
-    return pieces(spaced)
+    """A table's or column's name as folded words: `UnitPrice` and `unit_price` are `unit`, `price`; what is shortened or in
+    another language as what it means, and without a front that only says that it is a table."""
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", _FRONT.sub("", name))
+    return tuple(word for piece in pieces(spaced) for word in meaning(piece))
 
 
 @lru_cache(maxsize=50_000)

@@ -6,11 +6,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from portico_servers.db.questions.language.demonyms import countries_of
-from portico_servers.db.questions.language.words import FUNCTION, QuestionWords, Word, pieces
+from portico_servers.db.questions.language.words import FUNCTION, QuestionWords, Word, name_words, pieces
 from portico_servers.db.questions.linking.names import NameLink
 from portico_servers.db.questions.linking.value_index import IndexedValue, ValueIndex, each_span
 
 FEW_VALUES = 200  # of a column: its values are categories, which people write in lower case
+COMMON = frozenset("company firm people person thing time year day name number order office world system".split())  # no value
+_SEXES = {
+    **dict.fromkeys(("female", "females", "women", "woman", "girls"), ("f", "w", "female")),
+    **dict.fromkeys(("male", "males", "men", "man", "boys"), ("m", "male")),
+}
 OPTIONS = 12  # places that are considered for one value
 
 
@@ -47,13 +52,35 @@ def bind_values(
         inside = words[start:end]
         quoted = any(span <= marks for marks in question.quoted)
         values = index.find([word.low for word in inside], [word.stem for word in inside])
+        values += _of_sex(inside, index)
         values += [one for country in _countries(inside) for one in index.find(pieces(country), ())]
         values = [one for one in values if _may_be(inside, one, index, span, exact_names, quoted)]
-        if values:
+        options = [*_whole_names(inside, index), *((one,) for one in values)]
+        if options:
             used |= span
-            found.append(BoundValue(frozenset(span), tuple((one,) for one in values[:OPTIONS]), quoted))
+            found.append(BoundValue(frozenset(span), tuple(options[:OPTIONS]), quoted))
     found += _beginnings(question, index, used)
-    return _people(sorted(found, key=lambda one: one.first))
+    return _people(sorted(found, key=lambda one: one.first), index)
+
+
+def _whole_names(words: Sequence[Word], index: ValueIndex) -> Iterator[tuple[IndexedValue, ...]]:
+    """A first and a last name that are somebody's."""
+    if len(words) != 2 or not all(word.capital for word in words):
+        return
+    firsts, lasts = (index.find([word.low], ()) for word in words)
+    for (table, first, last), people in index.people.items():
+        for a in firsts:
+            for b in lasts:
+                here = (a.table, a.column, b.table, b.column) == (table, first, table, last)
+                if here and a.whole and b.whole and (a.text, b.text) in people:
+                    yield a, b
+
+
+def _of_sex(words: Sequence[Word], index: ValueIndex) -> list[IndexedValue]:
+    """What stands for female or male in a column of few letters: "f", "w"."""
+    letters = _SEXES.get(words[0].low, ()) if len(words) == 1 else ()
+    found = (one for letter in letters for one in index.find((letter,), ()))
+    return [one for one in found if {"sex", "gender"} & set(name_words(one.column)) and one.whole]
 
 
 def _countries(words: Sequence[Word]) -> Sequence[str]:
@@ -70,7 +97,7 @@ def _may_be(
         return not (len(words) == 1 and words[0].index == 0 and span & names)
     if not any(word.content for word in words) and not (len(words) > 1 and any(word.low.isdigit() for word in words)):
         return False
-    if len(words) == 1 and span & names:
+    if len(words) == 1 and (span & names or words[0].low in COMMON):
         return False
     few = index.distinct.get((value.table, value.column), 0) <= FEW_VALUES
     return few or len(words) > 1 or any(char.isdigit() for char in words[0].low)
@@ -98,8 +125,8 @@ def _beginnings(question: QuestionWords, index: ValueIndex, used: set[int]) -> I
         )
 
 
-def _people(found: list[BoundValue]) -> list[BoundValue]:
-    """Values side by side in two columns of one table are one: a first and a last name."""
+def _people(found: list[BoundValue], index: ValueIndex) -> list[BoundValue]:
+    """Values side by side in two columns of one table are one: a first and a last name, rather somebody's who is there."""
     merged: list[BoundValue] = []
     for one in found:
         if merged and merged[-1].last + 1 == one.first and len(merged[-1].options[0]) == 1:
@@ -109,7 +136,8 @@ def _people(found: list[BoundValue]) -> list[BoundValue]:
                 for (b, *_) in one.options
                 if a.table == b.table and a.column != b.column and a.whole and b.whole and _is_name(a) and _is_name(b)
             )
-            if pairs:
+            known = tuple((a, b) for a, b in pairs if (a.text, b.text) in index.people.get((a.table, a.column, b.column), ()))
+            if pairs := known or pairs:
                 merged[-1] = BoundValue(merged[-1].words | one.words, pairs)
                 continue
         merged.append(one)
@@ -117,4 +145,4 @@ def _people(found: list[BoundValue]) -> list[BoundValue]:
 
 
 def _is_name(value: IndexedValue) -> bool:
-    return "name" in value.column.lower()
+    return "name" in name_words(value.column)

@@ -24,7 +24,10 @@ LEAST_SENSE = 0.5  # cosine
 SENSE_SCORE = 0.9  # (factor)
 LEAST = 0.4  # of a link
 FURTHEST = 6  # words between the parts of a name: "units of ... in stock"
-_GENERIC = {stem(word): 0.3 for word in "name date code number description title text value".split()}
+_ABOVE = (stem("boss"), stem("parent"))  # what a row is to those of its table that point to it
+_GENERIC = {
+    stem(word): 0.3 for word in "name date code number description title text value ts timestamp epoch cent cents".split()
+}
 _LITTLE = frozenset(stem(word) for word in "id in on at of by to the is has no key".split())
 _MAYBE_NAMES = frozenset("name total number first last average count current top list".split())  # said for other things, too
 
@@ -203,6 +206,8 @@ def _names(schema: DatabaseSchema, prefix: str) -> Iterator[Name]:
             if _repeats(schema, table, column, stems, own):
                 continue
             yield Name(table, column, stems, own or stems)
+            if any(key.columns == (column.name,) and key.parent == table.name for key in table.foreign_keys):
+                yield from (Name(table, column, (one,), (one,)) for one in _ABOVE if one not in stems)
 
 
 def _repeats(schema: DatabaseSchema, table: Table, column: Column, stems: Sequence[str], own: Sequence[str]) -> bool:

@@ -15,11 +15,17 @@ from portico_servers.db.databases.database import Database
 from portico_servers.db.errors import DbError
 from portico_servers.db.limits import StatementLimits
 from portico_servers.db.questions.language.words import pieces, stem
+from portico_servers.db.rows.column_refs import label_columns
 from portico_servers.db.schema import Column, DatabaseSchema, Table
 from portico_servers.db.secret_columns import SECRETS, is_secret
 from portico_servers.db.statements.cancellation import Cancellation
 
 logger = logging.getLogger(__name__)
+_FLAGS = tuple(
+    (yes, no)
+    for pair in "y/n yes/no t/f true/false j/n ja/nein o/n oui/non s/n si/no sí/no on/off".split()
+    for yes, no in [pair.split("/")]
+)  # of several languages
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,8 @@ class ValueIndex:
     starts: dict[tuple[str, ...], list[IndexedValue]] = field(default_factory=dict)  # by first words, of longer values
     distinct: dict[tuple[str, str], int] = field(default_factory=dict)  # how many values a text column has
     ranges: dict[tuple[str, str], NumberRange] = field(default_factory=dict)
+    flags: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)  # of text: what stands for yes and for no
+    people: dict[tuple[str, str, str], frozenset[tuple[str, str]]] = field(default_factory=dict)  # table, first, last: whose
     left_out: list[tuple[str, str]] = field(default_factory=list)  # text columns with too many values
     probed: Mapping[tuple[str, ...], list[IndexedValue]] = field(
         default_factory=dict
@@ -114,11 +122,33 @@ def build_value_index(
                     index.left_out.append(where)
                     continue
                 index.distinct[where] = len(values)
+                if (flag := _yes_and_no(values)) is not None:
+                    index.flags[where] = flag
+                    continue
                 for text in values:
                     index.add(*where, text)
             elif column.kind == "number" and not table.is_key(column.name) and (found := reader.range(table, column)):
                 index.ranges[where] = found
+        if (names := _name_columns(table, patterns)) is not None and (pairs := reader.pairs(table, *names)) is not None:
+            index.people[table.name, names[0].name, names[1].name] = pairs
     return index
+
+
+def _name_columns(table: Table, patterns: Sequence[str]) -> tuple[Column, Column] | None:
+    """The columns of a first and a last name."""
+    names = label_columns(table)
+    return (names[0], names[1]) if len(names) == 2 and not any(is_secret(one, table, patterns) for one in names) else None
+
+
+def _yes_and_no(values: Sequence[str]) -> tuple[str, str] | None:
+    """What stands for yes and for no where texts say nothing else: "Y" and "N"."""
+    said = {value.strip().lower(): value for value in values}
+    if len(said) != len(values) or not 1 <= len(said) <= 2:
+        return None
+    for yes, no in _FLAGS:
+        if set(said) <= {yes, no} and (len(said) == 2 or len(yes) > 1):
+            return said.get(yes, yes), said.get(no, no)
+    return None
 
 
 class _Reader:
@@ -137,6 +167,13 @@ class _Reader:
             return None
         texts = [str(row[0]) for row in rows]
         return [text for text in texts if 0 < len(text) <= self._bounds.characters]
+
+    def pairs(self, table: Table, first: Column, last: Column) -> frozenset[tuple[str, str]] | None:
+        """The first and last names that one row has together; None where there are too many."""
+        quote, most = self._database.dialect.quote, self._bounds.values
+        names = ", ".join(self._database.dialect.text(quote(one.name), one) for one in (first, last))
+        rows = self._rows(f"SELECT DISTINCT {names} FROM {self._database.dialect.relation(table)} LIMIT {most + 1}", most + 1)
+        return None if rows is None or len(rows) > most else frozenset((str(one), str(other)) for one, other in rows)
 
     def range(self, table: Table, column: Column) -> NumberRange | None:
         quote = self._database.dialect.quote

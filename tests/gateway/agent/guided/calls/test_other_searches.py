@@ -4,12 +4,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
+import mcp_types as types
 import pytest
 from tests.gateway.agent.fakes import EVER_SO_UNSURE, LIST, SEARCH, SEARCH_CALL, FakeEngine, FakeHost, hits, run
 
 from portico_engine import Tool
 from portico_gateway.agent.events import RunFinished, ToolCallFinished, ToolCallStarted
-from portico_gateway.agent.guided.calls.other_searches import in_whole, other_searches, search_instead
+from portico_gateway.agent.guided.calls.other_searches import in_whole, narrower_search, other_searches, search_instead
 from portico_gateway.agent.rendered_results import RenderedResult
 
 QUERY = {"type": "string", "maxLength": 60}
@@ -129,16 +130,25 @@ def test_the_surest_answer_of_several_searches_is_given() -> None:
     assert host.called == [("code__search", {"query": "free"}), ("docs__search", {"query": ASKED})]
     end = events[-1]
     assert isinstance(end, RunFinished)
-    assert end.answer == page["text"]
+    assert end.answer == f"{page['text']}\n\na.py:3: free\ndef free(self):"  # the other one's best is told behind it
+
+
+EASILY_SURE = replace(EVER_SO_UNSURE, confidence=replace(EVER_SO_UNSURE.confidence, sure=0.1))
+DOCS_CALL = json.dumps({"name": "docs__search", "arguments": {"query": "pump"}})
 
 
 def test_a_search_with_a_sure_answer_is_enough() -> None:
-    page = {"path": "pump.md", "anchor": "pump", "line": 1, "title_trail": ["Pump"], "text": "The default of the pump is `5`."}
-    host = TwoSearches(hits(page))
-    call = json.dumps({"name": "docs__search", "arguments": {"query": "pump"}})
-    easily_sure = replace(EVER_SO_UNSURE, confidence=replace(EVER_SO_UNSURE.confidence, sure=0.1))
-    run(FakeEngine(call, page["text"]), host, ASKED, weights=easily_sure)
+    text = types.TextContent(type="text", text="The default of the pump is 5 bar.")
+    host = TwoSearches(types.CallToolResult(content=[text]))
+    run(FakeEngine(DOCS_CALL, text.text), host, ASKED, weights=EASILY_SURE)
     assert [name for name, _ in host.called] == ["docs__search"]
+
+
+def test_an_answer_of_documents_is_never_sure_before_the_search_of_code_was_asked() -> None:
+    page = {"path": "pump.md", "anchor": "pump", "line": 1, "title_trail": ["Pump"], "text": "The default of the pump is `5`."}
+    host = TwoSearches(hits(page), hits())
+    run(FakeEngine(DOCS_CALL, page["text"]), host, ASKED, weights=EASILY_SURE)
+    assert [name for name, _ in host.called] == ["docs__search", "code__search"]
 
 
 class AskableSearches(TwoSearches):
@@ -173,3 +183,20 @@ def test_a_search_that_can_be_told_how_much_to_answer_has_room_for_what_is_read_
     ]
     call = in_whole(ASKED, ToolCallStarted("docs__search", {"query": "pump"}), [roomy])
     assert call.arguments == {"query": ASKED, "max_tokens": 2_000}
+
+
+def test_a_search_that_found_nothing_is_made_again_with_fewer_words_as_long_as_there_are_some() -> None:
+    search = Tool("club__search_newsletter", "Full-text search in the newsletter.", SEARCHES)
+    made = [done(search.name, query="newsletter says about boulder cup")]
+    again = narrower_search(made[-1], search, made)
+    assert again == ToolCallStarted(search.name, {"query": "boulder cup"})
+    made.append(done(search.name, query="boulder cup"))
+    again = narrower_search(made[-1], search, made)
+    assert again == ToolCallStarted(search.name, {"query": "cup"})
+    made.append(done(search.name, query="cup"))
+    assert narrower_search(made[-1], search, made) is None
+
+
+def test_a_search_that_takes_questions_is_told_the_whole_one_and_no_less() -> None:
+    made = [done("docs__search", query="pump of the default")]
+    assert narrower_search(made[0], DOCS, made) is None

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from portico_gateway.agent.guided.answers.companions import companions, together
 from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate
 from portico_gateway.agent.guided.extraction.source_code.places import SourceScorer
 from portico_gateway.agent.guided.extraction.source_code.words import Senses
@@ -219,11 +220,34 @@ def test_of_two_places_that_nobody_could_tell_apart_both_are_told() -> None:
         "a.py": "def open_lock(wait):\n    return Lock(seconds=30)\n",
         "b.py": "def shut_lock(wait):\n    return Lock(seconds=40)\n",
     }
-    [first, *_] = asked("how many seconds does the lock wait", files)
-    assert "seconds=30" in first.text
-    assert "seconds=40" in first.text
-    [first, *_] = asked("how many seconds does open_lock wait", files)
-    assert "seconds=40" not in first.text
+    found = asked("how many seconds does the lock wait", files)
+    assert "seconds=30" in found[0].text
+    assert "seconds=40" in together(found[0], companions(found[0], found)).text
+    found = asked("how many seconds does open_lock wait", files)
+    assert "seconds=40" not in together(found[0], companions(found[0], found)).text
+
+
+def test_behind_another_answer_a_place_is_printed_without_the_lines_around_it() -> None:
+    [first, *_] = asked("default encoding of Pool?")
+    head = 'def __init__(self, blocks: int = DEFAULT_BLOCKS, encoding: str = "utf-8") -> None:'
+    assert first.short == f"pool.py:16: Pool.__init__\n{head}"
+
+
+def test_what_the_whole_workspace_is_called_says_little_of_a_place_in_it() -> None:
+    files = {
+        "a.py": "def kettle():\n    return 'kettle kettle'\n",
+        "b.py": "def steam():\n    return Pipe(wait=40)\n",
+    }
+    found = [SourceFile(path, text, {"path": path, "root": "kettle-2.1"}, 1.0) for path, text in files.items()]
+    [first, *_] = source_lines("which number does kettle use for steam", found, SCORER)
+    assert first.text.startswith("b.py")
+    found = [SourceFile(path, text, {"path": path, "root": "pipes"}, 1.0) for path, text in files.items()]
+    assert source_lines("which number does kettle use for steam", found, SCORER)[0].text.startswith("a.py")
+
+
+def test_whether_something_is_on_by_default_is_answered_by_a_truth_value() -> None:
+    files = {"a.py": "def walk(links: bool = False):\n    links_dir = 'links by default'\n    return open_links(links)\n"}
+    assert "links: bool = False" in asked("Does walk follow links by default?", files)[0].text
 
 
 def test_no_line_is_told_twice() -> None:

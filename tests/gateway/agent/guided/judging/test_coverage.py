@@ -31,6 +31,7 @@ def alike(texts: Sequence[str]) -> npt.NDArray[np.float32]:
         ("Where is rewind_body called?", "rewind_body(request) calls", ()),
         ("What does rewindBody(request) call?", "calls rewind_body(request)", ()),
         ("From which size are pages gzipped?", "class GzipPages: size", ()),
+        ("What are rewind_body's defaults?", "rewind_body(at=0) defaults", ()),
         ("How many ports are open?", "portraits that are open", ("ports",)),
         ('Which film is "Blue Sky"?', "a film: blue sky", ()),
         ("Is it in pump 3.1.0?", "the pump 3.1.0", ()),

@@ -20,6 +20,11 @@ from portico_gateway.agent.guided.questions.plan import Part, asks_to_know, head
         ),
         ("Where is the parser? How many tables are there?", ["Where is the parser?", "How many tables are there?"]),
         ("number of actors? number of customers?", ["number of actors?", "number of customers?"]),
+        ("Which lamp is oldest, and in which room is it?", ["Which lamp is oldest", "in which room is it?"]),
+        (
+            "What is the height of K2? And the depth of Lake Como?",
+            ["What is the height of K2?", "What is the depth of Lake Como?"],
+        ),
     ],
 )
 def test_a_question_is_taken_apart_where_it_asks_for_one_thing_after_the_other(question: str, found: list[str]) -> None:
@@ -35,6 +40,7 @@ def test_a_question_is_taken_apart_where_it_asks_for_one_thing_after_the_other(q
         "How many books are there in French, and how many in Spanish?",  # of what, only the first says
         "how many orders went to Canada, and how many Portugal?",
         "Tom, Dick and Harry: who is the oldest?",
+        "How many are on 'A', and how many are on 'B'?",
         "a, which b? " * 400,
     ],
 )
@@ -76,3 +82,14 @@ def test_answers_of_parts_are_lines_each_once() -> None:
 )
 def test_a_question_is_told_from_a_request(question: str, knows: bool) -> None:
     assert asks_to_know(question) is knows
+
+
+def test_what_only_asks_once_more_is_no_part() -> None:
+    assert parts("Which route is the hardest? Name it.") == [Part("Which route is the hardest? Name it.")]
+
+
+def test_the_films_of_what_was_found_are_a_part_of_their_own() -> None:
+    assert [part.refers for part in parts("Take the category with the fewest films. How many of its films are new?")] == [
+        False,
+        True,
+    ]

@@ -16,6 +16,11 @@ from portico_gateway.guidance.copying.text.spoken_arithmetic import expressions
         ("the square root of 81", "sqrt(81)"),
         ("How much is 15% of 1,200?", "15 / 100 * 1200"),
         ("7 squared", "7 ** 2"),
+        ("two to the power of ten, less one", "2 ** 10 - 1"),
+        ("How many hours are there in 2.5 days?", "2.5 * 24"),
+        ("It ends after three weeks. How many seconds is that?", "3 * 604800"),
+        ("how many minutes are in an hour", "1 * 60"),
+        ("500 cards go to 7 players, how many are left over?", "500 % 7"),
     ],
 )
 def test_what_is_said_becomes_an_expression(said: str, expression: str) -> None:

@@ -19,6 +19,7 @@ MOST_CHARACTERS = 640  # of one answer
 LONGEST_LINE = 200
 BODY_LINES = 6  # of a body, with its head
 DOCUMENTATION_LINES = 2
+SHORT_LINES = 4  # of a place behind another
 MOST_FOLLOWED = 3  # definitions that are added to a place
 
 _CONSTANT = re.compile(r"\b_*[A-Z][A-Z\d]*(?:_[A-Z\d]+)*_*\b")
@@ -53,6 +54,17 @@ class PlaceDisplay:
         if len(lines) == 1:
             heading += " " + lines.pop().strip()
         return cut("\n".join((heading, *dedented(lines), *self._constants(place), *self._called(place))))
+
+    def short(self, place: ScoredPlace) -> str:
+        """The place as it is printed behind another: its own lines alone, of a definition its head."""
+        tree, statement = place.tree, place.statement
+        heading = place_heading(tree, statement, place.first)
+        if _is_head(place):
+            return cut(f"{heading}\n{in_one_line(tree.text(statement))}")
+        lines = dedented([line[:LONGEST_LINE] for line in tree.lines[place.first - 1 : place.last] if line.strip()])
+        if len(lines) == 1:
+            return f"{heading} {lines[0].strip()}"
+        return cut("\n".join((heading, *lines[:SHORT_LINES])))
 
     def _bases(self, tree: SourceTree, statement: Statement) -> Iterator[str]:
         """The heads of a class's bases, and of theirs, where they are defined in these files."""

@@ -100,6 +100,14 @@ _TEXT = re.compile(
     r"content type|media type|mime type))\b",
     re.IGNORECASE,
 )
+_BY_DEFAULT = (
+    r"by default|defaults?|out of the box|initial(?:ly)?|(?:unless|when nobody|if nobody|if (?:i|you|we) "
+    r"(?:don['’]?t|do not|never)) (?:\w+ )?(?:set|configured?|touch|pass|give|say|said|told|specif\w+|otherwise)"
+)
+_ASKS_WHETHER = re.compile(
+    r"(?:^|[.,:;?!]\s+)\W*(?:is|are|was|will|would|does|do|did|can|has|have)\s+(?!i\b|you\b)", re.IGNORECASE
+)
+_OF_DEFAULT = re.compile(rf"\b(?:{_BY_DEFAULT})\b", re.IGNORECASE)
 # Words that say which kind of code is meant rather than what it is about.
 KIND_WORDS = frozenset(
     stem
@@ -147,12 +155,14 @@ def one_slip(said: str, meant: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ExpectedCode:
-    """What a question is after. `several`: a list of things; `number`: a figure; `text`: a string that code has in quotes."""
+    """What a question is after. `several`: a list of things; `number`: a figure; `text`: a string that code has in quotes;
+    `switch`: whether something is on by default, which code says by a truth value."""
 
     kinds: tuple[CodeKind, ...]
     several: bool
     number: bool
     text: bool = False
+    switch: bool = False
 
 
 def expected_code(question: str) -> ExpectedCode:
@@ -162,7 +172,9 @@ def expected_code(question: str) -> ExpectedCode:
     if CodeKind.CALLS in kinds:
         kinds = tuple(kind for kind in kinds if kind is not CodeKind.PLACE)
     several, number, text = (pattern.search(question) is not None for pattern in (_SEVERAL, _NUMBER, _TEXT))
-    return ExpectedCode(kinds or (CodeKind.VALUE,), several, number, text and not number)
+    text = text and not number
+    switch = not (number or text) and bool(_ASKS_WHETHER.search(question) and _OF_DEFAULT.search(question))
+    return ExpectedCode(kinds or (CodeKind.VALUE,), several, number, text, switch)
 
 
 _LITERAL = r"""["'`\d\[({-]|True\b|False\b|None\b|true\b|false\b|null\b|nil\b"""

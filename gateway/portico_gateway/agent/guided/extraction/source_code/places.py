@@ -16,12 +16,13 @@ import numpy as np
 from portico_gateway.agent.guided.extraction.source_code.expected import CodeKind, ExpectedCode, expected_code
 from portico_gateway.agent.guided.extraction.source_code.kind_fit import KindFit, is_import
 from portico_gateway.agent.guided.extraction.source_code.statements import Role, SourceTree, Statement, is_prose
-from portico_gateway.agent.guided.extraction.source_code.words import Senses, Term, question_terms, with_synonyms, words_in
+from portico_gateway.agent.guided.extraction.source_code.words import Senses, Term, with_synonyms, words_in
 from portico_gateway.guidance.tool_retrieval import Floats
 from portico_gateway.guidance.weights import SourceWeights
 
 _FIGURE = re.compile(r"(?<![A-Za-z_])\d|\b[A-Z]{2,}_?[A-Z_]+\b")  # or a constant, which may be one; h11 is none
 _STRING = re.compile(r"[\"'`][^\"'`\s][^\"'`]*[\"'`]|\b[A-Z]{2,}_[A-Z_]+\b")  # or a constant
+_SWITCH = re.compile(r"\b(?:true|false|none|null|nil)\b", re.IGNORECASE)
 _TESTS = re.compile(r"(^|/)(tests?|testing|benchmarks?|examples?)(/|$)|(^|/)(test_|conftest)|[._]test\.|\.spec\.")
 LONG_TEXT = 6  # lines of a comment
 LONG_STATEMENT = 14  # lines; a longer one is read line by line
@@ -48,9 +49,11 @@ class SourceScorer:
         self._senses = senses
         self.weights = weights
 
-    def places(self, question: str, trees: Sequence[SourceTree], nearness: Mapping[str, float]) -> list[ScoredPlace]:
-        """Best first. `nearness`: by path, how good the search that led there thought the file, 0 to 1."""
-        terms, expected = question_terms(question), expected_code(question)
+    def places(
+        self, question: str, terms: Sequence[Term], trees: Sequence[SourceTree], nearness: Mapping[str, float]
+    ) -> list[ScoredPlace]:
+        """Best first. `terms` are the question's; `nearness`: by path, how good the search thought the file, 0 to 1."""
+        expected = expected_code(question)
         if not terms or not trees:
             return []
         words = [[words_in(line) for line in tree.lines] for tree in trees]
@@ -188,6 +191,8 @@ class _FileScores:
         """Has it nothing of the type of value that is asked for?"""
         if self.expected.number:
             return not _FIGURE.search(text)
+        if self.expected.switch:
+            return not _SWITCH.search(text)
         return self.expected.text and not _STRING.search(text)
 
     def _of_path(self) -> float:

@@ -1,0 +1,76 @@
+"""Rows over somebody's own tools: plain questions from their schemas, the other tools beside, and some that none answers."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from portico_engine.errors import EngineError
+from portico_engine.tool import Tool
+from portico_engine.tune.data.example import Call, Example
+from portico_engine.tune.data.row_checks import satisfies
+from portico_engine.tune.data.rows import Neighbours, Row, RowMaker, SystemText
+from portico_engine.tune.data.schema_questions import ask_tool
+
+_TRIES = 30  # questions that are made for one that is new
+_UNANSWERED, _NEARLY, _JOINED = 0.08, 0.08, 0.05  # shares of the rows
+
+
+class Origin(NamedTuple):
+    """Where tools come from, and under which licence what is made of them stands."""
+
+    name: str
+    licence: str
+
+
+class NoQuestions(EngineError):
+    """No question can be made of any of the tools."""
+
+
+def questions_over(
+    tools: Sequence[Tool], system: SystemText, count: int, *, seed: int, origin: Origin, renamed: float = 0.6
+) -> Iterator[Row]:
+    """`count` rows, fewer where the tools don't yield so many different questions. `renamed`: in which share of them tools go
+    by other names, so that what they are called is not all that is learned. Raises NoQuestions.
+    """
+    rng = random.Random(seed)
+    examples = _examples(tools, count, origin, rng)
+    if not examples:
+        raise NoQuestions(f"no question can be made of the {len(tools)} tools: what they require has no plain form")
+    maker = RowMaker(Neighbours(list(tools)), [system], [1.0], seed, renamed=renamed)
+    for at, example in enumerate(examples):
+        draw = rng.random()
+        if draw < _UNANSWERED and (unanswered := maker.unanswered(example)).tools:
+            yield unanswered
+        elif draw < _UNANSWERED + _NEARLY and (row := maker.nearly(example)) is not None:
+            yield row
+        elif draw > 1 - _JOINED and at:
+            yield maker.joined([example, rng.choice(examples[:at])])
+        else:
+            yield maker.row(example)
+
+
+def _examples(tools: Sequence[Tool], count: int, origin: Origin, rng: random.Random) -> list[Example]:
+    """Tools in turn, so that each has as many as another; a question is there once."""
+    found: list[Example] = []
+    asked: set[str] = set()
+    left = list(tools)
+    while left and len(found) < count:
+        rng.shuffle(left)
+        for tool in list(left):
+            made = next(
+                (made for _ in range(_TRIES) if (made := ask_tool(tool, rng)) is not None and _is_new(made, tool, asked)), None
+            )
+            if made is None:
+                left.remove(tool)
+            elif len(found) < count:
+                asked.add(made[0])
+                found.append(Example(made[0], (Call(tool, made[1]),), *origin, domain=origin.name))
+    rng.shuffle(found)
+    return found
+
+
+def _is_new(made: tuple[str, dict[str, Any]], tool: Tool, asked: set[str]) -> bool:
+    """Nobody asked it yet, and the tool takes the call: what a pattern wants, say, no made-up value may have."""
+    return made[0] not in asked and satisfies(made[1], tool.parameters)

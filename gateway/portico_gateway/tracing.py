@@ -1,0 +1,110 @@
+"""Which request is being worked on: its id, for logs and answers, and its trace, for OpenTelemetry.
+
+Spans are made through OpenTelemetry's API, which does nothing until `send_traces` names a collector. It owns the names of spans
+and where they go, and knows neither HTTP nor MCP. Nothing that was asked, called or answered is in a span. OpenTelemetry is
+imported where a span is made: commands start without it.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, TypeAlias
+
+from portico_gateway.errors import GatewayError
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
+
+Attributes: TypeAlias = Mapping[str, str | int | float | bool]
+current_request_id: ContextVar[str] = ContextVar("current_request_id", default="")
+_NAME = "portico"
+_NANOSECONDS = 1_000_000_000
+
+
+@contextmanager
+def request_span(name: str, headers: Mapping[str, str], attributes: Attributes) -> Iterator[Span]:
+    """A request's span, within its caller's trace where the headers name one (W3C traceparent)."""
+    from opentelemetry import propagate, trace
+    from opentelemetry.trace import SpanKind
+
+    parent = propagate.extract(headers)
+    with trace.get_tracer(_NAME).start_as_current_span(name, parent, SpanKind.SERVER, attributes) as span:
+        yield span
+
+
+@contextmanager
+def call_span(tool: str, server: str) -> Iterator[Span]:
+    """A tool call's; its decision is added when it is made."""
+    from opentelemetry import trace
+    from opentelemetry.trace import SpanKind
+
+    attributes = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": tool, "portico.server": server}
+    with trace.get_tracer(_NAME).start_as_current_span(
+        f"execute_tool {tool}", kind=SpanKind.CLIENT, attributes=attributes
+    ) as span:
+        yield span
+
+
+class GenerationSpan:
+    """An answer's, from its request to its last token; what the engine says of its steps becomes spans below it.
+
+    It is not made current: an answer is read from other tasks than it is begun in.
+    """
+
+    def __init__(self, model: str, attributes: Attributes) -> None:
+        from opentelemetry import trace
+        from opentelemetry.trace import SpanKind
+
+        self._tracer = trace.get_tracer(_NAME)
+        self._began = time.time_ns()
+        named = {"gen_ai.operation.name": "chat", "gen_ai.request.model": model, **attributes}
+        self._span = self._tracer.start_span(f"chat {model}", kind=SpanKind.CLIENT, attributes=named)
+
+    def steps(self, first: float, decode: float, attributes: Attributes) -> None:
+        """`first` and `decode` are the engine's seconds to the first token and from there to the last."""
+        from opentelemetry import trace
+
+        self._span.set_attributes(dict(attributes))
+        here = trace.set_span_in_context(self._span)
+        begins = self._began
+        for name, seconds in (("engine prefill", first), ("engine decode", decode)):
+            ends = begins + int(seconds * _NANOSECONDS)
+            self._tracer.start_span(name, here, start_time=begins).end(ends)
+            begins = ends
+
+    def end(self, error: BaseException | None = None) -> None:
+        from opentelemetry.trace import StatusCode
+
+        if error is not None:
+            self._span.set_status(StatusCode.ERROR, type(error).__name__)
+        self._span.end()
+
+
+def trace_id() -> str:
+    """Of the current trace, in hex; empty where there is none."""
+    if (api := sys.modules.get("opentelemetry.trace")) is None:
+        return ""  # nobody has begun one
+    context = api.get_current_span().get_span_context()
+    return f"{context.trace_id:032x}" if context.is_valid else ""
+
+
+def send_traces(url: str) -> Callable[[], None]:
+    """From now on spans go to the collector at `url` (OTLP over HTTP); the result sends what is left and ends that. Raises
+    GatewayError where the extra is not installed."""
+    try:
+        from opentelemetry import trace
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    except ImportError:
+        raise GatewayError('traces under [log] need OpenTelemetry\'s SDK: pip install "portico-mcp[otel]"') from None
+    provider = TracerProvider(resource=Resource.create({"service.name": _NAME}))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=f"{url.rstrip('/')}/v1/traces")))
+    trace.set_tracer_provider(provider)
+    shutdown: Callable[[], None] = provider.shutdown
+    return shutdown
