@@ -16,6 +16,7 @@
     mcp/          the gateway as an MCP server
     http/         the APIs over HTTP
     assembly/     the one place that builds a gateway of all this
+    tuning/       adapters of one's own: what of the gateway's goes into training
     cli/          the command line
 
 In this order: a room imports from those above it. The engine is used through its root API alone, the servers' package for what

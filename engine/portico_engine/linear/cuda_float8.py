@@ -15,7 +15,7 @@ from portico_engine.kernels.float8 import quantize_float8
 _BLOCK = 128
 _AGREEMENT = 0.08  # relative; rounding activations makes some 0.03
 _TRIED_ROWS = (1, 7, 16)
-_PADDED = 4
+_ROWS = 4  # by blocks cuBLAS takes rows in fours alone
 
 
 class CUDAFloat8Linear:
@@ -33,13 +33,8 @@ class CUDAFloat8Linear:
             self._scale = scale.reshape(1, n_out).contiguous()
             self._check(scale)
             return
-        wide = scale.repeat_interleave(_BLOCK, 0).repeat_interleave(_BLOCK, 1)[:n_out, :n_in]
-        self._scale = _columns_first(scale.T, _PADDED)
-        try:
-            self._check(wide)
-        except RuntimeError:  # what its library wants differs between torch's releases
-            self._scale = _columns_first(scale.T, 1)
-            self._check(wide)
+        self._scale = scale.contiguous().T  # cuBLAS reads the scales of one row of blocks beside each other
+        self._check(scale.repeat_interleave(_BLOCK, 0).repeat_interleave(_BLOCK, 1)[:n_out, :n_in])
 
     def _check(self, factors: Tensor) -> None:
         """Raises RuntimeError where products of some numbers of rows can't be, or are others than they should."""
@@ -67,16 +62,17 @@ class CUDAFloat8Linear:
         return y if self.bias is None else y.add_(self.bias)
 
     def _product(self, x: Tensor) -> Tensor:
-        values, scales = quantize_float8(x, self._group)
+        n, by_blocks = len(x), self._group == _BLOCK
+        values, scales = quantize_float8(F.pad(x, (0, 0, 0, -n % _ROWS)) if by_blocks else x, self._group)
         out: Tensor = torch._scaled_mm(
             values,
             self.weight.T,
             scale_a=scales,
             scale_b=self._scale,
             out_dtype=torch.bfloat16,
-            use_fast_accum=self._group > _BLOCK,
+            use_fast_accum=not by_blocks,
         )
-        return out
+        return out[:n]
 
     def logits(self, x: Tensor, targets: Tensor | None = None) -> Tensor:
         """Rounded to bfloat16 as all products are here."""
@@ -85,9 +81,3 @@ class CUDAFloat8Linear:
     def rows(self, indices: Tensor) -> Tensor:
         """Without their scales there are none: a decoder's embedding is not float8."""
         raise NotImplementedError("rows of a float8 matrix")
-
-
-def _columns_first(scale: Tensor, multiple: int) -> Tensor:
-    """[in / 128, out / 128] with the first dimension contiguous, each column's beginning at a multiple of so many."""
-    rows = scale.shape[0]
-    return F.pad(scale, (0, 0, 0, -rows % multiple)).T.contiguous().T[:rows]

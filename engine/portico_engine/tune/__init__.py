@@ -7,5 +7,6 @@ sft.py          supervised training of a LoRA adapter
 preference/     DPO, IPO and KTO, from a supervised adapter
 reinforcement/  a reward model, then GRPO over rollouts under the grammar
 calling/        a model's calls through the engine: for evaluation and for rollouts
+runs/           a run as a user starts it: from a file of rows to a folder with an adapter and a report
 export/         adapters as PEFT and llama.cpp read them
 """
