@@ -27,6 +27,7 @@ def _logs_go_to_a_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("PORTICO_LOG_DIR", str(tmp_path / "logs"))
     monkeypatch.setenv("PORTICO_AUDIT_FILE", str(tmp_path / "audit.db"))
     monkeypatch.setenv("PORTICO_CHOICES_FILE", str(tmp_path / "choices.json"))
+    monkeypatch.setenv("PORTICO_PINS_FILE", str(tmp_path / "pins.json"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
 

@@ -27,6 +27,7 @@ from portico_gateway.policy.audit import audit_log
 from portico_gateway.policy.remembered import RememberedChoices, choices_file
 from portico_gateway.policy.rules import Policy
 from portico_gateway.policy.tool_calls import ToolCalls
+from portico_gateway.upstreams.definition_pins import DefinitionPins, pins_file
 from portico_gateway.upstreams.upstreams import Upstreams
 
 Beside: TypeAlias = Callable[[ToolCalls, GetEngine], Coroutine[Any, Any, None]]  # runs until it is cancelled
@@ -88,7 +89,8 @@ def open_tool_calls(
 ) -> Iterator[ToolCalls]:
     """A gateway without an MCP server in front, for callers in this very process; else as `open_gateway`."""
     sampler = LocalSampler(get_engine) if get_engine is not None and config.policy.local_sampling else None
-    upstreams = Upstreams(specs, log_dir=log_folder(config.log), sampler=sampler)
+    pins = DefinitionPins(pins_file())
+    upstreams = Upstreams(specs, log_dir=log_folder(config.log), sampler=sampler, pins=pins)
     with audit_log(config.audit, for_training=config.tune.use_log) as audit:
         choices = RememberedChoices(choices_file())
         yield ToolCalls(upstreams, policy=Policy(config.policy), audit=audit, takes_approvals=takes_approvals, choices=choices)

@@ -24,7 +24,7 @@ Key: TypeAlias = tuple[str | int, ...]
 _MAX_SHOWN = 20  # mistakes in one message
 _MAX_VALUE = 80  # characters of a value
 _OPEN_SECTIONS = {"model", "serve", "gateway", "policy", "audit", "log"}
-_OPEN_KEYS = {"servers": {"type", "era", "start_timeout", "call_timeout", "enabled"}, "keys": {"scopes"}}
+_OPEN_KEYS = {"servers": {"type", "era", "start_timeout", "call_timeout", "pin_definitions", "enabled"}, "keys": {"scopes"}}
 
 
 @dataclass(frozen=True, slots=True)

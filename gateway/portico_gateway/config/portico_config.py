@@ -213,7 +213,7 @@ def _read(file: ConfigFile, environ: Mapping[str, str]) -> _Given:
                 key, why = problem
                 where: Key = ("servers", name, *key)
                 given.unusable[name] = str(places.mistake(where, f"{'.'.join(map(str, where))}: {why}"))
-                for number in ("start_timeout", "call_timeout", "enabled", "era", "type"):
+                for number in ("start_timeout", "call_timeout", "pin_definitions", "enabled", "era", "type"):
                     if isinstance(entry.get(number), str) and "${" in entry[number]:
                         del entry[number]  # not known, so not to be judged
     return given

@@ -486,6 +486,7 @@ class ServerConfig(ConfigSection):
     era: Literal["auto", "legacy", "modern"] = "auto"
     start_timeout: float = Field(default=30.0, gt=0)
     call_timeout: float = Field(default=60.0, gt=0)
+    pin_definitions: bool = Field(default=True, description="false: its tools may differ from start to start")
     enabled: bool = True
     _problem: str = PrivateAttr(default="")
 
@@ -521,4 +522,5 @@ class ServerConfig(ConfigSection):
             era=self.era,
             start_timeout=self.start_timeout,
             call_timeout=self.call_timeout,
+            pin_definitions=self.pin_definitions,
         )

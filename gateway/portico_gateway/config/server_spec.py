@@ -50,6 +50,7 @@ class UpstreamSpec:
     era: Era = "auto"
     start_timeout: float = 30.0
     call_timeout: float = 60.0
+    pin_definitions: bool = True  # what its tools say of themselves is known again after a restart
     problem: str = ""  # why it can't be used: it is shown as failed, and never started
 
 
@@ -76,7 +77,9 @@ def own_spec(kind: Literal["code", "docs", "db"], args: Sequence[str]) -> Upstre
     """One of our servers, started as `python -P -m portico_servers.KIND ARGS...` outside the workspace: `args` are absolute."""
     env = {name: os.environ[name] for name in _OWN_ENVIRONMENT if name in os.environ}
     program, *rest = python_module(f"portico_servers.{kind}", *args)
-    return UpstreamSpec(kind, command=program, args=tuple(rest), env={**env, **SAFE_PATH}, cwd=SAFE_FOLDER)
+    environment = {**env, **SAFE_PATH}
+    # Their definitions name what they find (tables of a database), and are as trusted as the gateway that they come with.
+    return UpstreamSpec(kind, command=program, args=tuple(rest), env=environment, cwd=SAFE_FOLDER, pin_definitions=False)
 
 
 def find_databases(root: Path) -> Iterator[Path]:

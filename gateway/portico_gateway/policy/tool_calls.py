@@ -148,7 +148,9 @@ class ToolCalls:
         return without_words(entry.tool, notice)
 
     def _is_held_back(self, entry: CatalogTool, caller: Caller) -> bool:
-        return entry.is_held_back and (caller.name, entry.name, entry.digest) not in self._consented
+        if not entry.is_held_back or (caller.name, entry.name, entry.digest) in self._consented:
+            return False
+        return entry.shadows is not None or not self.upstreams.catalog.is_consented(entry, caller.name)
 
     # -- what a caller may do
 
@@ -173,6 +175,8 @@ class ToolCalls:
         result, decision = await self._under_policy(use, caller, ruling, call, untrusted=untrusted)
         if self._is_held_back(entry, caller) and decision.approval is not None:
             self._remember(self._consented, (caller.name, name, entry.digest), _MAX_CONSENTED)
+            if entry.changed:
+                self.upstreams.catalog.consent(entry, caller.name)
             self.upstreams.catalog.announce({"tools"})  # its words may be read from here on
         return self._told(result, decision, use)
 

@@ -10,6 +10,7 @@
     list_updates.py     when that is read anew
     catalog.py          what all of them list, under the gateway's names
     definitions.py      what tools said of themselves when they were first seen
+    definition_pins.py  that, kept from one process to the next
     cross_references.py  tools that speak of another server's tools
     names.py            server__tool and portico://server/...
     server_requests.py  what it asks while it is called (elicitation, sampling, roots), brought to the caller

@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import InitVar, dataclass, field, replace
 from typing import Any, Literal, TypeAlias, TypeVar
 
 import mcp_types
 
 from portico_gateway.errors import UnknownName
 from portico_gateway.upstreams.cross_references import shadowed_tools
+from portico_gateway.upstreams.definition_pins import DefinitionPins
 from portico_gateway.upstreams.definitions import FirstDefinitions, Standing
 from portico_gateway.upstreams.names import inward_uri, namespaced, outward_uri
 
@@ -90,18 +91,23 @@ class LocalSchema:
 
 @dataclass
 class Catalog:
-    """The union of the servers' listings. `order` holds the configured names; one that isn't there is appended."""
+    """The union of the servers' listings. `order` holds the configured names; one that isn't there is appended. `pins` keep
+    what tools said of themselves for later processes."""
 
     order: Sequence[str] = ()
+    pins: InitVar[DefinitionPins | None] = None
     _listings: dict[str, ServerListing] = field(default_factory=dict, init=False)
     _listeners: list[CatalogListener] = field(default_factory=list, init=False)
     _update_listeners: list[Callable[[str], None]] = field(default_factory=list, init=False)
-    _definitions: FirstDefinitions = field(default_factory=FirstDefinitions, init=False)
+    _definitions: FirstDefinitions = field(init=False)
     _standings: dict[str, Mapping[str, Standing]] = field(default_factory=dict, init=False)  # of the listings, by server
     tools: tuple[CatalogTool, ...] = field(default=(), init=False)
     prompts: tuple[CatalogPrompt, ...] = field(default=(), init=False)
     resources: tuple[CatalogResource, ...] = field(default=(), init=False)
     templates: tuple[CatalogTemplate, ...] = field(default=(), init=False)
+
+    def __post_init__(self, pins: DefinitionPins | None) -> None:
+        self._definitions = FirstDefinitions(pins)
 
     def put(self, server: str, listing: ServerListing) -> None:
         """Take a server's listing, and tell the listeners which kinds changed."""
@@ -114,15 +120,24 @@ class Catalog:
             changed.add("prompts")
         if listing.resources != old.resources or listing.templates != old.templates:
             changed.add("resources")
-        if "tools" in changed:
+        if "tools" in changed or not self._definitions.knows(server):
             self._standings[server] = self._definitions.standings(server, listing.tools)
         if changed:
             self._rebuild()
             self.announce(changed)
 
-    def forget_definitions(self, server: str) -> None:
-        """The owner has put another server in this one's place: its tools are seen for the first time."""
-        self._definitions.forget(server)
+    def begin(self, server: str, identity: str | None) -> None:
+        """The server of this name begins, maybe in another's place: its tools are seen for the first time, unless they are kept
+        by this `identity`."""
+        self._definitions.begin(server, identity)
+
+    def consent(self, entry: CatalogTool, caller: str) -> None:
+        """A person has allowed a call of a tool whose definition changed: for this caller, later processes take it as it is."""
+        self._definitions.consent(entry.server, entry.tool.name, entry.digest, caller)
+
+    def is_consented(self, entry: CatalogTool, caller: str) -> bool:
+        """Had a person done so, for this caller, before the tool's server began?"""
+        return self._definitions.is_consented(entry.server, entry.tool.name, entry.digest, caller)
 
     def arrange(self, order: Sequence[str]) -> None:
         """Take a new order of servers; one that is not in it is forgotten. The listeners hear what changed."""

@@ -22,6 +22,7 @@ from portico_gateway.config.logs import log_folder
 from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.errors import ConfigError, UnknownName, UpstreamUnavailable
 from portico_gateway.upstreams.catalog import Catalog
+from portico_gateway.upstreams.definition_pins import DefinitionPins, server_identity
 from portico_gateway.upstreams.resource_watches import ResourceWatches
 from portico_gateway.upstreams.server_requests import Sampler
 from portico_gateway.upstreams.upstream import Upstream, UpstreamStatus
@@ -35,9 +36,17 @@ class Upstreams:
     Must be entered and left in the same task. Everything else may be called from any task of the event loop.
     """
 
-    def __init__(self, specs: Sequence[UpstreamSpec], *, log_dir: Path | None = None, sampler: Sampler | None = None) -> None:
-        """`sampler` answers servers' sampling requests where the caller can't."""
-        self.catalog = Catalog(_names(specs))
+    def __init__(
+        self,
+        specs: Sequence[UpstreamSpec],
+        *,
+        log_dir: Path | None = None,
+        sampler: Sampler | None = None,
+        pins: DefinitionPins | None = None,
+    ) -> None:
+        """`sampler` answers servers' sampling requests where the caller can't. Without `pins`, what tools said of themselves is
+        known in this process alone."""
+        self.catalog = Catalog(_names(specs), pins)
         self._log_dir = log_dir or log_folder()
         self._sampler = sampler
         self._servers = {spec.name: self._upstream(spec) for spec in specs}
@@ -45,6 +54,7 @@ class Upstreams:
         self._watches = ResourceWatches(self.catalog, lambda: {name: each.supervisor for name, each in self._servers.items()})
 
     def _upstream(self, spec: UpstreamSpec) -> Upstream:
+        self.catalog.begin(spec.name, server_identity(spec))
         return Upstream(spec, self.catalog, self._log_dir, self._sampler)
 
     async def __aenter__(self) -> Upstreams:
@@ -72,7 +82,6 @@ class Upstreams:
             if name not in kept:
                 server.supervisor.retire()
                 self._tasks.start_soon(server.retire, name=f"last calls of {name}")
-                self.catalog.forget_definitions(name)
         for name, server in self._servers.items():
             if name not in kept:
                 self._start(server)

@@ -11,6 +11,7 @@ import pytest
 from portico_gateway.cli.main import run
 from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.policy.remembered import RememberedChoices
+from portico_gateway.upstreams.definition_pins import DefinitionPins
 
 
 @pytest.fixture
@@ -74,3 +75,36 @@ def test_remembered_answers_are_listed_and_forgotten(config: Path, tmp_path: Pat
     assert run(["policy", "forget", choice.id]) == 0
     assert run(["policy", "forget", choice.id]) == 1
     assert "no remembered choice" in capsys.readouterr().err
+
+
+def test_kept_definitions_are_listed_inertly_and_forgotten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["policy", "pins"]) == 0
+    assert "no definition is kept" in capsys.readouterr().err
+    pins = DefinitionPins(tmp_path / "pins.json")
+    pins.add("identity", "mail", {"send\x1b[2J": "d" * 64, "read": "e" * 64})
+    assert run(["policy", "pins"]) == 0
+    out = capsys.readouterr().out
+    assert "mail" in out
+    assert "d" * 12 in out
+    assert "\x1b" not in out
+    assert run(["policy", "pins", "--json"]) == 0
+    assert list(json.loads(capsys.readouterr().out)[0]["tools"]) == ["send\x1b[2J", "read"]
+    assert run(["policy", "unpin", "mail", "gone"]) == 1
+    assert "mail__gone" in capsys.readouterr().err
+    assert run(["policy", "unpin", "mail"]) == 0
+    assert "2 tools of mail" in capsys.readouterr().err
+    assert DefinitionPins(tmp_path / "pins.json").all() == []
+
+
+def test_pins_that_cannot_be_forgotten_are_an_error_that_names_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    DefinitionPins(tmp_path / "pins.json").add("identity", "mail", {"send": "d"})
+
+    def full(self: Path, target: Path) -> Path:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    assert run(["policy", "unpin", "mail"]) == 2
+    said = capsys.readouterr().err
+    assert f"{tmp_path / 'pins.json'}: can't be written: No space left on device" in said

@@ -1,4 +1,5 @@
-"""`portico policy`: why a call runs, asks or is denied, and the answers that people had remembered."""
+"""`portico policy`: why a call runs, asks or is denied, the answers that people had remembered, and the definitions that tools
+had when they were first seen."""
 
 from __future__ import annotations
 
@@ -19,11 +20,12 @@ if TYPE_CHECKING:
     from portico_gateway.config.server_spec import UpstreamSpec
 
 WAIT = 30.0  # seconds for the tool's server
+_SHOWN = 12  # characters of a digest
 
 
 @click.group()
 def command() -> None:
-    """Say why a call runs, asks or is denied; show and forget remembered answers."""
+    """Say why a call runs, asks or is denied; show and forget remembered answers, and tools' first definitions."""
 
 
 @command.command(epilog="Exit codes: 0 explained, 2 wrong usage or configuration, 4 the tool's server can't be reached.")
@@ -162,6 +164,44 @@ def forget(identity: str) -> None:
 
     gone = RememberedChoices(choices_file()).forget(identity)
     click.echo(inert(f"portico: calls of {gone.tool} ask again"), err=True)
+
+
+@command.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON array on stdout.")
+def pins(as_json: bool) -> None:
+    """List the tools whose first definition is kept: one that says something else of itself asks."""
+    import dataclasses
+
+    from portico_gateway.upstreams.definition_pins import DefinitionPins, pins_file
+
+    found = DefinitionPins(pins_file()).all()
+    if as_json:
+        click.echo(inert_json([dataclasses.asdict(each) for each in found], indent=2))
+        return
+    for each in found:
+        click.echo(inert_line(f"{each.server}  last started {_moment(each.used)}"))
+        for name, pin in each.tools.items():
+            later = [f"{digest[:_SHOWN]} allowed by {caller}" for caller, digest in pin.consents.items()]
+            click.echo(inert_line(f"  {name}  {'; '.join([pin.first[:_SHOWN], *later])}"))
+    if not found:
+        click.echo("no definition is kept", err=True)
+
+
+@command.command()
+@click.argument("server")
+@click.argument("tool", required=False)
+def unpin(server: str, tool: str | None) -> None:
+    """Forget the first definitions of SERVER's tools, or of TOOL alone: what they say at its next start is taken as it is."""
+    from portico_gateway.errors import ConfigError
+    from portico_gateway.upstreams.definition_pins import DefinitionPins, pins_file
+
+    place = pins_file()
+    try:
+        n_tools = DefinitionPins(place).forget(server, tool)
+    except OSError as error:
+        raise ConfigError(f"can't be written: {error.strerror or error}", path=place) from None
+    what = f"{n_tools} tools" if n_tools != 1 else "one tool"
+    click.echo(inert(f"portico: {what} of {server} will be seen for the first time when it next starts"), err=True)
 
 
 def _moment(seconds: float) -> str:
