@@ -17,8 +17,10 @@ import mcp_types
 from mcp.server.connection import Connection
 from mcp.server.context import ServerRequestContext
 from mcp.shared.dispatcher import ProgressFnT
+from mcp.shared.exceptions import MCPError
 from mcp.shared.message import ServerMessageMetadata
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from pydantic import ValidationError
 
 from portico_gateway.caller import AskHost, Caller, TellHost, principal, supports_elicitation
 from portico_gateway.mcp.input_required import PendingOperation, PendingOperations
@@ -118,7 +120,13 @@ def _ask_by_request(ctx: Context, answer_timeout: float) -> AskHost:
             request = _with_page_id(request)
         # Related to the call, so that over HTTP the question travels on the call's own stream.
         metadata = ServerMessageMetadata(related_request_id=ctx.request_id)
-        return await ctx.session.send_request(request, _result_type(request), answer_timeout, metadata)
+        try:
+            return await ctx.session.send_request(request, _result_type(request), answer_timeout, metadata)
+        except ValidationError as error:
+            wrong = error.errors(include_input=False, include_url=False)[0]
+            where = ".".join(map(str, wrong["loc"])) or "it"
+            what = f"what the host answered is no answer to {request.method}: {where}: {wrong['msg']}"
+            raise MCPError(mcp_types.INVALID_REQUEST, what) from error
 
     return ask
 

@@ -18,7 +18,8 @@ from portico_gateway.policy.visible_text import by_its_ends, shortened, visible
 _MAX_ARGUMENTS = 8000  # characters of all arguments in a question to a person, long texts by their ends
 _MAX_FIELD = 2000  # characters of one argument that a dialog can change; a longer one is shown alone
 _MAX_FIELDS = 20
-REMEMBER = "portico_remember"  # the dialog's field that is no argument
+REMEMBER = "portico_remember"  # the dialog's fields that are no arguments
+CONFIRM = "portico_allow"
 SPANS = {"15 minutes": 900.0, "1 hour": 3600.0, "1 day": 86400.0, "30 days": 30 * 86400.0}
 _ONCE = "no"
 _ANY = "any arguments, "
@@ -47,13 +48,14 @@ def consent_by_elicitation(ask: AskHost) -> AskConsent:
 
 def consent_fields(request: ConsentRequest) -> dict[str, Any]:
     """The dialog's fields, by name: an argument each, as it is now; objects and lists as JSON. What can't be shown whole in one
-    has none, and stays as it is."""
+    has none, and stays as it is. There is always a field: Codex accepts a form without any by itself where its user lets it do
+    whatever it likes, and no person has seen the call then."""
     fields: dict[str, Any] = {}
     given = request.schema.get("properties") if request.schema is not None else None
     properties: Mapping[str, Any] = given if isinstance(given, Mapping) else {}
     for name, value in request.arguments.items() if given is not None else ():
         field = _field(value, properties.get(name)) if len(fields) < _MAX_FIELDS else None
-        if field is not None and name != REMEMBER:
+        if field is not None and name not in (REMEMBER, CONFIRM):
             fields[name] = {**field, "default": value if _is_plain(value) else _json(value)}
     if request.may_remember:
         spans = [_ONCE, *SPANS, *(f"{_ANY}{span}" for span in SPANS)]
@@ -63,14 +65,19 @@ def consent_fields(request: ConsentRequest) -> dict[str, Any]:
             "enum": spans,
             "default": _ONCE,
         }
+    if not fields:
+        fields[CONFIRM] = {"type": "string", "title": "Make this call", "enum": ["yes", "no"], "default": "yes"}
     return fields
 
 
 def read_fields(request: ConsentRequest, content: Mapping[str, Any]) -> ConsentAnswer:
     """What an accepted dialog says. Fields that were not given leave the arguments as they are."""
     changed = dict(request.arguments)
-    for name in consent_fields(request):
-        if name == REMEMBER or name not in content:
+    fields = consent_fields(request)
+    if CONFIRM in fields and content.get(CONFIRM) == "no":
+        return ConsentAnswer(False)
+    for name in fields:
+        if name in (REMEMBER, CONFIRM) or name not in content:
             continue
         before, given = request.arguments[name], content[name]
         if not _is_plain(before) and isinstance(given, str):
