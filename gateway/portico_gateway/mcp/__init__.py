@@ -5,6 +5,7 @@
     outward.py         results and tools as a host of either era may see them
     input_required.py  operations that wait for a host's answers, where a server can't send requests (2026-07-28)
     subscriptions.py   what hosts hear of resources that they subscribed to
+    tasks.py           calls that run as tasks (2025-11-25): whose they are, and the way to their servers
     search_tools.py    `find_tools` and `call_tool` for hosts, in place of all tools
     ask_tool.py        the gateway's own tool: a whole question for the local model
     local_sampling.py  servers' sampling requests, answered by the local model

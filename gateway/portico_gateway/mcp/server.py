@@ -37,6 +37,7 @@ from portico_gateway.mcp.outward import as_servers_sent_it, for_version, outward
 from portico_gateway.mcp.outward import outward_result as _outward_result
 from portico_gateway.mcp.search_tools import SearchTools
 from portico_gateway.mcp.subscriptions import ResourceSubscriptions
+from portico_gateway.mcp.tasks import Tasks, refuse_task
 from portico_gateway.policy.tool_calls import OWN_SERVER, ToolCalls, resource_name
 from portico_gateway.upstreams.catalog import APP_SCHEME, CatalogPrompt, CatalogTool, ListKind
 from portico_gateway.upstreams.names import outward_uri
@@ -113,6 +114,8 @@ class GatewayServer:
         )
         # Deprecated since 2026-07-28, and alive in hosts: the constructor's own argument for it warns whoever starts a gateway.
         self.server.add_request_handler("logging/setLevel", mcp_types.SetLevelRequestParams, self._set_log_level)
+        self._tasks = Tasks(self._tool_calls, self._pending, self._answer_timeout)
+        self._tasks.serve(self.server)
         self.server.middleware.append(self._track_handshakes)
         self.server.middleware.append(as_servers_sent_it)
 
@@ -203,6 +206,8 @@ class GatewayServer:
         arguments = params.arguments or {}
         try:
             if own := self._own_tools.get(params.name):
+                if params.task is not None:
+                    refuse_task(_own_entry(own.tool), ctx.protocol_version)
                 return await self._with_caller(ctx, params, self._own_call(own, arguments))
             if self._search is not None and params.name in (FIND_TOOLS, CALL_TOOL):
                 await self._upstreams.ready(self._list_timeout)
@@ -212,11 +217,15 @@ class GatewayServer:
                 return await self._with_caller(ctx, params, self._find_call(self._search, arguments))
             if self._input_schema(params.name) is None:
                 await self._upstreams.ready(self._list_timeout)
-            server = self._catalog.tool(params.name).server
+            entry, task = self._catalog.tool(params.name), params.task
+            if task is not None:
+                refuse_task(entry, ctx.protocol_version)
 
             async def call(caller: Caller, progress: ProgressFnT) -> mcp_types.CallToolResult:
-                result = await self._tool_calls.call_tool(params.name, arguments, caller, progress=progress)
-                return _outward_result(server, result, ctx.protocol_version)
+                result = await self._tool_calls.call_tool(params.name, arguments, caller, progress=progress, task=task)
+                if task is not None:
+                    result = self._tasks.begun(entry, caller, result)
+                return _outward_result(entry.server, result, ctx.protocol_version)
 
             return await self._with_caller(ctx, params, call)
         except UnknownName as error:

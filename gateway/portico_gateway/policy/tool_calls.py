@@ -155,9 +155,15 @@ class ToolCalls:
     # -- what a caller may do
 
     async def call_tool(
-        self, name: str, arguments: dict[str, Any], caller: Caller, *, progress: ProgressFnT | None = None
+        self,
+        name: str,
+        arguments: dict[str, Any],
+        caller: Caller,
+        *,
+        progress: ProgressFnT | None = None,
+        task: mcp_types.TaskMetadata | None = None,
     ) -> mcp_types.CallToolResult:
-        """Call a tool by its gateway name, if the policy or a person allows it.
+        """Call a tool by its gateway name, if the policy or a person allows it; with `task`, to run as one.
 
         Raises PolicyError where neither does, and as `Upstreams.call_tool`.
         """
@@ -167,7 +173,8 @@ class ToolCalls:
         use = _Use("tool", entry.server, name, arguments, entry.digest, entry.tool.input_schema, tuple(now.copied))
 
         async def call(allowed: Mapping[str, Any]) -> mcp_types.CallToolResult:
-            return await self.upstreams.call_tool(name, dict(allowed), progress=progress, definition=entry.digest)
+            given = dict(allowed)
+            return await self.upstreams.call_tool(name, given, progress=progress, definition=entry.digest, task=task)
 
         if self.policy.config.provenance:
             self._provenance.used(caller.name, arguments, {mark.partition(" ")[0] for mark in now.copied})
@@ -178,6 +185,20 @@ class ToolCalls:
             if entry.changed:
                 self.upstreams.catalog.consent(entry, caller.name)
             self.upstreams.catalog.announce({"tools"})  # its words may be read from here on
+        return self._told(result, decision, use)
+
+    async def read_task(
+        self, name: str, task: str, caller: Caller, fetch: Callable[[], Awaitable[mcp_types.CallToolResult]]
+    ) -> mcp_types.CallToolResult:
+        """The result of a call that ran as a task, which was allowed when it was made; a tool that is denied since tells
+        nothing. Raises PolicyError, UnknownName and as `fetch`."""
+        entry = self.upstreams.catalog.tool(name)
+        ruling = self.policy.ruling(name, entry.tool, caller)
+        if ruling.verdict is not Verdict.DENY:
+            ruling = Ruling(Verdict.ALLOW, "the call was allowed when it was made")
+        use = _Use("tool", entry.server, name, {"taskId": task}, entry.digest)
+        untrusted = not self.policy.is_trusted(name)
+        result, decision = await self._under_policy(use, caller, ruling, lambda _: fetch(), untrusted=untrusted)
         return self._told(result, decision, use)
 
     async def call_own_tool(

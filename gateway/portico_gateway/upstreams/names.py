@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote
 MAX_NAME = 50
 SEPARATOR = "__"
 SCHEME = "portico://"
+RELATED_TASK = "io.modelcontextprotocol/related-task"  # in the `_meta` of what belongs to a task: {"taskId": ...}
 
 _HASH_DIGITS = 10
 _PLAIN_SERVER = re.compile(r"[A-Za-z0-9-]+(?:_[A-Za-z0-9-]+)*")  # no "__" and no "_" at an end: the first "__" is the border
@@ -35,6 +36,11 @@ def namespaced(server: str, name: str) -> str:
     digest = hashlib.sha256(f"{server}\0{name}".encode()).hexdigest()[:_HASH_DIGITS]
     head = _FOREIGN.sub("_", server).strip("_")[:20] + SEPARATOR + _FOREIGN.sub("_", name).strip("_")
     return f"{head[: MAX_NAME - _HASH_DIGITS - 1].rstrip('_')}_{digest}"
+
+
+def task_name(server: str, task: str) -> str:
+    """The gateway's name for a server's task: the server's own, verbatim, behind the server's."""
+    return f"{server}{SEPARATOR}{task}"
 
 
 def outward_uri(server: str, uri: str) -> str:

@@ -21,6 +21,7 @@ from mcp_types import ClientCapabilities, ErrorData
 
 from portico_gateway.caller import Caller, current_caller, on_behalf_of, supports_elicitation
 from portico_gateway.errors import GatewayError, UpstreamError
+from portico_gateway.upstreams.names import RELATED_TASK, task_name
 
 Sampler: TypeAlias = Callable[[mcp_types.CreateMessageRequestParams], Awaitable[mcp_types.CreateMessageResult]]
 # They tell of a connection's end, here of the host's: as an answer to a server they would be taken for the server's own end.
@@ -183,7 +184,7 @@ class ServerRequests:
             return self._unanswerable(f"sends {request.method}", ClientCapabilities())
         try:
             with self._counted(call):
-                answer = await _while_called(call, call.caller.ask(request))
+                answer = await _while_called(call, call.caller.ask(self._of_task(request)))
         except (TooManyRequests, CallEnded) as error:
             return ErrorData(code=mcp_types.INVALID_REQUEST, message=str(error))
         except MCPError as error:
@@ -194,6 +195,16 @@ class ServerRequests:
                 code=mcp_types.INVALID_PARAMS, message=f"the host answered {request.method} with something of another kind"
             )
         return answer
+
+    def _of_task(self, request: mcp_types.InputRequest) -> mcp_types.InputRequest:
+        """The request with the gateway's name for the task that it belongs to, where it says one."""
+        meta = dict((request.params.meta if request.params is not None else None) or {})
+        related: Any = meta.get(RELATED_TASK)
+        own = related.get("taskId") if isinstance(related, dict) else None
+        if request.params is None or not isinstance(own, str):
+            return request
+        meta[RELATED_TASK] = {"taskId": task_name(self._server, own)}
+        return request.model_copy(update={"params": request.params.model_copy(update={"meta": meta})})
 
     def _unanswerable(self, what: str, needed: ClientCapabilities) -> ErrorData:
         required = mcp_types.MissingRequiredClientCapabilityErrorData(required_capabilities=needed)

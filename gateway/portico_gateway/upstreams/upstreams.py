@@ -16,6 +16,7 @@ import mcp_types
 from anyio.abc import TaskGroup
 from mcp.client.client import Client
 from mcp.shared.dispatcher import ProgressFnT
+from pydantic import ConfigDict
 
 from portico_gateway.caller import current_caller
 from portico_gateway.config.logs import log_folder
@@ -28,6 +29,12 @@ from portico_gateway.upstreams.server_requests import Sampler
 from portico_gateway.upstreams.upstream import Upstream, UpstreamStatus
 
 _Result = TypeVar("_Result", bound=mcp_types.Result)
+
+
+class _AnyResult(mcp_types.Result):
+    """Of a method that the SDK does not dispatch."""
+
+    model_config = ConfigDict(extra="allow")
 
 
 class Upstreams:
@@ -137,9 +144,11 @@ class Upstreams:
         timeout: float | None = None,
         progress: ProgressFnT | None = None,
         definition: str | None = None,
+        task: mcp_types.TaskMetadata | None = None,
     ) -> mcp_types.CallToolResult:
         """Call a tool by its gateway name. `progress(progress, total, message)` hears of its progress. With `definition` it is
-        called only while that is its digest.
+        called only while that is its digest; with `task` it is to run as a task, which is then a part of the result that the
+        SDK does not know.
 
         A tool's own failure is a result with `is_error`. Raises UnknownName, UpstreamError, or MCPError where the server
         answered with a protocol error.
@@ -149,9 +158,21 @@ class Upstreams:
         async def call(client: Client) -> mcp_types.CallToolResult:
             if definition is not None and self.catalog.tool(name).digest != definition:  # the server came back as another
                 raise UpstreamUnavailable(entry.server, f"has changed the tool {name} since it was looked up; call it again")
+            if task is not None:
+                params = mcp_types.CallToolRequestParams(name=entry.tool.name, arguments=arguments or {}, task=task)
+                request = mcp_types.CallToolRequest(params=params)
+                return await client.session.send_request(request, mcp_types.CallToolResult, progress_callback=progress)
             return await client.call_tool(entry.tool.name, arguments or {}, progress_callback=progress, meta=_log_meta())
 
         return _without_server_info(await self._server(entry.server, "tool", name).call(call, timeout))
+
+    async def ask_of_task(
+        self, server: str, request: mcp_types.Request[Any, Any], *, timeout: float | None = None
+    ) -> dict[str, Any]:
+        """What a server says to a request about one of its tasks, as it came. Raises as `call_tool`."""
+        known = self._server(server, "server", server)
+        result = await known.call(lambda client: client.session.send_request(request, _AnyResult), timeout)
+        return result.model_dump(by_alias=True, mode="json", exclude_unset=True)
 
     async def read_question(self, name: str, question: str, *, timeout: float | None = None) -> str | None:
         """How the server of a tool reads a question, as JSON text; None where it reads none. For the built-in model alone: no
