@@ -242,7 +242,8 @@ def _mend_call(mended: Mended, version: str) -> None:
     if fields := {key: value for key, value in result.items() if key not in _RESULT_FIELDS}:
         unknown["fields"] = fields
     structured = result.get("structuredContent")
-    content = _blocks(result.get("content"), structured, mended)
+    is_task = "content" not in result and isinstance(result.get("task"), dict)  # the call runs on as one
+    content = [] if is_task else _blocks(result.get("content"), structured, mended)
     if structured is not None and not isinstance(structured, dict) and not _is_modern(version):
         mended.note("its structured content is no object and was left out")
         content = content or [_text(_json(structured))]
