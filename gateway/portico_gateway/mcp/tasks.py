@@ -30,7 +30,8 @@ from portico_gateway.upstreams.wire.answers import UNKNOWN_PARTS, mend_result, r
 Context = ServerRequestContext[Any, Any]
 TASKS_VERSION = "2025-11-25"  # the only one with tasks in its core
 _CAPABILITY: dict[str, Any] = {"list": {}, "cancel": {}, "requests": {"tools": {"call": {}}}}
-_MAX_TASKS = 1000  # of all callers, the oldest are forgotten first
+_MAX_OWN_TASKS = 100  # of one caller, the oldest are forgotten first
+_MAX_TASKS = 1000  # of all callers
 _RESULT_SECONDS = 3600.0  # that a host may wait for a task's result in one request
 
 
@@ -69,8 +70,9 @@ class Tasks:
         name = task_name(entry.server, state["taskId"])
         task = _Task(entry.server, state["taskId"], entry.name, caller.name, {**state, "taskId": name})
         self._tasks[name] = task
-        if len(self._tasks) > _MAX_TASKS:
-            self._tasks.popitem(last=False)
+        own = [each for each, known in self._tasks.items() if known.caller == caller.name]
+        for surplus in own[:-_MAX_OWN_TASKS] or list(self._tasks)[:-_MAX_TASKS]:
+            del self._tasks[surplus]
         fields = {**parts["fields"], "task": task.state}
         meta = {**(result.meta or {}), UNKNOWN_PARTS: {**parts, "fields": fields}}
         return result.model_copy(update={"meta": meta})

@@ -139,6 +139,20 @@ async def test_what_cannot_run_as_a_task_says_so(upstreams: Upstreams, mode: str
         assert not result.is_error
 
 
+async def test_a_callers_oldest_task_is_forgotten_when_there_are_too_many(
+    upstreams: Upstreams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("portico_gateway.mcp.tasks._MAX_OWN_TASKS", 2)
+    async with host(ToolCalls(upstreams)) as client:
+        await ask(client, "tools/call", **DIG)
+        with monkeypatch.context() as other:
+            other.setattr("portico_gateway.mcp.host_caller.principal", lambda scope: "somebody else")
+            for _ in range(3):
+                await ask(client, "tools/call", **DIG)
+            assert [each["taskId"] for each in (await ask(client, "tasks/list"))["tasks"]] == ["digger__t3", "digger__t4"]
+        assert [each["taskId"] for each in (await ask(client, "tasks/list"))["tasks"]] == ["digger__t1"]
+
+
 async def test_what_a_task_asks_reaches_the_host_that_waits_for_its_result(upstreams: Upstreams) -> None:
     related: list[object] = []
 
