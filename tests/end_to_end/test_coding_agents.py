@@ -6,6 +6,7 @@ them; nobody but the server may be asked for anything, which a proxy that refuse
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import socket
@@ -30,6 +31,9 @@ from portico_engine import Request
 BIN = Path(__file__).parents[2] / ".venv" / "clients" / "node_modules" / ".bin"
 QUESTION = "Which bird is in note.txt? Write it into answer.txt."
 ANSWER = "It is a heron."
+PICTURE = base64.b64decode(  # a PNG of one pixel
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+)
 SMALLEST = 3  # characters of a call that the model says at once
 
 
@@ -40,7 +44,8 @@ class Agent:
     arguments: tuple[str, ...]
     path: str
     calls: tuple[tuple[str, dict[str, Any]], ...]
-    warnings: frozenset[str]
+    warnings: frozenset[str]  # of every answer
+    of_media: frozenset[str] = frozenset()  # of those after it looked at the picture
     several: bool = False  # it takes several calls at once, which are an array
 
     def spelled(self, folder: Path) -> list[str]:
@@ -55,7 +60,11 @@ AGENTS = {
         # The sandbox is the test's folder: namespaces for Codex's own are not to be had everywhere.
         ("exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox", QUESTION),
         RESPONSES,
-        (("exec_command", {"cmd": "cat note.txt"}), ("exec_command", {"cmd": "echo heron > answer.txt"})),
+        (
+            ("exec_command", {"cmd": "cat note.txt"}),
+            ("view_image", {"path": "picture.png"}),
+            ("exec_command", {"cmd": "echo heron > answer.txt"}),
+        ),
         frozenset(
             {
                 f"client_metadata {NO_EFFECT}",
@@ -63,6 +72,7 @@ AGENTS = {
                 "include: there is no 'reasoning.encrypted_content' here",
             }
         ),
+        of_media=frozenset({"the input_image in a tool's result is left out: this model reads text only"}),
         several=True,
     ),
     "claude": Agent(
@@ -71,15 +81,18 @@ AGENTS = {
         (
             ("ToolSearch", {"query": "select:NotebookEdit", "max_results": 1}),
             ("Read", {"file_path": "FOLDER/note.txt"}),
+            ("Read", {"file_path": "FOLDER/picture.png"}),
             ("Write", {"file_path": "FOLDER/answer.txt", "content": "heron\n"}),
         ),
         frozenset(f"{name} {NO_EFFECT}" for name in ("metadata", "thinking", "context_management", "output_config.effort")),
+        of_media=frozenset({"the image in a tool's result is left out: this model reads text only"}),
     ),
     "opencode": Agent(
         ("run", QUESTION),
         CHAT,
         (
             ("read", {"filePath": "FOLDER/note.txt"}),
+            ("read", {"filePath": "FOLDER/picture.png"}),
             ("write", {"content": "heron\n", "filePath": "FOLDER/answer.txt"}),
         ),
         frozenset(),
@@ -152,6 +165,7 @@ def test_a_coding_agent_reads_and_writes_files_on_the_local_model(name: str, tmp
     agent, folder = AGENTS[name], tmp_path / "work"
     folder.mkdir()
     (folder / "note.txt").write_text("The bird is a heron.\n")
+    (folder / "picture.png").write_bytes(PICTURE)
     calls = agent.spelled(folder)
 
     def says(request: Request) -> list[str]:
@@ -183,9 +197,8 @@ def test_a_coding_agent_reads_and_writes_files_on_the_local_model(name: str, tmp
     assert (folder / "answer.txt").read_text() == "heron\n"
     # What the server saw: every request answered, what has no effect named
     assert {status for _, status, _ in answers.seen} == {200}, answers.seen
-    assert {frozenset(filter(None, told.split("; "))) for path, _, told in answers.seen if path == agent.path} == {
-        agent.warnings
-    }
+    warnings = {frozenset(filter(None, told.split("; "))) for path, _, told in answers.seen if path == agent.path}
+    assert warnings == {agent.warnings, agent.warnings | agent.of_media}
     # One conversation, each request of which goes on from the one before
     turns = [at for at, request in enumerate(engine.requests) if request.grammar is not None]
     assert len(turns) == len(calls) + 1

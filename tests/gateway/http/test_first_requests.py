@@ -203,6 +203,39 @@ async def test_deferred_tools_that_nothing_could_find_are_there_from_the_start(s
     assert [each.name for each in engine.rendered_tools[0]] == [tool["name"] for tool in tools]
 
 
+IMAGE = "data:image/png;base64,iVBORw0KGgo="
+SEEN = {
+    "codex-history": ("input", {"type": "input_image", "image_url": IMAGE, "detail": "high"}),
+    "claude-code": (
+        "messages",
+        {"type": "image", "source": {"type": "base64", "data": "iVBORw0KGgo=", "media_type": "image/png"}},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SEEN)
+async def test_an_image_that_a_tool_read_ends_no_conversation(serve: Any, fakes: Any, name: str) -> None:
+    """Both sides are told that it can't be seen. An image of the user's own is refused: the answer would not be about it."""
+    engine = fakes.FakeEngine(context_length=50_000, chat_template="{{ tools }}{{ message.tool_calls }}")
+    path, body = request_of(name)
+    field, image = SEEN[name]
+    if field == "input":
+        results: list[Any] = [{"type": "function_call_output", "call_id": "call_1", "output": [image]}]
+    else:
+        result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": [image]}
+        results = [{"role": "user", "content": [result]}]
+    async with serve(engine) as client:
+        taken = await client.post(path, json={**body, field: [*body[field], *results]})
+        refused = await client.post(path, json={**body, field: [*body[field], {"role": "user", "content": [image]}]})
+    assert taken.status_code == 200
+    assert engine.rendered[0][-1]["role"] == "tool"
+    assert engine.rendered[0][-1]["content"] == f"[{image['type']}: left out, you read text only; say so if it matters]"
+    told = f"the {image['type']} in a tool's result is left out: this model reads text only"
+    assert told in taken.headers["x-portico-warnings"]
+    assert refused.status_code == 400
+    assert image["type"] in refused.json()["error"]["message"]
+
+
 async def test_two_conversations_of_claude_code_begin_alike(serve: Any, fakes: Any) -> None:
     """Its label of a conversation would make every prompt another one from the first words on."""
     engine = fakes.FakeEngine(context_length=50_000)

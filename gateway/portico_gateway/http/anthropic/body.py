@@ -29,6 +29,7 @@ from portico_gateway.http.wire import (
     ApiBody,
     LenientBody,
     MaxTokens,
+    MediaPart,
     StopStrings,
     StrictBody,
     Temperature,
@@ -56,22 +57,27 @@ class ToolUseBlock(LenientBody):
     input: dict[str, Any]
 
 
+class MediaBlock(MediaPart):
+    type: Literal["image", "document"]
+
+
+ResultBlock = Annotated[TextBlock | ToolReferenceBlock | MediaBlock, Field(discriminator="type")]
+
+
 class ToolResultBlock(LenientBody):
     type: Literal["tool_result"]
     tool_use_id: str
-    content: str | list[Annotated[TextBlock | ToolReferenceBlock, Field(discriminator="type")]] | None = None
+    content: str | list[ResultBlock] | None = None
     is_error: bool | None = None
 
     def text(self, deferred: Mapping[str, Tool]) -> str:
         """What the model reads; `deferred` are the tools that it may have found, by name."""
-        parts = [TextBlock(type="text", text=self.content)] if isinstance(self.content, str) else self.content or []
-        said = "".join(part.text if isinstance(part, TextBlock) else part.told(deferred) for part in parts)
+        said = "".join(part.told(deferred) if isinstance(part, ToolReferenceBlock) else part.text for part in self.parts)
         return f"Error: {said}" if self.is_error else said
 
-    def found(self) -> Iterator[str]:
-        """Names of the tools that this result shows."""
-        parts = [] if isinstance(self.content, str) else self.content or []
-        yield from (part.tool_name for part in parts if isinstance(part, ToolReferenceBlock))
+    @property
+    def parts(self) -> Sequence[TextBlock | ToolReferenceBlock | MediaBlock]:
+        return [TextBlock(type="text", text=self.content)] if isinstance(self.content, str) else self.content or []
 
 
 class ThinkingBlock(LenientBody):
@@ -102,9 +108,11 @@ class AnthropicMessage(LenientBody):
         if text or calls or not any(isinstance(block, ToolResultBlock) for block in blocks):
             yield Turn(self.role, text, tool_calls=calls)
 
-    def results(self) -> Iterator[ToolResultBlock]:
-        """Results of tools in this turn."""
-        yield from (block for block in self.content if isinstance(block, ToolResultBlock))
+    def result_parts(self) -> Iterator[TextBlock | ToolReferenceBlock | MediaBlock]:
+        """What the results of tools in this turn are made of."""
+        for block in self.content if isinstance(self.content, list) else []:
+            if isinstance(block, ToolResultBlock):
+                yield from block.parts
 
     @model_validator(mode="after")
     def _whose(self) -> AnthropicMessage:
@@ -189,7 +197,7 @@ class CountTokensRequest(ApiBody):
         choice = self.tool_choice
         wanted = self.output_config.format if self.output_config is not None else None
         deferred = self._deferred()
-        found = dict.fromkeys(name for message in self.messages for each in message.results() for name in each.found())
+        found = dict.fromkeys(part.tool_name for part in self._result_parts() if isinstance(part, ToolReferenceBlock))
         return GenerationRequest(
             model=self.model,
             adapter=self.adapter,
@@ -209,7 +217,11 @@ class CountTokensRequest(ApiBody):
             yield "output_config.effort has no effect here"
         if self.system is not None and any(_is_label(part) for part in self.system):
             yield f"system: the block {_LABEL[:-1]} has no effect here"
+        yield from dict.fromkeys(part.warning for part in self._result_parts() if isinstance(part, MediaBlock))
         yield from dict.fromkeys(tool.warning for tool in self.tools or [] if isinstance(tool, UnknownTool))
+
+    def _result_parts(self) -> Iterator[TextBlock | ToolReferenceBlock | MediaBlock]:
+        return (part for message in self.messages for part in message.result_parts())
 
     def _own_tools(self) -> list[AnthropicTool]:
         return [tool for tool in self.tools or [] if not isinstance(tool, UnknownTool)]
