@@ -13,12 +13,12 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -31,6 +31,7 @@ from portico_engine import Request
 BIN = Path(__file__).parents[2] / ".venv" / "clients" / "node_modules" / ".bin"
 QUESTION = "Which bird is in note.txt? Write it into answer.txt."
 ANSWER = "It is a heron."
+SUMMARY = "A file was read, which is about one bird."
 PICTURE = base64.b64decode(  # a PNG of one pixel
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
 )
@@ -54,6 +55,7 @@ class Agent:
         return [(f"[{call}]" if self.several else call).replace("FOLDER", str(folder)) for call in made]
 
 
+TEMPLATE = "{{ tools }}{{ message.tool_calls }}"  # one that has a place for both
 NO_EFFECT = "has no effect here"
 AGENTS = {
     "codex": Agent(
@@ -119,6 +121,14 @@ class Answers:
         return watched
 
 
+class Run(NamedTuple):
+    """What became of an agent, how it was answered (path, status, warnings), and whom else it asked."""
+
+    ended: subprocess.CompletedProcess[str]
+    answered: list[tuple[str, int, str]]
+    asked: list[str]
+
+
 @contextmanager
 def refusing_proxy() -> Iterator[tuple[str, list[str]]]:
     """A proxy's address, and the first lines of what it was asked for: it lets nothing through."""
@@ -158,6 +168,28 @@ def an_environment(home: Path, proxy: str) -> dict[str, str]:
     return {"PATH": path, "HOME": str(home), "TERM": "dumb", "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", **proxies}
 
 
+def run_agent(name: str, arguments: Sequence[str], tmp_path: Path, engine: FakeEngine) -> Run:
+    """The agent by `portico launch` on a scripted engine, in tmp_path/work."""
+    answers = Answers()
+    with refusing_proxy() as (proxy, asked), running(engine, around=answers.around) as server:
+        command = [sys.executable, "-m", "portico_gateway", "launch", "--url", server.base, name, *arguments]
+        ended = subprocess.run(
+            command,
+            cwd=tmp_path / "work",
+            env=an_environment(a_home(tmp_path / "home"), proxy),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    return Run(ended, answers.seen, asked)
+
+
+def says_in_pieces(text: str) -> list[str]:
+    return [text[at : at + SMALLEST] for at in range(0, len(text), SMALLEST)]
+
+
 @pytest.mark.parametrize("name", AGENTS)
 def test_a_coding_agent_reads_and_writes_files_on_the_local_model(name: str, tmp_path: Path) -> None:
     if not (BIN / name).exists():
@@ -173,31 +205,18 @@ def test_a_coding_agent_reads_and_writes_files_on_the_local_model(name: str, tmp
         if request.grammar is None:
             return ["A bird"]
         done = bytes(request.prompt).decode().count("<tool>")
-        call = calls[done] if done < len(calls) else ANSWER
-        return [call[at : at + SMALLEST] for at in range(0, len(call), SMALLEST)]
+        return says_in_pieces(calls[done] if done < len(calls) else ANSWER)
 
-    engine = FakeEngine(script=says, context_length=1_000_000, chat_template="{{ tools }}{{ message.tool_calls }}")
-    answers = Answers()
-    with refusing_proxy() as (proxy, asked), running(engine, around=answers.around) as server:
-        command = [sys.executable, "-m", "portico_gateway", "launch", "--url", server.base, name, *agent.arguments]
-        ended = subprocess.run(
-            command,
-            cwd=folder,
-            env=an_environment(a_home(tmp_path / "home"), proxy),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+    engine = FakeEngine(script=says, context_length=1_000_000, chat_template=TEMPLATE)
+    ended, answered, asked = run_agent(name, agent.arguments, tmp_path, engine)
     said = f"{ended.stdout[-3000:]}\n{ended.stderr[-3000:]}"
     # What its user sees
     assert ended.returncode == 0, said
     assert ANSWER in ended.stdout, said
     assert (folder / "answer.txt").read_text() == "heron\n"
     # What the server saw: every request answered, what has no effect named
-    assert {status for _, status, _ in answers.seen} == {200}, answers.seen
-    warnings = {frozenset(filter(None, told.split("; "))) for path, _, told in answers.seen if path == agent.path}
+    assert {status for _, status, _ in answered} == {200}, answered
+    warnings = {frozenset(filter(None, told.split("; "))) for path, _, told in answered if path == agent.path}
     assert warnings == {agent.warnings, agent.warnings | agent.of_media}
     # One conversation, each request of which goes on from the one before
     turns = [at for at, request in enumerate(engine.requests) if request.grammar is not None]
@@ -219,4 +238,31 @@ def test_a_coding_agent_reads_and_writes_files_on_the_local_model(name: str, tmp
         assert accepts(grammar.text, call), call
         assert not accepts(grammar.text, call.replace('"name":"', '"name":"x'))
     # Nobody else was asked for anything
+    assert asked == []
+
+
+def test_claude_code_shortens_a_conversation_that_outgrew_the_context(tmp_path: Path) -> None:
+    """It does when it is told in its API's own words that the prompt is too long; else it asks the same again, and gives up."""
+    if not (BIN / "claude").exists():
+        pytest.skip("claude is not installed in .venv/clients (make clients)")
+    agent, folder = AGENTS["claude"], tmp_path / "work"
+    folder.mkdir()
+    (folder / "note.txt").write_text("".join(f"line {number} is about birds, the heron\n" for number in range(700)))
+    read = next(call for call in agent.spelled(folder) if "note.txt" in call)
+
+    def says(request: Request) -> list[str]:
+        """Reads the file, which the context has no room for; a summary; the answer."""
+        prompt = bytes(request.prompt).decode()
+        if request.grammar is not None and "<tool>" not in prompt and SUMMARY not in prompt:
+            engine.context_length = len(request.prompt) + 26_000
+            return says_in_pieces(read)
+        return says_in_pieces(ANSWER if SUMMARY in prompt else SUMMARY)
+
+    engine = FakeEngine(script=says, context_length=1_000_000, chat_template=TEMPLATE)
+    ended, answered, asked = run_agent("claude", agent.arguments, tmp_path, engine)
+    assert ended.returncode == 0, ended
+    assert ANSWER in ended.stdout
+    asked_for = [status for path, status, _ in answered if path == agent.path]
+    assert asked_for.count(400) == 1
+    assert asked_for[-1] == 200
     assert asked == []
