@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx2
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 from tests.gateway.http.fake_engine import FakeEngine
 
 from portico_engine import AsyncEngine
@@ -68,8 +69,10 @@ def running(
     limits: CallerLimits | None = None,
     live_keys: dict[str, KeyConfig] | None = None,
     specs: Sequence[UpstreamSpec] = (),
+    around: Callable[[ASGIApp], ASGIApp] = lambda app: app,
 ) -> Iterator[Running]:
-    """Serve until the block ends. `keys` are names with scopes; the key of NAME is `k-NAME`. `live_keys` may change."""
+    """Serve until the block ends. `keys` are names with scopes; the key of NAME is `k-NAME`. `live_keys` may change. `around`
+    puts something between the sockets and the application."""
     made = {name: KeyConfig(sha256=key_hash(f"k-{name}"), scopes=scopes) for name, scopes in (keys or {}).items()}
     sock = bind("127.0.0.1", 0)
     port = sock.getsockname()[1]
@@ -94,7 +97,7 @@ def running(
             limits=limits,
         )
         apps.append(app)
-        servers.append(HttpServer(app))
+        servers.append(HttpServer(around(app)))
         asyncio.run(servers[0].serve(sockets=[sock]))
 
     thread = threading.Thread(target=serve, daemon=True)

@@ -53,6 +53,7 @@ def _codex(model: LocalModel, environ: Mapping[str, str]) -> Start:
         "model_providers.portico": provider,
         "model": json.dumps(model.name),
         "web_search": '"disabled"',  # it would be searched elsewhere
+        "features.plugins": "false",  # their catalog is fetched from elsewhere at each start
         "analytics.enabled": "false",
         "check_for_update_on_startup": "false",
     }
@@ -63,6 +64,7 @@ def _codex(model: LocalModel, environ: Mapping[str, str]) -> Start:
 
 
 def _claude(model: LocalModel, environ: Mapping[str, str]) -> Start:
+    window = {} if model.context is None else {"CLAUDE_CODE_MAX_CONTEXT_TOKENS": str(model.context)}
     tiers = ("ANTHROPIC_MODEL", *(f"ANTHROPIC_DEFAULT_{tier}_MODEL" for tier in ("OPUS", "SONNET", "HAIKU")))
     return Start(
         (),
@@ -70,7 +72,9 @@ def _claude(model: LocalModel, environ: Mapping[str, str]) -> Start:
             "ANTHROPIC_BASE_URL": model.url,
             "ANTHROPIC_AUTH_TOKEN": model.key,
             **dict.fromkeys((*tiers, "CLAUDE_CODE_SUBAGENT_MODEL"), model.name),
+            **window,
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+            "CLAUDE_CODE_ATTRIBUTION_HEADER": "0",  # a label in the prompt, for whoever bills
             "API_TIMEOUT_MS": "3600000",  # a local model may take long to read a long prompt
         },
         (
@@ -99,7 +103,8 @@ def _opencode(model: LocalModel, environ: Mapping[str, str]) -> Start:
         "share": "disabled",
         "autoupdate": False,
     }
-    return Start((), {"OPENCODE_CONFIG_CONTENT": json.dumps(config), "PORTICO_KEY": model.key})
+    variables = {"OPENCODE_CONFIG_CONTENT": json.dumps(config), "PORTICO_KEY": model.key}
+    return Start((), {**variables, "OPENCODE_DISABLE_MODELS_FETCH": "1"})  # the catalog of other providers' models
 
 
 def _given_config(environ: Mapping[str, str]) -> dict[str, object]:

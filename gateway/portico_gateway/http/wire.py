@@ -133,6 +133,21 @@ class LenientBody(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
 
+class MediaPart(LenientBody):
+    """A part of a tool's result that is no text. A result can't be taken back, and would end its conversation if it were
+    refused: so the model is told what it can't see, and the client that it can't. Who asks by an image is refused."""
+
+    type: str
+
+    @property
+    def text(self) -> str:
+        return f"[{self.type}: left out, you read text only; say so if it matters]"
+
+    @property
+    def warning(self) -> str:
+        return f"the {self.type} in a tool's result is left out: this model reads text only"
+
+
 Temperature: TypeAlias = Annotated[float, _within("temperature")]
 TopP: TypeAlias = Annotated[float, _within("top_p")]
 TopK: TypeAlias = Annotated[int, _within("top_k")]

@@ -110,6 +110,8 @@ def test_each_client_asks_the_local_model_with_its_own_arguments_behind_ours(
         assert not {"ANTHROPIC_API_KEY", "CLAUDE_CODE_USE_BEDROCK"} & set(said["env"])
         assert said["env"]["ANTHROPIC_DEFAULT_HAIKU_MODEL"] == "smol"
         assert said["env"]["CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC"] == "1"
+        assert said["env"]["CLAUDE_CODE_ATTRIBUTION_HEADER"] == "0"
+        assert said["env"]["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] == "8192"
 
 
 def test_an_adapter_is_chosen_by_its_name_and_an_unknown_one_is_named(
@@ -173,6 +175,8 @@ def test_codexs_settings_are_toml_and_opencodes_keep_what_the_user_gave() -> Non
     assert flags[::2] == ("-c",) * (len(flags) // 2)
     given = tomllib.loads("\n".join(flags[1::2]))
     assert (given["model"], given["model_context_window"]) == ('odd "name"', 4096)
+    assert given["features"] == {"plugins": False}
     start = CLIENTS["opencode"].start(model, {"OPENCODE_CONFIG_CONTENT": '{"theme": "x", "model": "other"}'})
     config = json.loads(client_environ(start, {"A": "b"})["OPENCODE_CONFIG_CONTENT"])
+    assert start.set["OPENCODE_DISABLE_MODELS_FETCH"] == "1"
     assert (config["theme"], config["model"]) == ("x", 'portico/odd "name"')

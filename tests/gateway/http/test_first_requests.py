@@ -49,7 +49,15 @@ WARNINGS = {
         "thinking has no effect here",
         "context_management has no effect here",
         "output_config.effort has no effect here",
+        "system: the block x-anthropic-billing-header has no effect here",
         f"the tool of type 'web_search_20250305' {LEFT_OUT}",
+    ],
+    "claude-code-tool-search": [
+        "metadata has no effect here",
+        "thinking has no effect here",
+        "context_management has no effect here",
+        "output_config.effort has no effect here",
+        "system: the block x-anthropic-billing-header has no effect here",
     ],
     "claude-code-turns": ["thinking has no effect here"],
     "claude-code-count-tokens": ["thinking has no effect here"],
@@ -156,6 +164,89 @@ async def test_tools_that_the_input_adds_are_called_like_the_bodys_own(serve: An
     assert (item["type"], item["namespace"], item["name"], item["input"]) == ("custom_tool_call", "functions", "exec", source)
     assert accepts(engine.requests[0].grammar.text, call)
     assert not accepts(engine.requests[0].grammar.text, call.replace(json.dumps(source), '""'))
+
+
+async def test_a_tool_that_claude_codes_search_found_is_told_of_there_and_can_be_called(serve: Any, fakes: Any) -> None:
+    """What was told before stays as it was: the found tool's definition is the search's result."""
+    call = '{"name":"NotebookEdit","arguments":{"notebook_path":"a.ipynb"}}'
+    unfound = call.replace("NotebookEdit", "DeferredToolPlaceholder").replace("notebook_path", "x")
+    engine = fakes.FakeEngine(context_length=50_000, script=lambda request: [call], chat_template="{{ tools }}{{ tool_calls }}")
+    path, body = request_of("claude-code-tool-search")
+    async with serve(engine) as client:
+        await client.post(path, json={**body, "messages": body["messages"][:1]})
+        answer = (await client.post(path, json={**body, "stream": False})).json()
+        unknown = {**body, "tool_choice": {"type": "tool", "name": "DeferredToolPlaceholder"}}
+        refused = await client.post(path, json=unknown)
+    assert [each.name for each in engine.rendered_tools[0]] == ["Bash", "ToolSearch"]
+    assert engine.rendered_tools[1] == engine.rendered_tools[0]
+    assert engine.rendered[1][: len(engine.rendered[0])] == engine.rendered[0]
+    told = engine.rendered[1][-1]
+    assert (told["role"], told["name"]) == ("tool", "ToolSearch")
+    assert told["content"].startswith('<functions>\n<function>{"description":"Edits a cell.","name":"NotebookEdit",')
+    assert (answer["stop_reason"], answer["content"][0]["name"]) == ("tool_use", "NotebookEdit")
+    before, after = (request.grammar.text for request in engine.requests)
+    assert accepts(after, call)
+    assert not accepts(before, call)
+    assert not accepts(after, unfound)
+    assert "which is not among the tools (Bash, NotebookEdit, ToolSearch)" in refused.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("why", ["all are deferred", "the server would search"])
+async def test_deferred_tools_that_nothing_could_find_are_there_from_the_start(serve: Any, fakes: Any, why: str) -> None:
+    engine = fakes.FakeEngine(context_length=50_000, chat_template="{{ tools }}{{ tool_calls }}")
+    path, body = request_of("claude-code-tool-search")
+    tools = [{**tool, "defer_loading": True} for tool in body["tools"]] if why.startswith("all") else body["tools"]
+    more = [] if why.startswith("all") else [{"type": "tool_search_tool_regex_20251119", "name": "tool_search_tool_regex"}]
+    async with serve(engine) as client:
+        response = await client.post(path, json={**body, "tools": [*tools, *more], "messages": body["messages"][:1]})
+    assert ("'tool_search_tool_regex_20251119' is left out" in response.headers["x-portico-warnings"]) == bool(more)
+    assert [each.name for each in engine.rendered_tools[0]] == [tool["name"] for tool in tools]
+
+
+IMAGE = "data:image/png;base64,iVBORw0KGgo="
+SEEN = {
+    "codex-history": ("input", {"type": "input_image", "image_url": IMAGE, "detail": "high"}),
+    "claude-code": (
+        "messages",
+        {"type": "image", "source": {"type": "base64", "data": "iVBORw0KGgo=", "media_type": "image/png"}},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SEEN)
+async def test_an_image_that_a_tool_read_ends_no_conversation(serve: Any, fakes: Any, name: str) -> None:
+    """Both sides are told that it can't be seen. An image of the user's own is refused: the answer would not be about it."""
+    engine = fakes.FakeEngine(context_length=50_000, chat_template="{{ tools }}{{ message.tool_calls }}")
+    path, body = request_of(name)
+    field, image = SEEN[name]
+    if field == "input":
+        results: list[Any] = [{"type": "function_call_output", "call_id": "call_1", "output": [image]}]
+    else:
+        result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": [image]}
+        results = [{"role": "user", "content": [result]}]
+    async with serve(engine) as client:
+        taken = await client.post(path, json={**body, field: [*body[field], *results]})
+        refused = await client.post(path, json={**body, field: [*body[field], {"role": "user", "content": [image]}]})
+    assert taken.status_code == 200
+    assert engine.rendered[0][-1]["role"] == "tool"
+    assert engine.rendered[0][-1]["content"] == f"[{image['type']}: left out, you read text only; say so if it matters]"
+    told = f"the {image['type']} in a tool's result is left out: this model reads text only"
+    assert told in taken.headers["x-portico-warnings"]
+    assert refused.status_code == 400
+    assert image["type"] in refused.json()["error"]["message"]
+
+
+async def test_two_conversations_of_claude_code_begin_alike(serve: Any, fakes: Any) -> None:
+    """Its label of a conversation would make every prompt another one from the first words on."""
+    engine = fakes.FakeEngine(context_length=50_000)
+    path, body = request_of("claude-code")
+    other = json.loads(json.dumps(body).replace("2.1.332.407", "2.1.332.9ae"))
+    async with serve(engine) as client:
+        for each in (body, other):
+            await client.post(path, json=each)
+    assert other != body
+    assert engine.rendered[0] == engine.rendered[1]
+    assert engine.rendered[0][0]["content"].endswith("You edit files.")
 
 
 async def test_a_template_without_late_system_turns_gets_them_as_the_users(serve: Any, fakes: Any) -> None:

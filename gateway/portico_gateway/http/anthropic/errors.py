@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from portico_engine import ContextOverflow
 from portico_gateway.http.errors import ApiError
 from portico_gateway.http.wire import Json
 
@@ -16,4 +17,13 @@ _KINDS = {
 
 def anthropic_error_body(error: ApiError) -> Json:
     kind = _KINDS.get(error.status, "api_error" if error.status >= 500 else "invalid_request_error")
-    return {"type": "error", "error": {"type": kind, "message": str(error)}}
+    return {"type": "error", "error": {"type": kind, "message": _message(error)}}
+
+
+def _message(error: ApiError) -> str:
+    """In this API's own words where clients read them: Claude Code shortens a conversation when it is told so, and no other
+    way. The shape has no place for a code."""
+    overflow = error.__cause__
+    if isinstance(overflow, ContextOverflow):
+        return f"prompt is too long: {overflow.prompt_tokens} tokens > {overflow.context_tokens} maximum"
+    return str(error)

@@ -106,6 +106,7 @@ class GenerationRequest:
     prompts: str = ""  # those that the adapter was trained on
     # what may come out
     tools: tuple[Tool, ...] = ()
+    found_tools: tuple[Tool, ...] = ()  # that may be called, too: a turn tells of them, where they were found
     server_tools: bool = False  # the gateway's own join them before the model is asked
     tool_choice: ToolChoice | None = None
     allowed_tools: frozenset[str] | None = None  # names of those that may be called; the others stay in the prompt
@@ -133,8 +134,8 @@ class GenerationRequest:
     @property
     def callable_tools(self) -> tuple[Tool, ...]:
         """Those that a call may name, if there is one."""
-        allowed = self.allowed_tools
-        return self.tools if allowed is None else tuple(tool for tool in self.tools if tool.name in allowed)
+        allowed, tools = self.allowed_tools, (*self.tools, *self.found_tools)
+        return tools if allowed is None else tuple(tool for tool in tools if tool.name in allowed)
 
     @property
     def calls_or_json(self) -> bool:
@@ -158,7 +159,7 @@ class GenerationRequest:
     def _check_tools(self) -> None:
         if self.server_tools:
             return  # all of them are there when this is replaced by what the model is asked
-        names = Counter(tool.name for tool in self.tools)
+        names = Counter(tool.name for tool in (*self.tools, *self.found_tools))
         if twice := next((name for name, times in names.items() if times > 1), None):
             raise _refused(f"{self.fields.tools}: two tools are named {twice!r}; names must differ", self.fields.tools)
         choice = self.tool_choice

@@ -15,6 +15,7 @@ from portico_engine.grammar import NamedTool, ToolChoice
 from portico_gateway.http.generation.request import FieldNames, GenerationRequest, JsonFormat, SamplingOptions, Turn
 from portico_gateway.http.openai_responses.items import (
     AdditionalToolsItem,
+    CallOutputItem,
     ForeignItem,
     InputItem,
     McpApprovalResponse,
@@ -180,6 +181,8 @@ class ResponsesRequest(ApiBody):
         if not isinstance(self.input, str):
             for kind in dict.fromkeys(item.type for item in self.input if isinstance(item, ForeignItem)):
                 yield f"input: items of type {kind!r} are left out: they are of a tool that isn't run here"
+            outputs = [item for item in self.input if isinstance(item, CallOutputItem)]
+            yield from dict.fromkeys(part.warning for item in outputs for part in item.media)
         yield from dict.fromkeys(tool.warning for tool in unknown_tools(self.every_tool()))
 
     def _tool_choice(self) -> ToolChoice | None:

@@ -17,7 +17,7 @@ from portico_gateway.http.json_text import json_text
 from portico_gateway.http.openai_responses.tools import ResponsesTool, called_name
 from portico_gateway.http.openai_shared.body import OpenAIMessage
 from portico_gateway.http.server_tools.wanted import EVERY_SERVER
-from portico_gateway.http.wire import LenientBody, Tools
+from portico_gateway.http.wire import LenientBody, MediaPart, Tools
 from portico_gateway.upstreams.names import namespaced
 
 _LOCAL_SHELL = "local_shell"
@@ -64,16 +64,25 @@ class InputTextPart(LenientBody):
     text: str
 
 
+class InputMediaPart(MediaPart):
+    type: Literal["input_image", "input_file"]
+
+
 class CallOutputItem(LenientBody):
     """What a call came to."""
 
     type: Literal["function_call_output", "custom_tool_call_output"]
     call_id: str
-    output: str | list[InputTextPart]
+    output: str | list[Annotated[InputTextPart | InputMediaPart, Field(discriminator="type")]]
 
     def turn(self) -> Turn:
         text = self.output if isinstance(self.output, str) else "".join(part.text for part in self.output)
         return Turn("tool", text, tool_call_id=self.call_id)
+
+    @property
+    def media(self) -> list[InputMediaPart]:
+        """What of it the model can't read."""
+        return [] if isinstance(self.output, str) else [part for part in self.output if isinstance(part, InputMediaPart)]
 
 
 class LocalShellOutputItem(LenientBody):

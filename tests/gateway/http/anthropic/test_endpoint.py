@@ -217,3 +217,16 @@ async def test_with_tools_and_a_format_the_answer_is_a_call_or_fits_the_schema(s
     assert answered["content"] == [{"type": "text", "text": '{"a":1}'}]
     assert "".join(event["delta"]["text"] for event in streamed if event["type"] == "content_block_delta") == '{"a":2}'
     assert (called["content"][0]["type"], called["stop_reason"]) == ("tool_use", "tool_use")
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_a_prompt_that_is_too_long_is_refused_in_the_words_that_clients_shorten_it_on(
+    serve: Any, fakes: Any, streamed: bool
+) -> None:
+    async with serve(fakes.FakeEngine(context_length=5)) as client:
+        response = await post(client, max_tokens=100, stream=streamed)
+        counted = await post(client, "/count_tokens")
+    told = {"type": "invalid_request_error", "message": "prompt is too long: 8 tokens > 5 maximum"}
+    for refused in (response, counted):
+        assert refused.status_code == 400
+        assert refused.json()["error"] == told
