@@ -1,14 +1,14 @@
 """`portico serve` beside llama.cpp's own server and llama-cpp-python's, on this CPU, on the same GGUF file, in one run.
 
-    python benchmarks/peers_cpu.py [--llama-server FILE] [--only portico llama-server ...] [--clients 1,4,16] [--seconds 15]
-                                   [--slots 4] [--threads 2] [--no-write]
+    python benchmarks/peers_cpu.py [--llama-server FILE] [--only portico llama-server ...] [--clients 1,4,16] [--calls 64]
+                                   [--seconds 15] [--slots 4] [--threads 2] [--no-write]
 
 One server runs at a time. Each is asked for constrained tool calls as in `tool_call_load`, by its own way: by `tools` where its
 first calls that way are valid, else by a JSON Schema with the tools in the instructions, which its prompt tokens show. The row
 `portico, schema` is `portico serve` asked as such a peer is, so that the two read the same prompt. Before each level as many
 calls as there are clients, four at most, are made and not counted: every slot has read the instructions by then.
-At each level no call is begun after so many seconds, and what runs is waited for. Ratios are of calls a second (ours by theirs)
-and of the median (theirs by ours), the default way of ours against each peer's.
+A level ends after so many calls, or so many seconds after which none is begun, and what runs is waited for. Ratios are of calls
+a second (ours by theirs) and of latencies (theirs by ours): `portico serve` asked by tools against each other row.
 
 llama.cpp's server is the file that --llama-server names or the one on PATH. It is built from the sources that llama-cpp-python
 brings, so that both peers are one version (4 minutes on 2 cores; cmake and ninja are wanted):
@@ -53,6 +53,7 @@ def main() -> None:
     parser.add_argument("--llama-server", type=Path, default=None, help="default: the one on PATH")
     parser.add_argument("--only", nargs="+", choices=SERVERS, default=SERVERS, metavar="SERVER", help=", ".join(SERVERS))
     parser.add_argument("--clients", default="1,4,16")
+    parser.add_argument("--calls", type=int, default=64, help="of a level, at most")
     parser.add_argument("--seconds", type=float, default=15.0, help="in which a level's calls begin")
     parser.add_argument("--slots", type=int, default=4, help="sequences that llama.cpp's server computes at once")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 2, help="of each peer; ours takes its default")
@@ -73,7 +74,7 @@ def main() -> None:
         write(
             "peers_cpu",
             {
-                "model": find_model().name, "tools": len(TOOLS), "seconds": args.seconds, "slots": args.slots,
+                "model": find_model().name, "tools": len(TOOLS), "calls": args.calls, "seconds": args.seconds, "slots": args.slots,
                 "threads": args.threads, "load_average_before": before, "llama_server": version(binary),
                 "servers": found, "ratios": against, "floors": floors,
             },
@@ -131,8 +132,8 @@ def measure(name: str, clients: Sequence[int], args: argparse.Namespace, binary:
             server = server._replace(way=by_schema)
         levels, problem = [], None
         for number in clients:
-            load(server, min(number, WARM), min(number, WARM), level=-number)
-            level = load(server, number, seconds=args.seconds)
+            load(server, min(number, WARM), min(number, WARM), level=1000 + number)
+            level = load(server, number, max(args.calls, number), seconds=args.seconds)
             problem = problem or level.problem
             levels.append(figures(level))
             print(f"  {number} clients: {levels[-1]['calls_per_s']} calls/s", file=sys.stderr, flush=True)

@@ -217,7 +217,8 @@ def body(server: Server, i: int) -> dict[str, Any]:
 
 
 def wrong_with(answer: bytes, way: Way) -> str | None:
-    """Why it is no valid call, or None."""
+    """Why it is no valid call, with the message that it was, or None."""
+    message: Any = None
     try:
         message = json.loads(answer)["choices"][0]["message"]
         if way == "tools":
@@ -227,8 +228,10 @@ def wrong_with(answer: bytes, way: Way) -> str | None:
             call = json.loads(message["content"])
             name, arguments = call["name"], call["arguments"]
         jsonschema.validate(arguments, SCHEMAS[name])
-    except (KeyError, TypeError, ValueError, IndexError, jsonschema.ValidationError) as error:
-        return f"{type(error).__name__}: {str(error)[:100]} in {answer[:300]!r}"
+    except jsonschema.ValidationError as error:
+        return f"{error.message} in {json.dumps(message)[:300]}"
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        return f"{type(error).__name__}: {error} in {json.dumps(message)[:300]}"
     return None
 
 
