@@ -29,7 +29,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
@@ -52,21 +52,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--llama-server", type=Path, default=None, help="default: the one on PATH")
     parser.add_argument("--only", nargs="+", choices=SERVERS, default=SERVERS, metavar="SERVER", help=", ".join(SERVERS))
-    parser.add_argument("--clients", default="1,4,16")
+    parser.add_argument("--clients", type=numbers, default="1,4,16")
     parser.add_argument("--calls", type=int, default=64, help="of a level, at most")
     parser.add_argument("--seconds", type=float, default=15.0, help="in which a level's calls begin")
     parser.add_argument("--slots", type=int, default=4, help="sequences that llama.cpp's server computes at once")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 2, help="of each peer; ours takes its default")
     parser.add_argument("--no-write", action="store_true", help="write no results")
     args = parser.parse_args()
-    clients = [int(number) for number in args.clients.split(",")]
     binary = llama_server(args.llama_server) if "llama-server" in args.only else None
     before = os.getloadavg()[0]  # of a quiet machine under 1
-    found = {name: measure(name, clients, args, binary) for name in args.only}
+    found = {name: measure(name, args, binary) for name in args.only}
     show(found)
     against = {name: ratios(found["portico"], found[name]) for name in found if name != "portico" and "portico" in found}
     for name, held in against.items():
-        table([f"portico by {name}", *map(str, clients)], [[what, *values.values()] for what, values in held.items()])
+        table([f"portico by {name}", *map(str, args.clients)], [[what, *values.values()] for what, values in held.items()])
     floors = reached(against.get("llama-server"))
     for line, row in floors.items():
         print(f"{line}: {row['ratio']} times llama-server, {row['at_least']:g} wanted: {'met' if row['met'] else 'not met'}")
@@ -74,11 +73,19 @@ def main() -> None:
         write(
             "peers_cpu",
             {
-                "model": find_model().name, "tools": len(TOOLS), "calls": args.calls, "seconds": args.seconds, "slots": args.slots,
-                "threads": args.threads, "load_average_before": before, "llama_server": version(binary),
+                "model": find_model().name, "tools": len(TOOLS), "calls": args.calls, "seconds": args.seconds,
+                "slots": args.slots, "threads": args.threads, "load_average_before": before, "llama_server": version(binary),
                 "servers": found, "ratios": against, "floors": floors,
             },
         )  # fmt: skip
+
+
+def numbers(text: str) -> list[int]:
+    """As `1,4,16`."""
+    found = [int(part) for part in text.split(",")]
+    if min(found) < 1:
+        raise ValueError(text)
+    return found
 
 
 def llama_server(named: Path | None) -> Path:
@@ -122,7 +129,7 @@ def started(name: str, folder: Path, args: argparse.Namespace, binary: Path | No
         yield Server("127.0.0.1", port, "/v1", wait_for_model(port))
 
 
-def measure(name: str, clients: Sequence[int], args: argparse.Namespace, binary: Path | None) -> dict[str, Any]:
+def measure(name: str, args: argparse.Namespace, binary: Path | None) -> dict[str, Any]:
     """A server's way to be asked, its levels, and the first answer that was not valid."""
     print(f"{name} ...", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory() as folder, started(name, Path(folder), args, binary) as server:
@@ -131,7 +138,7 @@ def measure(name: str, clients: Sequence[int], args: argparse.Namespace, binary:
         if name == "portico, schema" or any(probes):
             server = server._replace(way=by_schema)
         levels, problem = [], None
-        for number in clients:
+        for number in args.clients:
             load(server, min(number, WARM), min(number, WARM), level=1000 + number)
             level = load(server, number, max(args.calls, number), seconds=args.seconds)
             problem = problem or level.problem
@@ -167,17 +174,19 @@ def show(found: dict[str, dict[str, Any]]) -> None:
             print(f"  not valid: {problem}")
 
 
-def ratios(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """How many times as good ours is, by number of clients."""
+def ratios(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, dict[str, float | None]]:
+    """How many times as good ours is, by number of clients; None where none of their calls was answered."""
     pairs = list(zip(ours["levels"], theirs["levels"], strict=True))
     return {
-        "calls_per_s": {str(a["clients"]): round(a["calls_per_s"] / b["calls_per_s"], 2) for a, b in pairs if b["calls_per_s"]},
+        "calls_per_s": {
+            str(a["clients"]): round(a["calls_per_s"] / b["calls_per_s"], 2) if b["calls_per_s"] else None for a, b in pairs
+        },
         "p50": {str(a["clients"]): round(b["p50_ms"] / a["p50_ms"], 2) for a, b in pairs},
         "p95": {str(a["clients"]): round(b["p95_ms"] / a["p95_ms"], 2) for a, b in pairs},
     }
 
 
-def reached(ratio: dict[str, dict[str, float]] | None) -> dict[str, dict[str, Any]]:
+def reached(ratio: dict[str, dict[str, float | None]] | None) -> dict[str, dict[str, Any]]:
     """The floors beside llama.cpp's server, where the levels that they speak of were measured."""
     if ratio is None:
         return {}
