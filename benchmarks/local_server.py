@@ -50,7 +50,10 @@ def serving(command: Sequence[str], folder: Path) -> Iterator[int]:
                 raise SystemExit(said)
         finally:
             process.terminate()
-            process.wait(timeout=_END_SECONDS)
+            try:
+                process.wait(timeout=_END_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
             if drain is not None:
                 drain.join(timeout=_END_SECONDS)
 

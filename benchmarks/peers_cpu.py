@@ -44,7 +44,7 @@ PROBES = 3  # calls by `tools` that decide how a server is asked
 WARM = 4  # calls at once before a level, at most
 CONTEXT = 4096  # tokens of one sequence
 FLOORS = {"calls_per_s at 4 clients": 12.0, "p50 with 1 client": 10.0}  # times as good as llama.cpp's server
-SERVERS = ("portico", "portico, schema", "llama-server", "llama_cpp.server")
+SERVERS = ("portico", "llama-server", "llama_cpp.server", "portico, schema")
 
 
 def main() -> None:
@@ -61,7 +61,15 @@ def main() -> None:
     args = parser.parse_args()
     binary = llama_server(args.llama_server) if "llama-server" in args.only else None
     before = os.getloadavg()[0]  # of a quiet machine under 1
-    found = {name: measure(name, args, binary) for name in args.only}
+    found: dict[str, dict[str, Any]] = {}
+    for name in args.only:
+        try:
+            found[name] = measure(name, args, binary)
+        except KeyboardInterrupt:
+            print(f"interrupted in {name}: what was measured before is kept", file=sys.stderr)
+            break
+    if not found:
+        raise SystemExit("nothing was measured")
     show(found)
     against = {name: ratios(found["portico"], found[name]) for name in found if name != "portico" and "portico" in found}
     for name, held in against.items():
