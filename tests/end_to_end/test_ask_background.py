@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -194,7 +195,8 @@ def test_a_consent_is_asked_in_the_clients_terminal(home: dict[str, str], worksp
     with subprocess.Popen(command, stdin=theirs, stderr=theirs, stdout=subprocess.PIPE, env=home, cwd=tmp_path) as process:
         os.close(theirs)
         seen = b""
-        while b"[y/N]" not in seen:
+        while b"[y = " not in seen:
+            assert select.select([ours], [], [], 120)[0], seen
             seen += os.read(ours, 1000)
         os.write(ours, b"y\n")
         assert process.stdout is not None

@@ -22,6 +22,8 @@ APIS: dict[str, dict[str, Any]] = {
     "/v1/responses": {"model": "fake", "input": "Hi"},
     "/v1/messages": {"model": "fake", "messages": USER, "max_tokens": 5},
 }
+WHOLE = ("top_k", "seed", "logprobs", "min_tokens", "dry_allowed_length", "dry_penalty_last_n")
+NO_NUMBERS = ("ignore_eos", "dry_sequence_breakers")
 SENT_AS = {"logprobs": "top_logprobs"}
 PARTIAL = {"/v1/responses": {"temperature", "top_p", "logprobs"}, "/v1/messages": {"temperature", "top_p", "top_k"}}
 VOCABULARY = FakeEngine().info.vocab_size
@@ -32,9 +34,11 @@ def candidates(name: str) -> list[Any]:
     if name == "logit_bias":
         tokens = [{str(token): 1.0} for token in (-1, 0, VOCABULARY - 1, VOCABULARY)]
         return [*tokens, *({"65": bias} for bias in (-100.0, 100.0))]
+    if name == "stop_token_ids":
+        return [[token] for token in (-1, 0, VOCABULARY - 1)]  # what is beyond, a real engine says
     allowed = SAMPLING_RANGES[name]
     ends: list[Any] = [end for end in (allowed.minimum, allowed.maximum) if end is not None]
-    if name in ("top_k", "seed", "logprobs"):
+    if name in WHOLE:
         return [value for end in ends for value in (end - 1, end, end + 1)]
     return [*(value for end in ends for value in (end - 0.01, end, end + 0.01))]
 
@@ -50,7 +54,12 @@ def engine_refuses(name: str, value: Any) -> bool:
 
 @pytest.mark.parametrize(
     ("path", "name"),
-    [(path, each.name) for path in APIS for each in fields(SamplingParams) if each.name in PARTIAL.get(path, {each.name})],
+    [
+        (path, each.name)
+        for path in APIS
+        for each in fields(SamplingParams)
+        if each.name in PARTIAL.get(path, {each.name}) and each.name not in NO_NUMBERS
+    ],
 )
 async def test_http_refuses_exactly_what_the_engine_refuses(serve: Any, path: str, name: str) -> None:
     sent_as = SENT_AS.get(name, name)
