@@ -84,7 +84,8 @@ def panels() -> list[Panel]:
             f"{machine['cores']} CPU cores, SmolLM2-135M Q4_1",
             f"{cpu['date']}, {machine['cpu']}, all servers in one run of `benchmarks/peers_cpu.py`, {cpu['slots']} slots for "
             f"llama.cpp's, threads of each peer: {cpu['threads']}. The load average before it was "
-            f"{cpu['load_average_before']:.1f}; above 1 the machine was busy with other work, and the ratios are no more than a hint.",
+            f"{cpu['load_average_before']:.1f}; above 1 the machine was busy with other work, and "
+            "the ratios are no more than a hint.",
             lines,
         )
     ]
