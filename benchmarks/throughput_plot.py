@@ -33,7 +33,7 @@ Every client asks one question after the other over HTTP, with the same instruct
 must be one call. It is valid if it names a tool and its arguments fit that tool's schema. Portico is asked by `tools` with
 `tool_choice: required`. Under that llama.cpp's servers answer with prose where the model's template knows no tools, as
 SmolLM2's: they are asked by a JSON Schema of all twelve calls, with the tools written into the instructions. Portico writes
-tools into a prompt shorter than that; the dashed line is Portico asked as they are, so that both read the same prompt.
+tools into a prompt shorter than that; a dashed line, where there is one, is Portico asked as they are, with the same prompt.
 """
 
 
@@ -83,7 +83,9 @@ def panels() -> list[Panel]:
         Panel(
             f"{machine['cores']} CPU cores, SmolLM2-135M Q4_1",
             f"{cpu['date']}, {machine['cpu']}, all servers in one run of `benchmarks/peers_cpu.py`, {cpu['slots']} slots for "
-            f"llama.cpp's; the load average before it was {cpu['load_average_before']:.1f}.",
+            f"llama.cpp's, threads of each peer: {cpu['threads']}. The load average before it was "
+            f"{cpu['load_average_before']:.1f}; above 1 the machine was busy with other work, and "
+            "the ratios are no more than a hint.",
             lines,
         )
     ]
