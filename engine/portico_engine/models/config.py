@@ -200,6 +200,9 @@ def read_config(file: ModelFile) -> DecoderConfig:
     embedding = file.tensors.get("token_embd.weight")
     if embedding is None or len(embedding.shape) != 2:
         raise ModelError(f"{file.path} holds a vocabulary but no weights (token_embd.weight is missing)")
+    n_layers = file.get(f"{arch}.block_count", int)
+    if n_layers > len(file.tensors):  # before anything is made for each of them
+        raise ModelError(f"{file.path}: {arch}.block_count is {n_layers}, more than the file's {len(file.tensors)} tensors")
     n_heads = file.get(f"{arch}.attention.head_count", int)
     hidden = file.get(f"{arch}.embedding_length", int)
     kv_heads = _read_kv_heads(file, arch, n_heads)
@@ -209,7 +212,7 @@ def read_config(file: ModelFile) -> DecoderConfig:
         head_dim = latent.kv_rank + latent.rope
     config = DecoderConfig(
         architecture=arch,
-        n_layers=file.get(f"{arch}.block_count", int),
+        n_layers=n_layers,
         hidden=hidden,
         feed_forward=file.get(f"{arch}.feed_forward_length", int),
         n_heads=n_heads,
@@ -241,7 +244,10 @@ def _read_kv_heads(file: ModelFile, arch: str, n_heads: int) -> tuple[int, ...]:
     value = file.metadata.get(key)
     if value is None or isinstance(value, int | str | float):
         return (file.get(key, int, n_heads),)
-    heads = tuple(int(n) for n in value)
+    try:
+        heads = tuple(int(n) for n in value)
+    except (TypeError, ValueError):
+        raise ModelError(f"{file.path}: the metadata key {key} must be a whole number, or one for each layer") from None
     if len(heads) != file.get(f"{arch}.block_count", int) or len(set(heads) - {0}) != 1:
         raise UnsupportedModel(f"{file.path}: {key} is {list(heads)}; one number for all layers with attention is supported")
     if 0 in heads and file.get(f"{arch}.shortconv.l_cache", int, 0) < 1:
