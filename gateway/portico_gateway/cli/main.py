@@ -42,7 +42,7 @@ SUMMARIES = {
     "tokens": "Show how TEXT (a text, a file's name, or stdin) is cut into tokens, by several models side by side.",
     "tune": "Train an adapter on your own tools or your own log: data, training, evaluation, export.",
     "audit": "Show the log of tool calls, follow it, or make a call of it again.",
-    "policy": "Say why a call runs, asks or is denied; show and forget remembered answers.",
+    "policy": "Say why a call runs, asks or is denied; show and forget remembered answers, and tools' first definitions.",
     "key": "Keys for the HTTP side: make, list, rotate and revoke them.",
     "grammar": "Show the grammar that tools, a schema or a GBNF file compile to.",
     "bench": "Measure the model on this machine, by executor: prefill, decode, tool calls, reuse of a prefix.",
