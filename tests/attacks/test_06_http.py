@@ -134,7 +134,7 @@ def test_more_tools_than_fit_name_the_field_and_the_bound(server: Running, path:
 
 def test_a_large_body_within_the_bounds_is_answered(server: Running) -> None:
     answer = server.post(COUNT, json.dumps({**BODIES[COUNT], "system": "x" * (worker.HERE_BYTES + 1)}).encode())
-    assert (answer.status_code, "context" in answer.json()["error"]["message"]) == (400, True)  # the fake's is 2,000 tokens
+    assert (answer.status_code, "too long" in answer.json()["error"]["message"]) == (400, True)  # the fake's is 2,000 tokens
     metadata = {f"k{i}": i for i in range(worker.HERE_VALUES + 1)}
     answer = server.post(CHAT, json.dumps({**BODIES[CHAT], "metadata": metadata}).encode())
     assert answer.json()["choices"][0]["message"]["content"] == "Hello there"
