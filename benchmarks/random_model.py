@@ -11,6 +11,7 @@ import gguf
 import numpy as np
 import numpy.typing as npt
 
+from portico_engine.conversion.metadata_values import write_values
 from portico_engine.models.config import DecoderConfig, ExpertsConfig, RopeConfig
 from portico_engine.weights.gguf_file import GGUFFile
 
@@ -132,22 +133,13 @@ def write_random(
 
 
 def _copy_tokenizer(writer: gguf.GGUFWriter, source: GGUFFile, size: int) -> None:
-    for key, value in source.metadata.items():
-        if not key.startswith("tokenizer."):
-            continue
-        if isinstance(value, bool):
-            writer.add_bool(key, value)
-        elif isinstance(value, int):
-            writer.add_uint32(key, value)
-        elif isinstance(value, str):
-            writer.add_string(key, value)
-        else:
-            items = value if isinstance(value, list) else value.tolist()
-            if key.endswith(".tokens"):
-                items = [*items, *(f"<unused {i}>" for i in range(len(items), size))]
-            elif key.endswith(".token_type"):
-                items = items + [gguf.TokenType.UNUSED] * (size - len(items))
-            writer.add_array(key, items)
+    values = {key: value for key, value in source.metadata.items() if key.startswith("tokenizer.")}
+    for key, value in values.items():
+        if key.endswith(".tokens"):
+            values[key] = [*value, *(f"<unused {i}>" for i in range(len(value), size))]
+        elif key.endswith(".token_type"):
+            values[key] = [*map(int, value), *[gguf.TokenType.UNUSED] * (size - len(value))]
+    write_values(writer, values)
 
 
 class _Tensors:

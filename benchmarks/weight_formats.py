@@ -35,6 +35,7 @@ from torch import Tensor
 
 import packers
 from portico_engine import SamplingParams, find_model
+from portico_engine.conversion.metadata_values import write_values
 from portico_engine.executors.protocol import Sizes
 from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
 from portico_engine.linear.int4 import int4_supported
@@ -79,19 +80,7 @@ _STORED = {
 def write_gguf(path: Path, source: GGUFFile, kind: Q) -> Path:
     """All layers' matrices in one of gguf-py's formats; F32 leaves everything in it."""
     writer = gguf.GGUFWriter(path, "llama")
-    for key, value in source.metadata.items():
-        if key == "general.architecture":
-            continue
-        if isinstance(value, bool):
-            writer.add_bool(key, value)
-        elif isinstance(value, int):
-            writer.add_uint32(key, value)
-        elif isinstance(value, float):
-            writer.add_float32(key, value)
-        elif isinstance(value, str):
-            writer.add_string(key, value)
-        else:
-            writer.add_array(key, value if isinstance(value, list) else value.tolist())
+    write_values(writer, {key: value for key, value in source.metadata.items() if key != "general.architecture"})
     for name, info in source.tensors.items():
         wide = np.array(source.dequantize(name))
         if len(info.shape) < 2 or kind == Q.F32:

@@ -19,6 +19,7 @@ import gguf
 import numpy as np
 import numpy.typing as npt
 
+from portico_engine.conversion.metadata_values import write_values
 from portico_engine.conversion.tokenizer_metadata import write_tokenizer
 from portico_engine.errors import ModelError
 from portico_engine.models.config import DecoderConfig, read_config
@@ -43,7 +44,7 @@ _FUSED_ORDER = ("attn_q", "attn_k", "attn_v", "ffn_gate", "ffn_up")
 _EXPERT = re.compile(r"(blk\.\d+\.ffn_(?:gate|up|down))\.(\d+)\.weight")
 _QUERY_KEY = re.compile(r"blk\.\d+\.attn_([qk])\.(?:weight|bias)")
 _F32_NAMES = re.compile(r".*(?:_norm|ffn_gate_inp(?:_shexp)?)\.weight|.*\.bias|rope_.*")
-_INTEGERS = (int, np.integer)
+_SINGLE = (int, float, str, np.integer)
 _FLOATS = ("freq_base", "epsilon", "scale", "factor", "beta_fast", "beta_slow")  # keys that llama.cpp reads as floats
 
 
@@ -175,16 +176,13 @@ def _stored_shape(shape: tuple[int, ...], kind: gguf.GGMLQuantizationType) -> tu
 
 
 def _write_metadata(writer: gguf.GGUFWriter, metadata: Mapping[str, Any], out_type: OutType) -> None:
-    for key, value in metadata.items():
-        if key in ("general.architecture", "general.file_type"):
-            continue
-        if isinstance(value, bool):
-            writer.add_bool(key, value)
-        elif isinstance(value, _INTEGERS) and not key.endswith(_FLOATS):
-            writer.add_uint32(key, int(value))
-        elif isinstance(value, int | float):
-            writer.add_float32(key, value)
-        elif isinstance(value, str):
-            writer.add_string(key, value)
+    single = {
+        key: float(value)
+        if key.endswith(_FLOATS) and isinstance(value, int | np.integer) and not isinstance(value, bool)
+        else value
+        for key, value in metadata.items()
+        if key not in ("general.architecture", "general.file_type") and isinstance(value, _SINGLE)
+    }
+    write_values(writer, single)
     writer.add_file_type(_FILE_TYPES[out_type])
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)

@@ -14,6 +14,7 @@ from typing import Any
 import gguf
 import tokenizers
 
+from portico_engine.conversion.metadata_values import write_values
 from portico_engine.errors import ModelError
 from portico_engine.text.bpe import split_pre_tokenizer
 from portico_engine.text.pretokenize import ignores_merges, pre_tokenizer_names, split_patterns
@@ -41,15 +42,7 @@ def write_tokenizer(writer: gguf.GGUFWriter, folder: Path) -> None:
     made = read_tokenizer(folder)
     metadata = tokenizer_metadata(folder, made)
     _prove(made, Tokenizer.from_gguf(metadata), folder)
-    for key, value in metadata.items():
-        if isinstance(value, bool):
-            writer.add_bool(key, value)
-        elif isinstance(value, int):
-            writer.add_uint32(key, value)
-        elif isinstance(value, str):
-            writer.add_string(key, value)
-        else:
-            writer.add_array(key, value)
+    write_values(writer, metadata)
 
 
 def tokenizer_metadata(folder: Path, made: Tokenizer) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from portico_gateway.errors import ConfigError, GatewayError
 from portico_gateway.http.app import create_app
 from portico_gateway.http.draining import Drain
 from portico_gateway.http.limits import RUNNING_OF_A_KEY, RUNNING_WITHOUT_KEYS, CallerLimits
-from portico_gateway.http.quotas import Quotas
+from portico_gateway.http.quotas import KeyQuotas
 from portico_gateway.http.server.server import HttpServer
 from portico_gateway.model.chosen_adapter import AdaptedEngine
 from portico_gateway.model.host import LoadStatus, ModelHost, model_host, model_on_demand, remote_host
@@ -93,7 +93,7 @@ def run_server(
         )
         gateway = stack.enter_context(parts)
         rules = _rules(config, port)
-        drain, quotas = Drain(), Quotas(keys, user_state_path("portico", appauthor=False) / "quotas.db")
+        drain, quotas = Drain(), KeyQuotas(keys, user_state_path("portico", appauthor=False) / "quotas.db")
         stack.callback(quotas.close)
         app = create_app(
             gateway.upstreams,
@@ -183,7 +183,7 @@ def _rules(config: PorticoConfig, port: int) -> TransportSecuritySettings:
     return security(config.serve.host, port, hosts, config.serve.allowed_origins)
 
 
-def _limits(config: PorticoConfig, keys: dict[str, KeyConfig], quotas: Quotas) -> CallerLimits:
+def _limits(config: PorticoConfig, keys: dict[str, KeyConfig], quotas: KeyQuotas) -> CallerLimits:
     running = config.serve.running_per_key or (RUNNING_OF_A_KEY if _has_keys(config) else RUNNING_WITHOUT_KEYS)
     return CallerLimits(running=running, waiting=config.serve.waiting_per_key, keys=keys, quotas=quotas)
 

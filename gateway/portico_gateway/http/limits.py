@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from portico_gateway.config.sections import KeyConfig
 from portico_gateway.http.errors import ApiError
-from portico_gateway.http.quotas import Quotas
+from portico_gateway.http.quotas import KeyQuotas
 
 RUNNING_OF_A_KEY = 16  # where `[serve]` doesn't say: a few agents, and half of what an engine's batch takes on a CPU
 RUNNING_WITHOUT_KEYS = 256  # everybody is one caller then
@@ -39,13 +39,13 @@ class CallerLimits:
         running: int = RUNNING_WITHOUT_KEYS,
         waiting: int = WAITING,
         keys: Mapping[str, KeyConfig] | None = None,
-        quotas: Quotas | None = None,
+        quotas: KeyQuotas | None = None,
     ) -> None:
         """What one of the `keys` says of itself goes before `running` and `waiting`; `quotas` is what a day has for each."""
         self._most_running = running
         self._most_waiting = waiting
         self._keys = {} if keys is None else keys
-        self.quotas = quotas or Quotas(self._keys)
+        self.quotas = quotas or KeyQuotas(self._keys)
         self._queues: dict[str, _Queue] = {}  # of callers that run or wait
 
     def check(self, caller: str) -> None:

@@ -19,7 +19,7 @@ _DAY = 86_400
 _KEPT_DAYS = 35
 
 
-class Quotas:
+class KeyQuotas:
     """`check` before a request, `count_request` when it is taken, `count_tokens` when it has used some."""
 
     def __init__(

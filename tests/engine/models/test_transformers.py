@@ -21,6 +21,7 @@ from tests.engine.models.parity import divergence
 from tests.engine.models.wide import wide_logits
 from torch import Tensor
 
+from portico_engine.conversion.metadata_values import write_values
 from portico_engine.executors.protocol import Sizes
 from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
 from portico_engine.models.config import DecoderConfig, read_config
@@ -59,18 +60,8 @@ def as_gguf(path: Path, source: HuggingFaceFolder, **changes: Any) -> GGUFFile:
     arch = config.architecture
     writer = gguf.GGUFWriter(path, arch)
     values = {name: numbers(source, name).reshape(info.shape) for name, info in source.tensors.items()}
-    for key, value in _metadata(source, config).items():
-        value = changes.get(key.rpartition(".")[2], value)
-        if isinstance(value, bool):
-            writer.add_bool(key, value)
-        elif isinstance(value, int):
-            writer.add_uint32(key, value)
-        elif isinstance(value, float):
-            writer.add_float32(key, value)
-        elif isinstance(value, str):
-            writer.add_string(key, value)
-        else:
-            writer.add_array(key, value)
+    metadata = _metadata(source, config)
+    write_values(writer, {key: changes.get(key.rpartition(".")[2], value) for key, value in metadata.items()})
     for name in list(values):
         if config.interleaves_rotary and name.rpartition(".")[0].endswith(("attn_q", "attn_k")):
             heads = config.n_heads if ".attn_q." in name else config.n_kv_heads

@@ -23,7 +23,7 @@ from portico_gateway.http.draining import Drain
 from portico_gateway.http.errors import ApiError
 from portico_gateway.http.limits import CallerLimits
 from portico_gateway.http.middleware.keys import key_hash
-from portico_gateway.http.quotas import Quotas
+from portico_gateway.http.quotas import KeyQuotas
 from portico_gateway.http.server.server import HttpServer
 from portico_gateway.mcp.server import GatewayServer
 from portico_gateway.model.host import ModelHost
@@ -102,12 +102,12 @@ async def test_a_quota_of_zero_refuses_and_one_that_is_used_up_says_when_to_come
 def test_what_a_day_was_used_for_outlives_a_restart_and_ends_with_the_day(tmp_path: Path) -> None:
     now = [1_000_000.0]
     keys = key(tokens_per_day=100)
-    first = Quotas(keys, tmp_path / "quotas.db", clock=lambda: now[0])
+    first = KeyQuotas(keys, tmp_path / "quotas.db", clock=lambda: now[0])
     first.count_request("ada")
     first.count_tokens("ada", Usage(prompt_tokens=90, completion_tokens=20))
     first.count_tokens("stranger", Usage(prompt_tokens=90))
     first.close()
-    second = Quotas(keys, tmp_path / "quotas.db", clock=lambda: now[0])
+    second = KeyQuotas(keys, tmp_path / "quotas.db", clock=lambda: now[0])
     assert (second.used("ada"), second.used("stranger")) == ((1, 110), (0, 0))
     with pytest.raises(ApiError, match="has used 110 of 100 tokens"):
         second.check("ada")
