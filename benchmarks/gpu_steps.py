@@ -5,15 +5,19 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from portico_engine.executors.torch.cuda_executor import TorchCUDAExecutor
+from portico_engine.executors.protocol import Executor
 from portico_engine.models.decoder_weights import ExpertsWeights, StackedExperts
 from portico_engine.plan import Row, StepPlan, blocks_for
 from portico_engine.request import SamplingParams
 from portico_engine.sampling import SamplingState
+
+if TYPE_CHECKING:
+    from portico_engine.executors.torch.cuda_executor import TorchCUDAExecutor
 
 PREFILL = 2048
 GREEDY = SamplingState(SamplingParams(temperature=0), 0, 0)
@@ -22,11 +26,12 @@ GREEDY = SamplingState(SamplingParams(temperature=0), 0, 0)
 def seconds(run: Callable[[], object], repeats: int) -> float:
     """Median wall time, after one warm-up."""
     times = []
+    wait = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
     for i in range(repeats + 1):
-        torch.cuda.synchronize()
+        wait()
         start = time.perf_counter()
         run()
-        torch.cuda.synchronize()
+        wait()
         if i:
             times.append(time.perf_counter() - start)
     return statistics.median(times)
@@ -51,13 +56,14 @@ def step_bytes(executor: TorchCUDAExecutor, batch: int, context: int) -> int:
     return read + batch * context * executor._decoder.config.kv_bytes_per_token
 
 
-def decode(executor: TorchCUDAExecutor, batch: int, context: int, steps: int) -> float:
+def decode(executor: Executor, batch: int, context: int, steps: int) -> float:
     """Seconds a step."""
+    most = min(40_000, executor.caps.vocab_size)
     width = blocks_for(context + steps + 1)
     tables = [tuple(range(i * width, (i + 1) * width)) for i in range(batch)]
     rng = np.random.default_rng(0)
     for i, blocks in enumerate(tables):
-        tokens = tuple(rng.integers(3, 40_000, context).tolist())
+        tokens = tuple(rng.integers(3, most, context).tolist())
         executor.submit(StepPlan((Row(i, tokens, 0, blocks),))).finish()
     last = [100] * batch
     times = []
@@ -70,15 +76,16 @@ def decode(executor: TorchCUDAExecutor, batch: int, context: int, steps: int) ->
     return statistics.median(times)
 
 
-def prefill(executor: TorchCUDAExecutor, prompts: int) -> float:
+def prefill(executor: Executor, prompts: int, length: int = PREFILL) -> float:
     """Tokens a second."""
-    width = blocks_for(PREFILL)
-    tokens = tuple(np.random.default_rng(0).integers(3, 40_000, PREFILL).tolist())
-    rows = [Row(i, tokens, 0, tuple(range(i * width, (i + 1) * width)), (PREFILL - 1,), GREEDY) for i in range(prompts)]
-    together = max(1, executor.caps.step_tokens // PREFILL)
+    width = blocks_for(length)
+    most = min(40_000, executor.caps.vocab_size)
+    tokens = tuple(np.random.default_rng(0).integers(3, most, length).tolist())
+    rows = [Row(i, tokens, 0, tuple(range(i * width, (i + 1) * width)), (length - 1,), GREEDY) for i in range(prompts)]
+    together = max(1, executor.caps.step_tokens // length)
 
     def run() -> None:
         for at in range(0, prompts, together):
             executor.submit(StepPlan(tuple(rows[at : at + together]))).finish()
 
-    return prompts * PREFILL / seconds(run, 5)
+    return prompts * length / seconds(run, 5)

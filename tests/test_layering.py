@@ -62,7 +62,8 @@ TABLES = {
         models          errors fallbacks quantization weights kernels linear
         adapters        errors weights models
         client          tool request adapters
-        executors       errors fallbacks weights grammar request sampling plan kernels linear models adapters
+        parallel        errors quantization weights linear models adapters
+        executors       errors fallbacks weights grammar request sampling plan kernels linear models adapters parallel
         conversion      errors weights text models executors
         kv              faults plan executors
         step_runner     faults grammar request sampling plan step_timing executors kv
@@ -89,6 +90,7 @@ TABLES = {
         kv_ops       protocol
         llama_cpp    protocol host_step kv_ops
         torch        protocol step_result host_step kv_ops
+        ranks        protocol torch
     """,
     "portico_engine.grammar": """
         bounds
