@@ -18,6 +18,7 @@ import gc
 import os
 import tempfile
 import time
+import traceback
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -155,6 +156,33 @@ def measure(executor: Executor, work: Work, *, prefill_alone: bool) -> dict[str,
     return found
 
 
+def one_way(
+    path: Path, way: str, work: Work, args: argparse.Namespace, found: dict[str, Any], reference: Said | None
+) -> Said | None:
+    """Fills in `found`. What the one GPU says; None of the other ways."""
+    start, fallbacks = time.monotonic(), Fallbacks()
+    executor = load(path, way, work, args, fallbacks)
+    found |= {"load_s": time.monotonic() - start, "fallbacks": fallbacks.described()}
+    print(f"  loaded in {found['load_s']:.0f} s", flush=True)
+    try:
+        if args.device == "cuda":
+            found["memory_gib_of_rank_0"] = torch.cuda.memory_allocated() / 2**30
+        now = said(executor, work)
+        others = {"prompt in 3 pieces": said(executor, work, pieces=3)} if way == "one" else {"": now}
+        reference = now if way == "one" else reference
+        if reference is not None:
+            found["against_one"] = {
+                name or kind: compared(getattr(reference, kind), getattr(other, kind))
+                for name, other in others.items()
+                for kind in (Said._fields if not name else Said._fields[:1])
+            }
+            print(f"  against one: {found['against_one']}", flush=True)
+        found |= measure(executor, work, prefill_alone=way == "ep-all-to-all")
+    finally:
+        executor.close()
+    return now if way == "one" else None
+
+
 def run(args: argparse.Namespace, folder: Path, figures: dict[str, Any]) -> None:
     """All ways, as far as the time goes."""
     begun = time.monotonic()
@@ -174,33 +202,14 @@ def run(args: argparse.Namespace, folder: Path, figures: dict[str, Any]) -> None
             print(f"{way}: left out, {figures[way]['left_out']}", flush=True)
             continue
         print(way, flush=True)
-        start, fallbacks = time.monotonic(), Fallbacks()
-        executor = load(path, way, work, args, fallbacks)
-        found = figures[way] = {"load_s": time.monotonic() - start, "fallbacks": fallbacks.described()}
-        if args.device == "cuda":
-            found["memory_gib_of_rank_0"] = torch.cuda.memory_allocated() / 2**30
-        print(f"  loaded in {found['load_s']:.0f} s", flush=True)
-        write("gpu_ranks", figures, args.out)
+        start = time.monotonic()
+        found: dict[str, Any] = {}
+        figures[way] = found
         try:
-            now = said(executor, work)
-            if reference is None and way == "one":
-                reference = now
-                others = {"one, prompt in 3 pieces": said(executor, work, pieces=3)}
-            else:
-                others = {way: now}
-            if reference is not None:
-                found["against_one"] = {
-                    name: {
-                        kind: compared(*both)
-                        for kind, both in zip(Said._fields, zip(reference, other, strict=True), strict=True)
-                    }
-                    for name, other in others.items()
-                }
-                print(f"  {found['against_one']}", flush=True)
-            found |= measure(executor, work, prefill_alone=way == "ep-all-to-all")
-        finally:
-            executor.close()
-        del executor
+            reference = one_way(path, way, work, args, found, reference) or reference
+        except Exception as error:  # noqa: BLE001 - the figure of this way; others are still to be measured
+            traceback.print_exc()
+            found["error"] = f"{type(error).__name__}: {error}"
         gc.collect()
         if args.device == "cuda":
             torch.cuda.empty_cache()

@@ -59,16 +59,14 @@ class RankGroup:
 
     def sum(self, values: Tensor) -> Tensor:
         """Of all ranks' `values`, which become it."""
-        options = dist.AllreduceOptions()
-        options.asyncOp = False
-        self._device.allreduce([values], options).wait()
+        self._device.allreduce([values], _in_order(dist.AllreduceOptions())).wait()
         return values
 
     def gather(self, values: Tensor) -> Tensor:
         """All ranks' `values`, of one shape: [ranks, *shape]."""
         n, *rest = values.shape
         out = torch.empty(self.world_size * n, *rest, dtype=values.dtype, device=values.device)
-        self._device._allgather_base(out, values.contiguous()).wait()
+        self._device._allgather_base(out, values.contiguous(), _in_order(dist.AllgatherOptions())).wait()
         return out.view(self.world_size, n, *rest)
 
     def exchange(self, values: Tensor, sent: list[int], received: list[int]) -> Tensor:
@@ -76,7 +74,7 @@ class RankGroup:
         order of ranks.
         """
         out = torch.empty(sum(received), *values.shape[1:], dtype=values.dtype, device=values.device)
-        self._device.alltoall_base(out, values.contiguous(), received, sent).wait()
+        self._device.alltoall_base(out, values.contiguous(), received, sent, _in_order(dist.AllToAllOptions())).wait()
         return out
 
     def largest(self, *numbers: int) -> list[int]:
@@ -106,6 +104,12 @@ class RankGroup:
         """Let go of whoever waits in one of these functions, from any thread; they raise, or return nothing of use."""
         for group in (self._device, self._host):
             group.abort()
+
+
+def _in_order(options: Any) -> Any:
+    """On the stream that computes, behind what it computes: nothing else is waited for."""
+    options.asyncOp = False
+    return options
 
 
 def _gloo(file: Path, rank: int, world_size: int, patience: timedelta) -> Any:
