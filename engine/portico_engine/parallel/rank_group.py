@@ -16,7 +16,6 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch._C import _distributed_c10d as c10d
 
 PATIENCE = timedelta(seconds=120)
 # Loopback alone; and without multicast through the NVLink switch, of which a program that dies may leave something behind.
@@ -60,14 +59,14 @@ class RankGroup:
 
     def sum(self, values: Tensor) -> Tensor:
         """Of all ranks' `values`, which become it."""
-        self._device.allreduce([values], _in_order(c10d.AllreduceOptions())).wait()
+        self._device.allreduce([values], _in_order(dist.distributed_c10d.AllreduceOptions())).wait()
         return values
 
     def gather(self, values: Tensor) -> Tensor:
         """All ranks' `values`, of one shape: [ranks, *shape]."""
         n, *rest = values.shape
         out = torch.empty(self.world_size * n, *rest, dtype=values.dtype, device=values.device)
-        self._device._allgather_base(out, values.contiguous(), _in_order(c10d.AllgatherOptions())).wait()
+        self._device._allgather_base(out, values.contiguous(), _in_order(dist.distributed_c10d.AllgatherOptions())).wait()
         return out.view(self.world_size, n, *rest)
 
     def exchange(self, values: Tensor, sent: list[int], received: list[int]) -> Tensor:
@@ -75,13 +74,15 @@ class RankGroup:
         order of ranks.
         """
         out = torch.empty(sum(received), *values.shape[1:], dtype=values.dtype, device=values.device)
-        self._device.alltoall_base(out, values.contiguous(), received, sent, _in_order(c10d.AllToAllOptions())).wait()
+        self._device.alltoall_base(
+            out, values.contiguous(), received, sent, _in_order(dist.distributed_c10d.AllToAllOptions())
+        ).wait()
         return out
 
     def largest(self, *numbers: int) -> list[int]:
         """The largest of all ranks', each by itself."""
         values = torch.tensor(numbers, dtype=torch.int64)
-        options = c10d.AllreduceOptions()
+        options = dist.distributed_c10d.AllreduceOptions()
         options.reduceOp = dist.ReduceOp.MAX
         self._host.allreduce([values], options).wait()
         return [int(value) for value in values.tolist()]
@@ -96,7 +97,7 @@ class RankGroup:
     def broadcast_bytes(self, content: bytes) -> bytes:
         """The first rank's; the others give some of the same length."""
         values = torch.frombuffer(bytearray(content), dtype=torch.uint8)
-        options = c10d.BroadcastOptions()
+        options = dist.distributed_c10d.BroadcastOptions()
         options.rootRank, options.rootTensor = 0, 0
         self._host.broadcast([values], options).wait()
         return values.numpy().tobytes()
