@@ -78,9 +78,9 @@ TABLES = {
                         executors kv step_runner scoring request_checks sequence settlement scheduler
                         constraints
         loading         errors fallbacks stores quantization weights request speculation plan linear text models adapters
-                        executors kv engine
+                        parallel executors kv engine
         front           errors tool grammar request adapters client engine loading
-        process         errors priors tool grammar request text adapters client engine loading front
+        process         errors priors tool grammar request text adapters client executors engine loading front
         tune            errors tool grammar request weights text models adapters engine loading
     """,
     "portico_engine.executors": """
@@ -156,7 +156,8 @@ TABLES = {
         audit_replay
         doctor_check
         doctor_places       doctor_check
-        doctor_checks       background_list doctor_check doctor_places
+        doctor_devices      doctor_check
+        doctor_checks       background_list doctor_check doctor_devices doctor_places
         launch_clients
         launch_server       launch_clients
         server_edits

@@ -25,6 +25,8 @@ def load_options(config: ModelConfig, engine: EngineConfig | None = None) -> dic
         options["pooling"] = config.pooling
     if engine is not None:
         options |= {"memory": engine.memory, "max_rows": engine.max_rows, "kv_tokens": engine.kv_tokens}
+        if engine.devices > 1:
+            options |= {"devices": engine.devices, "expert_parallel": engine.expert_parallel}
     loaded = {config.adapter} - {"none"} | (set(config.adapters) if engine is not None else set())  # clients may name any
     if loaded:
         options |= {"adapters": len(loaded), "adapter_rank": (engine or EngineConfig()).adapter_rank}

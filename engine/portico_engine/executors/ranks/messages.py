@@ -10,6 +10,7 @@ import pickle
 import socket
 import struct
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -149,7 +150,10 @@ class RankWire:
         return pickle.loads(body) if size and len(body) == size else None
 
     def close(self) -> None:
-        """By which the other end knows that it isn't wanted."""
+        """By which the other end knows that it isn't wanted. Nobody receives any more."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._stream.close()
         self._socket.close()
 
 

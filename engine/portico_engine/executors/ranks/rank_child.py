@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 from portico_engine.errors import RequestError
 from portico_engine.executors.protocol import Sizes
 from portico_engine.executors.ranks import messages
-from portico_engine.executors.ranks.rank_model import LoadedRank
+from portico_engine.executors.ranks.rank_model import LoadedRank, free_memory
 from portico_engine.executors.ranks.rank_store import OtherRankStore, StoreRefused
 from portico_engine.parallel.rank_group import RankGroup
 from portico_engine.parallel.sharded_adapter import shard_adapter
@@ -49,8 +49,8 @@ class RankChild:
         assert isinstance(self._told.get(), messages.Meet)
         group = RankGroup.join(message.rank, model.world_size, message.folder, cuda=model.cuda)
 
-        def agreed(taken: int) -> Sizes:
-            group.largest(taken)
+        def agreed(_taken: int) -> Sizes:
+            group.largest(-free_memory(model))
             told = self._told.get()
             assert isinstance(told, messages.AgreedSizes)
             return told.sizes

@@ -21,7 +21,7 @@ from portico_engine.errors import ModelError, RequestError
 from portico_engine.executors.protocol import BlockStore, PendingStep, Sizes, SizesFor
 from portico_engine.executors.ranks import messages
 from portico_engine.executors.ranks.rank_children import RankChildren
-from portico_engine.executors.ranks.rank_model import LoadedRank, RankModel
+from portico_engine.executors.ranks.rank_model import LoadedRank, RankModel, free_memory
 from portico_engine.executors.ranks.rank_store import FirstRankStore
 from portico_engine.executors.ranks.rank_watch import RankWatch
 from portico_engine.fallbacks import Fallbacks
@@ -126,8 +126,9 @@ class RankExecutor:
         group = self._group = RankGroup.join(0, model.world_size, self._folder, cuda=model.cuda)
 
         def agreed(taken: int) -> Sizes:
-            (most,) = group.largest(taken)
-            found = sizes if isinstance(sizes, Sizes) else sizes(most)
+            free = free_memory(model)
+            (least,) = group.largest(-free)
+            found = sizes if isinstance(sizes, Sizes) else sizes(taken + free + least)  # as if the fullest had been this one
             children.tell(messages.AgreedSizes(found))
             return found
 

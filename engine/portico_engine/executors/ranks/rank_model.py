@@ -27,6 +27,15 @@ class LoadedRank(NamedTuple):
     file: ShardedFile
 
 
+def free_memory(model: RankModel) -> int:
+    """Bytes of this rank's GPU that nobody has taken; 0 on a CPU, whose memory is all ranks'."""
+    if not model.cuda:
+        return 0
+    import torch
+
+    return torch.cuda.mem_get_info()[0]
+
+
 @dataclass(frozen=True, slots=True)
 class RankModel:
     """It can be pickled. `options` are further ones of the executor's `load`."""
