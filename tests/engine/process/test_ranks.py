@@ -28,6 +28,15 @@ def alive(process: psutil.Process) -> bool:
     return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
+async def gone(process: psutil.Process) -> bool:
+    """Soon: it is no child of ours, which could be waited for."""
+    for _ in range(int(SOON / 0.02)):
+        if not alive(process):
+            return True
+        await asyncio.sleep(0.02)
+    return False
+
+
 @asynccontextmanager
 async def two_ranks(path: Path) -> AsyncIterator[tuple[EngineProcess, psutil.Process]]:
     """The engine, and its other rank's process."""
@@ -37,10 +46,7 @@ async def two_ranks(path: Path) -> AsyncIterator[tuple[EngineProcess, psutil.Pro
         yield engine, other
     finally:
         await engine.aclose()
-        deadline = time.monotonic() + SOON
-        while alive(other) and time.monotonic() < deadline:
-            await asyncio.sleep(0.02)
-        assert not alive(other)
+        assert await gone(other)
         assert not psutil.pid_exists(engine.pid)
 
 
@@ -90,9 +96,6 @@ def test_the_other_rank_ends_with_the_first(tiny_path: Path) -> None:
         async with two_ranks(tiny_path) as (engine, other):
             os.kill(engine.pid, signal.SIGKILL)
             await engine.ended()
-            deadline = time.monotonic() + SOON
-            while alive(other) and time.monotonic() < deadline:
-                await asyncio.sleep(0.02)
-            assert not alive(other)
+            assert await gone(other)
 
     within(main())

@@ -92,21 +92,17 @@ class RankExecutor:
     def embed(self, texts: Sequence[Sequence[int]], pooling: Pooling | None = None) -> npt.NDArray[np.float32]:
         """See `Executor.embed`."""
         with self._together(messages.EmbedTexts(texts, pooling)):
-            found = self._loaded.executor.embed(texts, pooling)
-        self._watch.end()
-        return found
+            return self._loaded.executor.embed(texts, pooling)
 
     def load_adapter(self, place: int, adapter: Adapter) -> None:
         """See `Executor.load_adapter`."""
         with self._together(messages.LoadAdapter(place, adapter)):
             self._loaded.executor.load_adapter(place, shard_adapter(adapter, self._loaded.file))
-        self._watch.end()
 
     def unload_adapter(self, place: int) -> None:
         """See `Executor.unload_adapter`."""
         with self._together(messages.UnloadAdapter(place)):
             self._loaded.executor.unload_adapter(place)
-        self._watch.end()
 
     def expert_tokens(self) -> Mapping[int, Sequence[int]]:
         """See `Executor.expert_tokens`. All ranks route all tokens."""
@@ -146,11 +142,12 @@ class RankExecutor:
             yield
         except BaseException as error:
             if self._left_together(error):
-                self._watch.end()
                 raise
             if not self._watch.is_lost(_HEAR_SECONDS):
                 self._watch.lose(f"rank 0 failed in the middle of a step ({type(error).__name__}: {error})")
             raise self._watch.error() from error
+        finally:
+            self._watch.end()
 
     def _left_together(self, error: BaseException) -> bool:
         """Have the other ranks left off at the same place? They have where a request or the store is at fault."""
@@ -190,6 +187,7 @@ class _RankStep:
 
     def finish(self, bitmask: Bitmask | None = None, bias: Bias | None = None) -> StepResult:
         """Wait and sample here. Raises DeviceLost where a rank ended under it: then what was waited for means nothing."""
+        self._watch.begin()
         try:
             found = self._inner.finish(bitmask, bias)
         except Exception as error:

@@ -42,7 +42,7 @@ class RankWatch:
         self._lost = threading.Event()
         self._closed = threading.Event()
         self._reason = ""
-        self._since: float | None = None  # when the step under way began
+        self._since: float | None = None  # when what is under way began
         threading.Thread(target=self._watch, name="portico-ranks", daemon=True).start()
 
     def ended(self, rank: int, how: str) -> None:
@@ -60,7 +60,7 @@ class RankWatch:
             threading.Thread(target=self._let_go, name="portico-ranks-end", daemon=True).start()
 
     def begin(self) -> None:
-        """A step begins. Raises DeviceLost where there are not all ranks any more."""
+        """A step begins, or its being waited for. Raises DeviceLost where there are not all ranks any more."""
         self._since = time.monotonic()
         if self._lost.is_set():
             raise self.error()
