@@ -1,5 +1,5 @@
-"""Starts an engine where it is safe: in a thread of this process, or, where llama.cpp or several devices run the model and could
-take the process with them, in one of its own."""
+"""Starts an engine where it is safe: in a thread of this process, or, where llama.cpp or several devices run the model and
+could take the process with them, in one of its own."""
 
 from __future__ import annotations
 

@@ -51,6 +51,8 @@ class RankExecutor:
             self._loaded = self._load(model, sizes, progress, fallbacks)
         except BaseException as error:
             lost = self._watch.is_lost(_HEAR_SECONDS if isinstance(error, RuntimeError | OSError) else 0)
+            self._watch.close()
+            self._let_go()
             self._end()
             if lost:
                 raise ModelError(
