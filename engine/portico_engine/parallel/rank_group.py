@@ -8,15 +8,16 @@ alone: a process may have several.
 
 from __future__ import annotations
 
+import importlib
 import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import Tensor
 
+dist: Any = importlib.import_module("torch.distributed")  # whose types leave out half of what is used of it
 PATIENCE = timedelta(seconds=120)
 # Loopback alone; and without multicast through the NVLink switch, of which a program that dies may leave something behind.
 _SETTINGS = {

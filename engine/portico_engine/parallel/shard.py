@@ -181,7 +181,7 @@ def columns_together(info: TensorInfo) -> int:
         if info.type.block is not None:
             return info.type.block[1]
         return lcm(info.type.group_size or 1, 32 // info.type.bits if info.type.has_codes else 1)
-    return gguf.GGML_QUANT_SIZES[info.type][0]
+    return int(gguf.GGML_QUANT_SIZES[info.type][0])
 
 
 def vocabulary_shares(size: int, world_size: int) -> list[range]:

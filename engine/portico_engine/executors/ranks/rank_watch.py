@@ -16,7 +16,7 @@ from collections.abc import Callable
 from portico_engine.errors import DeviceLost
 
 RANKS_LOST = 71  # exit code of the first rank's process
-GRACE = 2.0  # seconds between the loss and the end of a process that doesn't close its executor
+GRACE = 5.0  # seconds between the loss and the end of a process that doesn't close its executor
 PATIENCE = 150.0  # seconds that a step may take: over a group's own patience, whose error says more
 _TICK = 1.0
 _log = logging.getLogger(__name__)
