@@ -55,7 +55,7 @@ class RankChild:
             assert isinstance(told, messages.AgreedSizes)
             return told.sizes
 
-        loaded = model.load(group, agreed)
+        loaded = model.load(model.open(message.rank), group, agreed)
         if block_bytes := loaded.executor.caps.block_bytes:
             loaded.executor.attach(OtherRankStore(block_bytes, group))
         return loaded

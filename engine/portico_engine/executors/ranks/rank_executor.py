@@ -112,10 +112,12 @@ class RankExecutor:
 
     def close(self) -> None:
         """End all ranks."""
+        self._watch.close()
         self._loaded.executor.close()  # graphs first, which have the group's sums in them
         self._end()
 
     def _load(self, model: RankModel, sizes: Sizes | SizesFor, progress: Progress | None, fallbacks: Fallbacks) -> LoadedRank:
+        opened = model.open(0)  # before any process is started
         threads = 0 if model.cuda else _share_threads(model.world_size)
         children = self._children = RankChildren(model.world_size, self._watch.ended, cuda=model.cuda, threads=threads)
         children.tell_each(lambda rank: messages.LoadModel(model, rank, self._folder))
@@ -130,7 +132,7 @@ class RankExecutor:
             children.tell(messages.AgreedSizes(found))
             return found
 
-        loaded = model.load(group, agreed, progress, **({"fallbacks": fallbacks} if model.cuda else {}))
+        loaded = model.load(opened, group, agreed, progress, **({"fallbacks": fallbacks} if model.cuda else {}))
         children.hear()
         return loaded
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from portico_engine.adapters.adapter import AdapterLimits
 from portico_engine.executors.protocol import Executor, Sizes, SizesFor
-from portico_engine.models.config import read_config
+from portico_engine.models.config import DecoderConfig, read_config
 from portico_engine.models.weight_loader import Progress
 from portico_engine.parallel.expert_parallel import AUTO, Exchange
 from portico_engine.parallel.rank_group import RankGroup
@@ -18,6 +18,13 @@ from portico_engine.parallel.sharded_config import shard_model
 from portico_engine.parallel.sharded_file import ShardedFile
 from portico_engine.weights.gguf_file import GGUFFile
 from portico_engine.weights.hugging_face import HuggingFaceFolder
+
+
+class OpenedRank(NamedTuple):
+    """One rank's part of a model's file, and the shape of its decoder."""
+
+    file: ShardedFile
+    config: DecoderConfig
 
 
 class LoadedRank(NamedTuple):
@@ -49,11 +56,21 @@ class RankModel:
     adapters: AdapterLimits | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
-    def load(self, group: RankGroup, sizes: Sizes | SizesFor, progress: Progress | None = None, **options: Any) -> LoadedRank:
-        """This rank's part, on the current GPU or the CPU; `options` are this rank's alone. Raises ModelError."""
+    def open(self, rank: int) -> OpenedRank:
+        """A rank's part of the file, of which nothing is read yet. Raises ModelError where the model can't be split so."""
         whole = HuggingFaceFolder(self.path) if self.path.is_dir() else GGUFFile(self.path)
-        shard = Shard(group.rank, self.world_size, self.expert_parallel)
-        file, config = shard_model(whole, read_config(whole), shard)
+        return OpenedRank(*shard_model(whole, read_config(whole), Shard(rank, self.world_size, self.expert_parallel)))
+
+    def load(
+        self,
+        opened: OpenedRank,
+        group: RankGroup,
+        sizes: Sizes | SizesFor,
+        progress: Progress | None = None,
+        **options: Any,
+    ) -> LoadedRank:
+        """This rank's part, on the current GPU or the CPU; `options` are this rank's alone. Raises ModelError."""
+        file, config = opened
         load: Any
         if self.cuda:
             from portico_engine.executors.torch.cuda_executor import TorchCUDAExecutor
