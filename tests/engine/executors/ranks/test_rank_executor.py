@@ -221,3 +221,21 @@ def test_answers_are_those_of_one_device_whoever_is_beside_them(tiny_path: Path)
         said = one.submit(StepPlan((read,))).logits[len(prompt) - 1 : -1]
         chosen = said[np.arange(40), answers[name]]
         assert (said.max(1) - chosen).max() < 0.5, "each token is the likeliest to one device, up to rounding"
+
+
+def test_what_one_engine_kept_on_disk_the_next_one_reads_each_rank_its_part(tiny_path: Path, tmp_path: Path) -> None:
+    prompt = TOKENS[:50]
+    answers, cached = [], []
+    for i in range(2):
+        engine = load_engine(tiny_path, executor="torch-cpu", devices=2, kv_dir=tmp_path)
+        try:
+            request = Request(f"{i}", prompt, SamplingParams(temperature=0, ignore_eos=True), max_tokens=12, keep=48)
+            deltas = list(engine.generate(request))
+        finally:
+            engine.close()
+        answers.append([token for delta in deltas for token in delta.tokens])
+        usage = deltas[-1].usage
+        assert usage is not None
+        cached.append(usage.cached_tokens)
+    assert cached == [0, 48]
+    assert answers[0] == answers[1]
