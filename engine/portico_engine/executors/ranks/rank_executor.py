@@ -127,8 +127,8 @@ class RankExecutor:
 
         def agreed(_taken: int) -> Sizes:
             """By the fullest device, and with what the connections to the others take."""
-            (fullest,) = group.largest(-free_memory(model))
-            found = sizes if isinstance(sizes, Sizes) else sizes(free + fullest)
+            (negative,) = group.largest(-free_memory(model))
+            found = sizes if isinstance(sizes, Sizes) else sizes(free + negative)
             children.tell(messages.AgreedSizes(found))
             return found
 
