@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from portico_engine.executors.protocol import Capabilities
 from portico_engine.fairness.fair_queue import FairQueue, fair_shares
@@ -22,6 +22,7 @@ from portico_engine.sequence import Sequence, SequenceState
 _MOST_YIELDS = 4  # times that a sequence gives its row to lower ranks: then it is let alone, and ends
 _LATELY = 500  # steps since several callers were there: then one who comes again shall not wait for a long step
 _BRIEF = 8  # times the executor's `light_tokens`: such a step's most tokens; smaller pieces of a prompt take longer together
+_new = tuple.__new__
 _SHORT = 32  # pending tokens up to here are a decode or a forced run: they don't wait behind a prefill
 
 
@@ -31,6 +32,20 @@ class ScheduledStep:
 
     plan: StepPlan
     sequences: tuple[Sequence, ...]
+
+
+@dataclass(slots=True)
+class _Batch:
+    """A step as it comes together; `budget` are the tokens that are left of it."""
+
+    budget: int
+    rows: list[Row] = field(default_factory=list)
+    sequences: list[Sequence] = field(default_factory=list)
+
+    def add(self, seq: Sequence, row: Row) -> None:
+        self.rows.append(row)
+        self.sequences.append(seq)
+        self.budget -= len(row.tokens)
 
 
 class Scheduler:
@@ -114,48 +129,65 @@ class Scheduler:
         self._queue.begin_step(self._step)
         self._sort_running()
         self._make_way()
-        rows: list[Row] = []
-        planned: list[Sequence] = []
         budget = self._budget()
-        preemptions = self.preemptions
         takes_part = self._takes_part()
         heads = [*self._queue.heads().values()] if self._slots else []
         turns = Turns(self._running, heads, self._caps.light_tokens, budget) if self._is_shared(heads) else None
-        most = turns.tokens if turns is not None else _at_once  # of a sequence in this step
-        pending = ((seq, seq.pending) for seq in self._running if takes_part(seq))
-        short = {seq.arrival: n if n == 1 and turns is None else most(seq) for seq, n in pending if n <= _SHORT}
-        reserved = sum(short.values())
-        shares = self._shares(budget - reserved)
-        for seq in list(self._running):
-            if seq.state is not SequenceState.RUNNING:  # preempted by one before it
-                continue
-            if (wanted := short.get(seq.arrival)) is not None:
-                reserved -= wanted
-                count = min(wanted, budget)
-            elif not takes_part(seq):
-                continue  # not its turn
+        preemptions = self.preemptions
+        batch = _Batch(budget)
+        self._continue_running(batch, takes_part, turns)
+        if self._slots and self.preemptions == preemptions:
+            self._admit_waiting(batch, takes_part, turns)
+        if not batch.rows:
+            return None
+        return ScheduledStep(StepPlan(tuple(batch.rows), self._kv.take_ops()), tuple(batch.sequences))
+
+    def _continue_running(self, batch: _Batch, takes_part: Callable[[Sequence], bool], turns: Turns | None) -> None:
+        """Rows of those that run already: short ones whatever there is of long ones before them, which get what is left."""
+        running, reserve = list(self._running), self._kv.reserve
+        most = turns.tokens if turns is not None else _at_once
+        counts: list[int | None] = []  # None: a long one
+        for seq in running:
+            if not takes_part(seq):
+                counts.append(0)
+            elif (pending := seq.pending) == 1 and turns is None:
+                counts.append(1)
             else:
-                count = min(most(seq), budget - reserved, shares.get(seq.request.caller, budget))
-            if count > 0 and self._make_room(seq, count):
-                rows.append(self._row(seq, count, self._draft(seq, count, budget - reserved - count) if self._drafts else ()))
-                planned.append(seq)
-                budget -= len(rows[-1].tokens)
-                if shares and wanted is None:
+                counts.append(most(seq) if pending <= _SHORT else None)
+        reserved = sum(filter(None, counts))
+        shares = self._shares(batch.budget - reserved)
+        for seq, short in zip(running, counts, strict=True):
+            if short == 0 or seq.table is None:  # not its turn, or preempted by one before it
+                continue
+            if short is not None:
+                reserved -= short
+                count = short
+            else:
+                count = min(most(seq), batch.budget - reserved, shares.get(seq.request.caller, batch.budget))
+            if count > batch.budget:
+                count = batch.budget
+            if count > 0 and (reserve(seq.table, seq.table.computed + count) or self._make_room(seq, count)):
+                drafts = self._draft(seq, count, batch.budget - reserved - count) if self._drafts else ()
+                batch.add(seq, self._row(seq, count, drafts))
+                if shares and short is None:
                     shares[seq.request.caller] -= count
-        while budget > 0 and self._slots and self.preemptions == preemptions:
+
+    def _admit_waiting(self, batch: _Batch, takes_part: Callable[[Sequence], bool], turns: Turns | None) -> None:
+        """Begin to run who waits, as long as there is room."""
+        preemptions = self.preemptions
+        while batch.budget > 0 and self._slots and self.preemptions == preemptions:
             first = self._queue.first()
             if first is None or not self._fits(first):
-                break
+                return
             self._admit(first)
-            count = min(most(first), budget) if takes_part(first) else 0
+            count = 0
+            if takes_part(first):
+                count = min(turns.tokens(first) if turns is not None else first.at_once, batch.budget)
             if count <= 0:
                 continue  # it runs, and its turn comes
             if not self._make_room(first, count):
-                break
-            rows.append(self._row(first, count))
-            planned.append(first)
-            budget -= count
-        return ScheduledStep(StepPlan(tuple(rows), self._kv.take_ops()), tuple(planned)) if rows else None
+                return
+            batch.add(first, self._row(first, count))
 
     def computed(self, seq: Sequence, count: int) -> None:
         """A step computed `count` more tokens of a sequence."""
@@ -282,17 +314,20 @@ class Scheduler:
             seq.cached_tokens = min(seq.table.computed, len(seq.request.prompt))
         seq.slot = self._slots.pop()
         seq.state = SequenceState.RUNNING
+        last = self._running[-1] if self._running else seq
         self._running.append(seq)
         self._rows[seq.request.caller] += 1
         self._accounts[seq.rank, seq.request.caller] += 1
-        self._in_order = False
+        in_turn = (last.rank, last.arrival) <= (seq.rank, seq.arrival)
+        self._in_order = self._in_order and in_turn and len(self._rows) == 1
 
     def _make_room(self, seq: Sequence, count: int) -> bool:
         """Blocks for `count` more tokens; False where the sequence itself had to go. Rows planned before it are never victims:
         they stand before it.
         """
-        assert seq.table is not None
-        while not self._kv.reserve(seq.table, seq.table.computed + count):
+        table = seq.table
+        assert table is not None
+        while not self._kv.reserve(table, table.computed + count):
             itself = self._running[-1] is seq
             self.preempt_last()
             if itself:
@@ -332,13 +367,14 @@ class Scheduler:
         assert slot is not None
         seq.planned = self._step
         start, stop = table.computed, table.computed + count
-        tokens = tuple(seq.tokens[start:stop])
+        tokens = (seq.tokens[start],) if count == 1 else tuple(seq.tokens[start:stop])
         if stop < len(seq.tokens):
             return Row(slot, tokens, start, table.numbers, adapter=seq.place)
         if drafts:
             wanted, sampling = tuple(range(count - 1, count + len(drafts))), seq.sampling_state(drafts=True)
             return Row(slot, (*tokens, *drafts), start, table.numbers, wanted, sampling, (), seq.place, len(drafts))
-        return Row(slot, tokens, start, table.numbers, (count - 1,), seq.sampling_state(), (), seq.place)
+        # one a sequence and step: made of its fields at once, which takes a third of the time
+        return _new(Row, (slot, tokens, start, table.numbers, (count - 1,), seq.sampling_state(), (), seq.place, 0))
 
     def check_integrity(self) -> None:
         """Assert that queues, slots and tables agree."""

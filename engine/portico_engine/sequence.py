@@ -142,7 +142,8 @@ class Sequence:
         """How to sample the next token; behind `drafts`, how near the second likeliest is has to be known."""
         request = self.request
         params = replace(request.sampling, logprobs=2) if drafts else request.sampling
-        return SamplingState(params, self.seed, len(self.tokens) - len(request.prompt), self._counts, self._seen)
+        position = len(self.tokens) - len(request.prompt)
+        return tuple.__new__(SamplingState, (params, self.seed, position, self._counts, self._seen))
 
     def append(self, sampled: SampledToken, *, forced: bool) -> None:
         """One more token of the answer."""

@@ -84,7 +84,7 @@ class StepRunner:
         except BaseException:  # noqa: BLE001 - whatever it is, the first one tells more
             raise error from None
         finally:
-            self._pool.release(block)
+            self._pool.release([block])
 
 
 @dataclass(slots=True)

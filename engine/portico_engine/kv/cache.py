@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from portico_engine.kv.block_pool import BlockPool, full_block
-from portico_engine.kv.hashing import BlockKeys, Salt, adapted_root
+from portico_engine.kv.block_pool import BlockPool
+from portico_engine.kv.hashing import KEY_BYTES, BlockKeys, Salt, adapted_root, block_content, content_tokens
 from portico_engine.kv.prefix_index import PrefixMatch
 from portico_engine.kv.tier import FullBlock
 from portico_engine.plan import KVOp
@@ -57,6 +57,7 @@ class KVCache:
         """`window`: no token sees more positions than so many, its own among them (0: it sees all). Steps have at most
         `step_tokens`.
         """
+        assert len(root) == KEY_BYTES
         self.pool = pool
         self._window = window
         self._most_blocks = self._blocks_for(window + step_tokens) + 1 if window else pool.n_blocks
@@ -89,7 +90,7 @@ class KVCache:
         loaded = 0
         while True:
             hit = self._match(table.names, tokens, len(table.keys))
-            self.pool.hold(*hit.blocks)
+            self.pool.hold(hit.blocks)
             table.blocks += hit.blocks
             table.keys += hit.keys
             table.computed += len(hit.blocks) * self.pool.block_tokens
@@ -97,13 +98,13 @@ class KVCache:
                 break
             loaded += n
         if hit.tail is not None:
-            self.pool.hold(hit.tail)  # so that making room doesn't evict what is to be copied
+            self.pool.hold([hit.tail])  # so that making room doesn't evict what is to be copied
             own = self.pool.allocate(table.blocks[-1] if table.blocks else None)
             if own is not None:
                 self.pool.copy(hit.tail, own, hit.tail_tokens)
                 table.blocks.append(own)
                 table.computed += hit.tail_tokens
-            self.pool.release(hit.tail)
+            self.pool.release([hit.tail])
         self._tables.add(table)
         self._note_use(table, tokens)
         self.queried_tokens += len(tokens)
@@ -124,8 +125,8 @@ class KVCache:
         before = table.computed
         while tier is not None and table.computed + size <= limit:
             at = len(table.keys)
-            piece = table.names.piece(at, tokens)
-            block = FullBlock(table.names.key(at, tokens), table.parent, piece)
+            content = table.names.content(at, tokens)
+            block = FullBlock(table.names.key(at, tokens), table.parent, content_tokens(content))
             if self.pool.index.full(block.key) is not None or not tier.fetch(block):
                 break
             own = self.pool.allocate(table.blocks[-1] if table.blocks else None)
@@ -133,7 +134,7 @@ class KVCache:
                 tier.release_fetched(block.key)
                 break
             self.pool.load(own, block.key)
-            self.pool.index.add_full(own, block.parent, piece, block.key)
+            self.pool.index.add_full(own, content, block.key)
             table.blocks.append(own)
             table.keys.append(block.key)
             table.computed += size
@@ -159,7 +160,7 @@ class KVCache:
                 return None
             self.pool.copy(table.blocks[full], own, rest)
         child = BlockTable(table.names.forked(full), table.blocks[:full], table.keys[:full], length, min(table.released, full))
-        self.pool.hold(*child.held)
+        self.pool.hold(child.held)
         if own is not None:
             child.blocks.append(own)
         self._tables.add(child)
@@ -179,20 +180,21 @@ class KVCache:
         size = self._block_tokens
         assert table.computed <= computed <= len(table.blocks) * size
         table.computed = computed
-        while (len(table.keys) + 1) * size <= computed:
-            i = len(table.keys)
-            key = table.names.key(i, tokens)
-            self.pool.index.add_full(table.blocks[i], table.parent, table.names.piece(i, tokens), key)
-            table.keys.append(key)
+        known, full = len(table.keys), computed // size
+        if known < full:
+            keys, contents = table.names.span(known, full, tokens)
+            table.keys += keys
+            for block, content, key in zip(table.blocks[known:full], contents, keys, strict=True):
+                self.pool.index.add_full(block, content, key)
         if self._window:
             self._release_unseen(table)
 
     def _release_unseen(self, table: BlockTable) -> None:
         """Let go of blocks before the window of the next token: they are known as long as nobody needs room."""
-        unseen = max(0, table.computed + 1 - self._window) // self.pool.block_tokens
-        for i in range(table.released, unseen):
-            self.pool.release(table.blocks[i])
-        table.released = max(table.released, unseen)
+        unseen = max(0, table.computed + 1 - self._window) // self._block_tokens
+        if unseen > table.released:
+            self.pool.release(table.blocks[table.released : unseen])
+            table.released = unseen
 
     def persist(self, table: BlockTable, n_tokens: int) -> None:
         """The first `n_tokens` are a prefix that shall survive this process. What is no full block of it is left out."""
@@ -203,8 +205,8 @@ class KVCache:
         """The end before the beginning, so that the beginning is the younger file and outlives it."""
         assert self.pool.tier is not None
         new = [key for key in keys if not self.pool.tier.has(key)]
-        entries = [entry for key in new if (entry := self.pool.index.full(key)) is not None]
-        self.pool.tier.request_saves(full_block(entry) for entry in reversed(entries))
+        blocks = [block for key in new if (block := self.pool.index.full(key)) is not None]
+        self.pool.tier.request_saves(map(self.pool.full_block, reversed(blocks)))
 
     @property
     def has_saves(self) -> bool:
@@ -219,15 +221,15 @@ class KVCache:
         for _ in range(_SAVE_AT_ONCE):
             if not tier.has_save_requests:
                 return
-            entry = self.pool.index.full(tier.pop_save_request().key)
-            if entry is not None:
-                self.pool.save(entry)
+            block = self.pool.index.full(tier.pop_save_request().key)
+            if block is not None:
+                self.pool.save(block)
 
     def persist_pinned(self) -> None:
         """What is still waited for shall survive this process too."""
-        entries = [self.pool.index.entry(block) for block in self.pool.retained.pinned() if block in self.pool.index]
         if self.pool.tier is not None:
-            self.pool.tier.request_saves(full_block(entry) for entry in reversed(entries) if entry.key is not None)
+            full = [block for block in self.pool.retained.pinned() if self.pool.index.key(block) is not None]
+            self.pool.tier.request_saves(map(self.pool.full_block, reversed(full)))
 
     def pin(self, table: BlockTable, prompt: Sequence[int], seconds: float) -> None:
         """Others' blocks go before this table's, until a table begins that goes on from `prompt`, at most for so long."""
@@ -258,9 +260,9 @@ class KVCache:
         full = len(table.keys)
         rest = table.computed - full * self.pool.block_tokens
         if rest:
-            piece = tuple(tokens[full * self.pool.block_tokens : table.computed])
-            self.pool.index.add_tail(table.blocks[full], table.parent, piece)
-        self.pool.release(*reversed(table.held))
+            content = block_content(table.parent, tokens[full * self.pool.block_tokens : table.computed])
+            self.pool.index.add_tail(table.blocks[full], content)
+        self.pool.release(table.held[::-1])
         table.blocks.clear()
         table.released = 0
 

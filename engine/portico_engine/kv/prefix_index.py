@@ -2,7 +2,8 @@
 token.
 
 So reuse ends at the first token that differs, as fine as in a radix tree. It knows blocks by number only: neither who holds
-them nor when they go.
+them nor when they go. Contents are bytes (`hashing.block_content`), so that thousands are compared, and looked through for
+garbage, at once.
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from portico_engine.kv.hashing import BlockKeys, chain_key
+from portico_engine.kv.hashing import KEY_BYTES, TOKEN_BYTES, BlockKeys, block_content, chain_key, content_tokens
+
+_START = KEY_BYTES + TOKEN_BYTES  # bytes of a content that name a parent and the first token behind it
+_LOOKED_UP = 32  # blocks at once at first, then twice as many: a new prompt is not hashed to its end for nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +31,8 @@ class IndexedBlock:
 class PrefixMatch(NamedTuple):
     """The longest known beginning: whole blocks, then the first `tail_tokens` of one more."""
 
-    blocks: tuple[int, ...]
-    keys: tuple[bytes, ...]
+    blocks: list[int]
+    keys: list[bytes]
     tail: int | None
     tail_tokens: int
 
@@ -38,115 +42,128 @@ class PrefixIndex:
 
     def __init__(self, block_tokens: int) -> None:
         self._block_tokens = block_tokens
-        self._entries: dict[int, IndexedBlock] = {}
+        self._contents: dict[int, bytes] = {}
+        self._keys: dict[int, bytes] = {}  # of the full ones
         self._by_key: dict[bytes, int] = {}
-        self._children: dict[bytes, dict[int, list[int]]] = {}
+        self._children: dict[bytes, tuple[int, ...]] = {}  # by parent and first token
         self.version = 0  # counts every change
 
     def __contains__(self, block: int) -> bool:
-        return block in self._entries
+        return block in self._contents
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._contents)
 
     def entry(self, block: int) -> IndexedBlock:
-        return self._entries[block]
+        content = self._contents[block]
+        return IndexedBlock(block, content[:KEY_BYTES], content_tokens(content), self._keys.get(block))
 
-    def full(self, key: bytes) -> IndexedBlock | None:
+    def key(self, block: int) -> bytes | None:
+        """Of an indexed block; None where it is not full."""
+        return self._keys.get(block)
+
+    def full(self, key: bytes) -> int | None:
         """The block of this key."""
-        block = self._by_key.get(key)
-        return None if block is None else self._entries[block]
+        return self._by_key.get(key)
 
-    def match(self, keys: BlockKeys, tokens: Sequence[int], limit: int, first: int = 0) -> PrefixMatch:
-        """The longest known prefix of `tokens[:limit]` from block number `first` on, by the sequence's own keys. Token ids are
+    def match(self, names: BlockKeys, tokens: Sequence[int], limit: int, first: int = 0) -> PrefixMatch:
+        """The longest known prefix of `tokens[:limit]` from block number `first` on, by the sequence's own keys. Contents are
         compared, so that no collision serves another's KV.
         """
-        size, by_key, entries, key_of, parent_of = self._block_tokens, self._by_key, self._entries, keys.key, keys.parent
+        full = limit // self._block_tokens
         blocks: list[int] = []
-        found: list[bytes] = []
-        at = first
-        while (at + 1) * size <= limit:
-            key = key_of(at, tokens)
-            block = by_key.get(key)
-            if block is None:
+        keys: list[bytes] = []
+        at, count = first, _LOOKED_UP
+        while at < full:
+            stop = min(full, at + count)
+            found, of_found = self._known(*names.span(at, stop, tokens))
+            blocks += found
+            keys += of_found
+            at, count = at + len(found), 2 * count
+            if at < stop:
                 break
-            entry = entries[block]
-            if entry.parent != parent_of(at) or entry.tokens != tuple(tokens[at * size : (at + 1) * size]):
-                break
-            blocks.append(block)
-            found.append(key)
-            at += 1
-        tail, tail_tokens = self._best_child(keys.parent(at), tokens, at * size, limit)
-        return PrefixMatch(tuple(blocks), tuple(found), tail, tail_tokens)
+        tail, tail_tokens = self._best_child(names.parent(at), tokens, at * self._block_tokens, limit)
+        return PrefixMatch(blocks, keys, tail, tail_tokens)
+
+    def _known(self, keys: list[bytes], contents: list[bytes]) -> tuple[list[int], list[bytes]]:
+        """The blocks of a sequence's keys, up to the first that is in none, and these keys."""
+        found = list(map(self._by_key.get, keys))
+        n = found.index(None) if None in found else len(found)
+        blocks = [block for block in found[:n] if block is not None]
+        held = list(map(self._contents.__getitem__, blocks))
+        if held != contents[:n]:  # two contents with one key
+            n = next(i for i, (one, other) in enumerate(zip(held, contents, strict=False)) if one != other)
+        return blocks[:n], keys[:n]
 
     def _best_child(self, parent: bytes, tokens: Sequence[int], at: int, limit: int) -> tuple[int | None, int]:
         best, best_tokens = None, 0
         if at < limit:
-            rest = tuple(tokens[at : min(limit, at + self._block_tokens)])
-            for block in self._children.get(parent, {}).get(rest[0], ()):
-                same = _common(self._entries[block].tokens, rest)
+            wanted = block_content(parent, tokens[at : min(limit, at + self._block_tokens)])
+            for block in self._children.get(wanted[:_START], ()):
+                same = _common_tokens(self._contents[block], wanted)
                 if same > best_tokens:
                     best, best_tokens = block, same
         return best, best_tokens
 
-    def add_full(self, block: int, parent: bytes, tokens: tuple[int, ...], key: bytes) -> bool:
+    def add_full(self, block: int, content: bytes, key: bytes) -> bool:
         """Index a full block; False where its prefix is indexed already, in another block."""
-        assert block not in self._entries
-        assert len(tokens) == self._block_tokens
+        assert block not in self._contents
+        assert len(content) == KEY_BYTES + self._block_tokens * TOKEN_BYTES
         if key in self._by_key:
             return False
         self._by_key[key] = block
-        self._add(IndexedBlock(block, parent, tokens, key))
+        self._keys[block] = key
+        self._add(block, content)
         return True
 
-    def add_tail(self, block: int, parent: bytes, tokens: tuple[int, ...]) -> bool:
+    def add_tail(self, block: int, content: bytes) -> bool:
         """Index an unfilled block; False where an indexed block holds these tokens already."""
-        assert block not in self._entries
-        assert 0 < len(tokens) < self._block_tokens
-        for other in self._children.get(parent, {}).get(tokens[0], ()):
-            if self._entries[other].tokens[: len(tokens)] == tokens:
-                return False
-        self._add(IndexedBlock(block, parent, tokens, None))
+        assert block not in self._contents
+        assert KEY_BYTES < len(content) < KEY_BYTES + self._block_tokens * TOKEN_BYTES
+        if any(self._contents[other].startswith(content) for other in self._children.get(content[:_START], ())):
+            return False
+        self._add(block, content)
         return True
 
     def remove(self, block: int) -> None:
         """Forget a block. What was indexed behind it stays, and becomes reachable again with it."""
         self.version += 1
-        entry = self._entries.pop(block)
-        if entry.key is not None:
-            del self._by_key[entry.key]
-        siblings = self._children[entry.parent]
-        same_start = siblings[entry.tokens[0]]
-        same_start.remove(block)
-        if not same_start:
-            del siblings[entry.tokens[0]]
-            if not siblings:
-                del self._children[entry.parent]
+        content = self._contents.pop(block)
+        key = self._keys.pop(block, None)
+        if key is not None:
+            del self._by_key[key]
+        siblings = self._children[content[:_START]]
+        if len(siblings) == 1:
+            del self._children[content[:_START]]
+        else:
+            self._children[content[:_START]] = tuple(other for other in siblings if other != block)
 
-    def __iter__(self) -> Iterator[IndexedBlock]:
-        return iter(self._entries.values())
+    def __iter__(self) -> Iterator[int]:
+        """All indexed blocks."""
+        return iter(self._contents)
 
-    def _add(self, entry: IndexedBlock) -> None:
+    def _add(self, block: int, content: bytes) -> None:
         self.version += 1
-        self._entries[entry.block] = entry
-        self._children.setdefault(entry.parent, {}).setdefault(entry.tokens[0], []).append(entry.block)
+        self._contents[block] = content
+        start = content[:_START]
+        self._children[start] = (*self._children.get(start, ()), block)
 
     def check_integrity(self) -> None:
-        """Assert that the three views agree."""
-        listed = [b for siblings in self._children.values() for same in siblings.values() for b in same]
-        assert sorted(listed) == sorted(self._entries)
-        assert {e.key: e.block for e in self if e.key is not None} == self._by_key
-        for entry in self:
+        """Assert that the four views agree."""
+        listed = [block for siblings in self._children.values() for block in siblings]
+        assert sorted(listed) == sorted(self._contents)
+        assert {key: block for block, key in self._keys.items()} == self._by_key
+        for block, content in self._contents.items():
+            entry = self.entry(block)
             assert (entry.key is not None) == (len(entry.tokens) == self._block_tokens)
-            assert entry.block in self._children[entry.parent][entry.tokens[0]]
+            assert block in self._children[content[:_START]]
             if entry.key is not None:
                 assert entry.key == chain_key(entry.parent, entry.tokens)
 
 
-def _common(a: Sequence[int], b: Sequence[int]) -> int:
-    same = 0
-    for x, y in zip(a, b, strict=False):
-        if x != y:
-            break
-        same += 1
-    return same
+def _common_tokens(one: bytes, other: bytes) -> int:
+    """Tokens from the beginning that two contents behind one parent have in common."""
+    size = min(len(one), len(other))
+    differs = int.from_bytes(one[:size], "little") ^ int.from_bytes(other[:size], "little")
+    same = ((differs & -differs).bit_length() - 1) // 8 if differs else size
+    return (same - KEY_BYTES) // TOKEN_BYTES
