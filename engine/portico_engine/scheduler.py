@@ -92,7 +92,9 @@ class Scheduler:
     def add(self, seq: Sequence) -> None:
         """Queue a new sequence."""
         self._queue.enter(seq)
-        seq.block_keys = seq.block_keys or self._kv.block_keys(seq.salt, seq.adapter.digest if seq.adapter else b"")
+        if seq.block_keys is None:
+            digest = seq.adapter.digest if seq.adapter else b""
+            seq.block_keys = self._kv.block_keys(seq.salt, digest, seq.request.shared_prefix_tokens)
         self._wait(seq)
 
     def finish(self, seq: Sequence, *, pin: float = 0.0, trusted: bool = True) -> None:

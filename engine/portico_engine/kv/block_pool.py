@@ -20,6 +20,7 @@ from portico_engine.kv.prefix_index import PrefixIndex
 from portico_engine.kv.retention import RetainedPrefixes
 from portico_engine.kv.tier import FullBlock, Tier
 from portico_engine.plan import BLOCK_TOKENS, Copy, Drop, KVOp, Load, Save
+from portico_engine.request import KV_STATES, KVOwner, KVState
 
 _EVICT_AT_ONCE = 16
 _RECOMPUTE = 50.0  # what computing a block anew costs, in loads from below (benchmarks/kv_tiers.py, one thread)
@@ -46,6 +47,7 @@ class BlockPool:
         self._policy: EvictionPolicy = LRU() if policy is None else policy
         self._refs = np.zeros(n_blocks, np.int32)
         self._reuses = np.zeros(n_blocks, np.int64)  # of the content, by other sequences
+        self._shared = np.zeros(n_blocks, np.bool_)  # has content that is nobody's text
         self._free = FreeRuns(n_blocks)
         self._ops: list[KVOp] = []
 
@@ -59,11 +61,6 @@ class BlockPool:
         return len(self._policy)
 
     @property
-    def pinned(self) -> int:
-        """Those of the cached blocks that go last."""
-        return self._policy.pinned
-
-    @property
     def free(self) -> int:
         return len(self._free)
 
@@ -74,6 +71,28 @@ class BlockPool:
     def count_cached(self, blocks: Sequence[int]) -> int:
         """How many of these nobody holds, though they have content."""
         return int(np.count_nonzero(self._refs[np.array(blocks, np.int64)] == 0))
+
+    def mark_shared(self, blocks: Sequence[int]) -> None:
+        """The content of these held blocks is nobody's text."""
+        self._shared[np.array(blocks, np.int64)] = True
+
+    def count_by_owner(self) -> dict[tuple[KVState, KVOwner], int]:
+        """Blocks that are not free. Changes nothing: any thread may ask, and hears how it is while it changes."""
+        held = self._refs > 0
+        kept = np.zeros(self.n_blocks, np.bool_)
+        kept[self._policy.pinned_blocks()] = True
+        shared = {
+            "held": np.count_nonzero(self._shared & held),
+            "cached": np.count_nonzero(self._shared & ~held & ~kept),
+            "pinned": np.count_nonzero(self._shared & kept),
+        }
+        n_held, n_pinned = np.count_nonzero(held), np.count_nonzero(kept)
+        total = {"held": n_held, "cached": max(0, len(self._policy) - n_pinned), "pinned": n_pinned}
+        counts: dict[tuple[KVState, KVOwner], int] = {}
+        for state in KV_STATES:
+            counts[state, "shared"] = int(shared[state])
+            counts[state, "callers"] = int(max(0, total[state] - shared[state]))
+        return counts
 
     def take_ops(self) -> tuple[KVOp, ...]:
         """What the executor must do before the next rows, in order."""
@@ -242,6 +261,7 @@ class BlockPool:
     def _set_free(self, block: int) -> None:
         self._free.give(block)
         self._reuses[block] = 0
+        self._shared[block] = False
         self.retained.forget(block)
         self._ops.append(Drop(block))
 

@@ -69,9 +69,12 @@ class KVCache:
         self.hit_tokens = 0
         self.loaded_tokens = 0  # those of the hits that came from the tier below
 
-    def block_keys(self, salt: Salt | None = None, adapter: bytes = b"") -> BlockKeys:
-        """For a new sequence's blocks; those of another salt, or of an adapter with another digest, are not known to it."""
-        return BlockKeys(adapted_root(self._root, adapter), self.pool.block_tokens, salt)
+    def block_keys(self, salt: Salt | None = None, adapter: bytes = b"", shared_tokens: int = 0) -> BlockKeys:
+        """For a new sequence's blocks; those of another salt, or of an adapter with another digest, are not known to it. Its
+        first `shared_tokens` are nobody's text.
+        """
+        size = self.pool.block_tokens
+        return BlockKeys(adapted_root(self._root, adapter), size, salt, shared_tokens // size)
 
     def can_allocate(self, tokens: Sequence[int], names: BlockKeys | None = None) -> bool:
         """Would a sequence with all these tokens, and one more, find room now?"""
@@ -106,6 +109,7 @@ class KVCache:
                 table.computed += hit.tail_tokens
             self.pool.release([hit.tail])
         self._tables.add(table)
+        self._note_owner(table, 0)
         self._note_use(table, tokens)
         self.queried_tokens += len(tokens)
         self.hit_tokens += table.computed
@@ -139,6 +143,11 @@ class KVCache:
             table.keys.append(block.key)
             table.computed += size
         return table.computed - before
+
+    def _note_owner(self, table: BlockTable, first: int) -> None:
+        """Whose the full blocks from this one on are."""
+        if first < (end := min(len(table.keys), table.names.shared_blocks)):
+            self.pool.mark_shared(table.blocks[first:end])
 
     def _note_use(self, table: BlockTable, tokens: Sequence[int]) -> None:
         """What came often enough is kept."""
@@ -186,6 +195,7 @@ class KVCache:
             table.keys += keys
             for block, content, key in zip(table.blocks[known:full], contents, keys, strict=True):
                 self.pool.index.add_full(block, content, key)
+            self._note_owner(table, known)
         if self._window:
             self._release_unseen(table)
 
@@ -276,15 +286,17 @@ class KVCache:
         return self.pool.take_ops()
 
     def stats(self) -> dict[str, float]:
-        """Counters since the start, and blocks by state: free, cached (the pinned among them), held."""
+        """Counters since the start, and blocks by state: free, cached (the pinned among them), held; and by whose they are."""
         pool, tier = self.pool, self.pool.tier
+        owners = pool.count_by_owner()
         return {
             "blocks": pool.n_blocks,
             "blocks_available": pool.available,
             "blocks_free": pool.free,
             "blocks_cached": pool.cached,
-            "blocks_pinned": pool.pinned,
             "blocks_held": pool.n_blocks - pool.available,
+            "blocks_pinned": owners["pinned", "shared"] + owners["pinned", "callers"],
+            **{f"blocks_{state}_{owner}": n for (state, owner), n in owners.items()},
             "evictions": pool.evictions,
             "prompt_tokens": self.queried_tokens,
             "prompt_tokens_cached": self.hit_tokens,

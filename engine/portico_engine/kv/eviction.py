@@ -23,8 +23,7 @@ class EvictionPolicy(Protocol):
         """How many `pop` gives up before it comes to a pinned one."""
         ...
 
-    @property
-    def pinned(self) -> int:
+    def pinned_blocks(self) -> list[int]:
         """The others. Changes nothing: any thread may ask."""
         ...
 
@@ -60,9 +59,8 @@ class LRU:
     def unpinned(self) -> int:
         return len(self._blocks)
 
-    @property
-    def pinned(self) -> int:
-        return 0
+    def pinned_blocks(self) -> list[int]:
+        return []
 
     def add(self, blocks: Iterable[int], cost: float = 1.0, pinned_until: float | None = None) -> None:
         for block in blocks:
@@ -117,10 +115,10 @@ class CostAware:
         self._unpin()
         return len(self._lots) - self._n_pinned
 
-    @property
-    def pinned(self) -> int:
+    def pinned_blocks(self) -> list[int]:
         now = self._clock()
-        return sum(lot.live for lot in tuple(self._pinned) if (until := lot.until) is not None and until > now)
+        lots = [lot for lot in tuple(self._pinned) if (until := lot.until) is not None and until > now]
+        return [block for lot in lots for block in tuple(lot.blocks) if self._lots.get(block) is lot]
 
     def add(self, blocks: Iterable[int], cost: float = 1.0, pinned_until: float | None = None) -> None:
         listed = list(blocks)

@@ -63,8 +63,10 @@ class BlockKeys:
     for.
     """
 
-    def __init__(self, root: bytes, block_tokens: int, salt: Salt | None = None) -> None:
+    def __init__(self, root: bytes, block_tokens: int, salt: Salt | None = None, shared_blocks: int = 0) -> None:
+        """The first `shared_blocks` hold nobody's text."""
         self.salt = salt
+        self.shared_blocks = shared_blocks
         self.block_tokens = block_tokens
         self._keys: list[bytes] = []
         self._contents: list[bytes] = []
@@ -91,7 +93,7 @@ class BlockKeys:
 
     def forked(self, n_blocks: int) -> BlockKeys:
         """Of a sequence that shares the first `n_blocks` blocks, whose keys are known, and goes on by itself."""
-        other = BlockKeys(b"", self.block_tokens, self.salt)
+        other = BlockKeys(b"", self.block_tokens, self.salt, self.shared_blocks)
         other._keys, other._contents = self._keys[:n_blocks], self._contents[:n_blocks]
         other._parents = self._parents[: n_blocks + 1]
         return other
