@@ -7,11 +7,11 @@ thread of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Sequence as Seq
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -36,12 +36,12 @@ from portico_engine.repetition import DEFAULT_BREAKERS
 from portico_engine.request import EXPERT_TOKENS, Delta, Embeddings, FinishReason, ModelInfo, Pooling, Request, SamplingParams
 from portico_engine.request_checks import check_budget, check_request, check_tokens
 from portico_engine.sampling import SampledToken, TopLogprobs, resolve_seed
-from portico_engine.scheduler import Scheduler
+from portico_engine.scheduler import ScheduledStep, Scheduler
 from portico_engine.scoring import Scorer
 from portico_engine.sequence import Sequence, SequenceState
 from portico_engine.settlement import Settlement
 from portico_engine.speculation import PromptLookup
-from portico_engine.step_runner import StepOutcome, StepRunner
+from portico_engine.step_runner import StepOutcome, StepRunner, StepUnderWay
 from portico_engine.step_timing import StepTiming
 from portico_engine.text.chat_template import ChatTemplate
 from portico_engine.text.detokenizer import IncrementalDetokenizer, StopStrings
@@ -53,6 +53,14 @@ from portico_engine.tool import Tool
 _MOST_RESTARTS = 2
 _NEAR_TIE = 0.1  # nats: what bfloat16 in steps of different sizes was seen to round is some 0.06
 _KEPT_BREAKERS = 16  # lists of texts whose tokens are kept
+
+
+class _StepUnderWay(NamedTuple):
+    """A step that the executor has, and what its rows may say."""
+
+    planned: ScheduledStep
+    running: StepUnderWay
+    constraints: Callable[[], Constraints]
 
 
 class Engine:
@@ -89,6 +97,7 @@ class Engine:
         caps = executor.caps
         pool = BlockPool(caps.blocks, policy=CostAware(), tier=tier)
         self._kv = KVCache(pool, root, window=caps.window, step_tokens=caps.step_tokens)
+        self._under_way: _StepUnderWay | None = None  # between two calls of `step`: one that the next may follow
         self._offloader = Offloader(executor, self._kv)
         self._speculation = speculation
         self._scheduler = Scheduler(self._kv, executor.caps, drafts=speculation)
@@ -101,6 +110,7 @@ class Engine:
         self._slice = WorkSlice()
         self._arrivals = 0
         self._steps = 0
+        self._steps_ahead = 0
         self._timing = StepTiming()
         self._breakers = lru_cache(_KEPT_BREAKERS)(self._find_breakers)
         self._generated = 0
@@ -152,7 +162,7 @@ class Engine:
     @property
     def has_work(self) -> bool:
         """Is there something to do in a step? Saving prefixes, when nothing else is, counts; what is paused does not."""
-        return self._scheduler.has_work or bool(self._ended) or self._offloader.has_work
+        return self._scheduler.has_work or bool(self._ended) or self._under_way is not None or self._offloader.has_work
 
     def render_chat(
         self,
@@ -264,30 +274,55 @@ class Engine:
                 break
             self._settle(seq)
             self._collect(seq, deltas)
-        planned = self._scheduler.schedule()
-        if planned is None:
-            if not deltas and self._offloader.has_work:
-                self._offloader.step()
-            return deltas
+        under_way, self._under_way = self._under_way, None
+        planned = self._scheduler.schedule(None if under_way is None else under_way.planned)
         self._timing.lap("schedule")
+        begun = None if planned is None else self._begin(planned)
+        if under_way is not None and not self._finish(under_way, deltas, begun):
+            return deltas
+        if begun is not None and self._may_be_followed(begun):
+            self._under_way = begun
+        elif begun is not None:
+            self._finish(begun, deltas)
+        elif under_way is None and not deltas and self._offloader.has_work:
+            self._offloader.step()
+        if self._check and not self._scheduler.has_work:
+            self._scheduler.check_integrity()
+            self._adapters.check_integrity()
+        return deltas
 
+    def _begin(self, planned: ScheduledStep) -> _StepUnderWay:
         @cache
         def constraints() -> Constraints:
             matchers = self.grammars if any(seq.matcher for seq in planned.sequences) else None
             return constrain(planned, matchers, self._executor.caps.vocab_size)
 
-        outcome = self._runner.run(planned.plan, lambda: constraints()[:2], self._timing.lap)
-        self._restart(outcome, deltas)
-        for i, (seq, row) in enumerate(zip(planned.sequences, planned.plan.rows, strict=True)):
+        running = self._runner.begin(planned.plan, lambda: constraints()[:2], self._timing.lap)
+        return _StepUnderWay(planned, running, constraints)
+
+    def _may_be_followed(self, step: _StepUnderWay) -> bool:
+        """May the next step be begun before this one is finished? Where one row has a grammar none runs ahead of it: it would
+        have a part in every second step only.
+        """
+        if not self._executor.caps.runs_ahead or step.running.has_failed:
+            return False
+        return all(seq.may_be_followed for seq in step.planned.sequences)
+
+    def _finish(self, step: _StepUnderWay, deltas: list[Delta], follower: _StepUnderWay | None = None) -> bool:
+        """Take what a step came to. False where it failed, and with it the one that was begun behind it."""
+        planned, failed = step.planned, step.running.wait() is not None
+        if failed and follower is not None:
+            self._restart(self._runner.abandon(follower.running), deltas)
+        outcome = self._runner.finish(step.running, planned.rows_again)
+        self._restart(outcome.damaged, deltas)
+        for i, seq, row in list(planned.rows()):
             if i not in outcome.unread:
-                self._finish_row(i, seq, row, outcome, constraints)
+                self._finish_row(i, seq, row, outcome, step.constraints)
                 self._collect(seq, deltas)
         self._steps += 1
+        self._steps_ahead += follower is not None and not failed
         self._timing.lap("accept")
-        if self._check and not self._scheduler.has_work:
-            self._scheduler.check_integrity()
-            self._adapters.check_integrity()
-        return deltas
+        return not failed
 
     def _finish_row(
         self, i: int, seq: Sequence, row: Row, outcome: StepOutcome, constraints: Callable[[], Constraints]
@@ -348,9 +383,9 @@ class Engine:
             return False
         return bool(bitmask[0].view(np.uint32)[token // 32] >> np.uint32(token % 32) & 1)
 
-    def _restart(self, outcome: StepOutcome, deltas: list[Delta]) -> None:
+    def _restart(self, damaged: Iterable[int], deltas: list[Delta]) -> None:
         """Blocks that could not be filled: who holds one computes it, but nobody for ever."""
-        for seq in self._scheduler.restart(outcome.damaged):
+        for seq in self._scheduler.restart(damaged):
             if seq.restarts > _MOST_RESTARTS:
                 self._end(seq, FinishReason.ERROR, "its cached prefix can't be read")
                 self._collect(seq, deltas)
@@ -373,6 +408,9 @@ class Engine:
         two steps: who asks for a long prompt's scores lets a request compute it first, in its turn. `salt`: see `Request`.
         """
         try:
+            if self._under_way is not None:
+                step, self._under_way = self._under_way, None
+                self._finish(step, self._ended)
             return self._scorer.score(prompt, continuations, salt)
         except EngineError:
             raise
@@ -398,6 +436,7 @@ class Engine:
         """End every request with ERROR; the deltas come from the next `step`. Cached blocks are forgotten: a step may have died
         half-way.
         """
+        self._under_way = None
         for seq in self._scheduler.sequences():
             self._end(seq, FinishReason.ERROR, message)
             self._collect(seq, self._ended)
@@ -412,6 +451,7 @@ class Engine:
             "running": self._scheduler.n_running,
             "paused": self._scheduler.n_paused,
             "steps": self._steps,
+            "steps_ahead": self._steps_ahead,
             **self._timing.stats(),
             "generated_tokens": self._generated,
             "forced_tokens": self._forced,

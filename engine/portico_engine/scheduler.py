@@ -9,13 +9,13 @@ nobody waits for its reader; its KV stays in the prefix index like that of one t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from portico_engine.executors.protocol import Capabilities
 from portico_engine.fairness.fair_queue import FairQueue, fair_shares
 from portico_engine.fairness.turns import Turns
-from portico_engine.kv.cache import KVCache
+from portico_engine.kv.cache import BlockTable, KVCache
 from portico_engine.plan import Row, StepPlan
 from portico_engine.sequence import Sequence, SequenceState
 
@@ -28,10 +28,24 @@ _SHORT = 32  # pending tokens up to here are a decode or a forced run: they don'
 
 @dataclass(frozen=True, slots=True)
 class ScheduledStep:
-    """A plan and whose rows they are."""
+    """A plan, whose rows they are, and over which tables: a sequence that has another one by now lost its row."""
 
     plan: StepPlan
     sequences: tuple[Sequence, ...]
+    tables: tuple[BlockTable | None, ...]
+
+    def rows(self) -> Iterator[tuple[int, Sequence, Row]]:
+        """Those that still count: each one's number, whose it is, and the row."""
+        for i, (seq, row, table) in enumerate(zip(self.sequences, self.plan.rows, self.tables, strict=True)):
+            if seq.table is table:
+                yield i, seq, row
+
+    def rows_again(self) -> list[Row | None]:
+        """The rows, to be computed once more: what one follows is known by now. None for those that don't count any more."""
+        rows: list[Row | None] = [None] * len(self.sequences)
+        for i, seq, row in self.rows():
+            rows[i] = row._replace(tokens=(seq.tokens[row.start],), follows=False) if row.follows else row
+        return rows
 
 
 @dataclass(slots=True)
@@ -125,8 +139,20 @@ class Scheduler:
             del self._paused[seq.arrival]
             self.add(seq)
 
-    def schedule(self) -> ScheduledStep | None:
-        """The next step, or None where nothing can run."""
+    def schedule(self, under_way: ScheduledStep | None = None) -> ScheduledStep | None:
+        """The next step, or None where nothing can run. Behind one that is `under_way`, not `computed` yet, rows begin where
+        those of that one end, and follow them where they sample a token.
+        """
+        followed = [] if under_way is None else list(under_way.rows())
+        for _, seq, row in followed:
+            seq.under_way = len(row.tokens)
+            seq.awaited = int(bool(row.logits_indices) and seq.remaining > 1)
+        planned = self._plan()
+        for _, seq, _ in followed:
+            seq.under_way = seq.awaited = 0
+        return planned
+
+    def _plan(self) -> ScheduledStep | None:
         self._step += 1
         self._queue.begin_step(self._step)
         self._sort_running()
@@ -142,7 +168,8 @@ class Scheduler:
             self._admit_waiting(batch, takes_part, turns)
         if not batch.rows:
             return None
-        return ScheduledStep(StepPlan(tuple(batch.rows), self._kv.take_ops()), tuple(batch.sequences))
+        tables = tuple([seq.table for seq in batch.sequences])
+        return ScheduledStep(StepPlan(tuple(batch.rows), self._kv.take_ops()), tuple(batch.sequences), tables)
 
     def _continue_running(self, batch: _Batch, takes_part: Callable[[Sequence], bool], turns: Turns | None) -> None:
         """Rows of those that run already: short ones whatever there is of long ones before them, which get what is left."""
@@ -168,7 +195,8 @@ class Scheduler:
                 count = min(most(seq), batch.budget - reserved, shares.get(seq.request.caller, batch.budget))
             if count > batch.budget:
                 count = batch.budget
-            if count > 0 and (reserve(seq.table, seq.table.computed + count) or self._make_room(seq, count)):
+            known = seq.table.computed + seq.under_way
+            if count > 0 and (reserve(seq.table, known + count) or self._make_room(seq, known + count)):
                 drafts = self._draft(seq, count, batch.budget - reserved - count) if self._drafts else ()
                 batch.add(seq, self._row(seq, count, drafts))
                 if shares and short is None:
@@ -187,7 +215,8 @@ class Scheduler:
                 count = min(turns.tokens(first) if turns is not None else first.at_once, batch.budget)
             if count <= 0:
                 continue  # it runs, and its turn comes
-            if not self._make_room(first, count):
+            assert first.table is not None
+            if not self._make_room(first, first.table.computed + count):
                 return
             batch.add(first, self._row(first, count))
 
@@ -323,13 +352,13 @@ class Scheduler:
         in_turn = (last.rank, last.arrival) <= (seq.rank, seq.arrival)
         self._in_order = self._in_order and in_turn and len(self._rows) == 1
 
-    def _make_room(self, seq: Sequence, count: int) -> bool:
-        """Blocks for `count` more tokens; False where the sequence itself had to go. Rows planned before it are never victims:
+    def _make_room(self, seq: Sequence, n_tokens: int) -> bool:
+        """Blocks for `n_tokens` in all; False where the sequence itself had to go. Rows planned before it are never victims:
         they stand before it.
         """
         table = seq.table
         assert table is not None
-        while not self._kv.reserve(table, table.computed + count):
+        while not self._kv.reserve(table, n_tokens):
             itself = self._running[-1] is seq
             self.preempt_last()
             if itself:
@@ -341,6 +370,7 @@ class Scheduler:
         assert seq.slot is not None
         self._kv.free(seq.table, seq.tokens)
         seq.table = None
+        seq.under_way = seq.awaited = 0
         self._slots.append(seq.slot)
         seq.slot = None
         self._running.remove(seq)
@@ -360,7 +390,7 @@ class Scheduler:
         assert seq.table is not None
         assert seq.lookup is not None
         drafts = seq.lookup.propose(seq.tokens, min(self._drafts, seq.remaining - 1, budget))
-        known = seq.table.computed + count
+        known = seq.table.computed + seq.under_way + count
         return drafts if drafts and self._kv.reserve(seq.table, known + len(drafts)) else ()
 
     def _row(self, seq: Sequence, count: int, drafts: tuple[int, ...] = ()) -> Row:
@@ -368,7 +398,10 @@ class Scheduler:
         assert table is not None
         assert slot is not None
         seq.planned = self._step
-        start, stop = table.computed, table.computed + count
+        start = table.computed + seq.under_way
+        stop = start + count
+        if start == len(seq.tokens):
+            return Row(slot, (0,), start, table.numbers, (0,), seq.sampling_state(), (), seq.place, 0, follows=True)
         tokens = (seq.tokens[start],) if count == 1 else tuple(seq.tokens[start:stop])
         if stop < len(seq.tokens):
             return Row(slot, tokens, start, table.numbers, adapter=seq.place)
@@ -376,7 +409,7 @@ class Scheduler:
             wanted, sampling = tuple(range(count - 1, count + len(drafts))), seq.sampling_state(drafts=True)
             return Row(slot, (*tokens, *drafts), start, table.numbers, wanted, sampling, (), seq.place, len(drafts))
         # one a sequence and step: made of its fields at once, which takes a third of the time
-        return _new(Row, (slot, tokens, start, table.numbers, (count - 1,), seq.sampling_state(), (), seq.place, 0))
+        return _new(Row, (slot, tokens, start, table.numbers, (count - 1,), seq.sampling_state(), (), seq.place, 0, False))
 
     def check_integrity(self) -> None:
         """Assert that queues, slots and tables agree."""

@@ -63,6 +63,8 @@ class Sequence:
     restarts: int = 0  # because a block could not be filled
     planned: int = 0  # the last step that it had a part in
     promoted: bool = False  # it has waited so long that it goes before all others
+    under_way: int = 0  # while a step is planned behind one that is not finished: its tokens in that one
+    awaited: int = 0  # and the tokens that are sampled for it there, none where they end it
     # these are set by the engine
     text: str = ""  # all of it, what a stop string may still take back among it
     forced: int = 0
@@ -73,6 +75,7 @@ class Sequence:
     unfinished: bool = False  # cut by its length, where its grammar wants more
     submitted: float = field(default_factory=perf_counter)
     first_token: float | None = None
+    _is_plain: bool = False  # see `may_be_followed`
     _counts: Counter[int] = field(default_factory=Counter)
     _seen: set[int] = field(default_factory=set)
     _unsent: list[tuple[int, float, TopLogprobs]] = field(default_factory=list)
@@ -80,8 +83,11 @@ class Sequence:
 
     def __post_init__(self) -> None:
         self.tokens = list(self.request.prompt)
-        if self.request.sampling.repetition_penalty != 1.0:
+        params = self.request.sampling
+        if params.repetition_penalty != 1.0:
             self._seen.update(self.tokens)
+        penalized = params.repetition_penalty != 1.0 or params.frequency_penalty or params.presence_penalty
+        self._is_plain = self.matcher is None and self.lookup is None and not penalized and not params.dry_multiplier
 
     @property
     def salt(self) -> Salt | None:
@@ -117,7 +123,7 @@ class Sequence:
     @property
     def pending(self) -> int:
         """Tokens that wait for a step."""
-        return len(self.tokens) - (self.table.computed if self.table else 0)
+        return len(self.tokens) + self.awaited - (self.table.computed + self.under_way if self.table else 0)
 
     @property
     def at_once(self) -> int:
@@ -138,11 +144,18 @@ class Sequence:
         plain = plain and not params.dry_multiplier and params.logprobs is None and not params.logit_bias
         return self.lookup is not None and plain and params.is_greedy and self.prior is None and not self.too_short
 
+    @property
+    def may_be_followed(self) -> bool:
+        """May its next token be computed with before anybody has seen it? Not where a grammar, guesses, or what is added to its
+        logits depend on that token.
+        """
+        return self._is_plain and not self.too_short
+
     def sampling_state(self, *, drafts: bool = False) -> SamplingState:
         """How to sample the next token; behind `drafts`, how near the second likeliest is has to be known."""
         request = self.request
         params = replace(request.sampling, logprobs=2) if drafts else request.sampling
-        position = len(self.tokens) - len(request.prompt)
+        position = len(self.tokens) + self.awaited - len(request.prompt)
         return tuple.__new__(SamplingState, (params, self.seed, position, self._counts, self._seen))
 
     def append(self, sampled: SampledToken, *, forced: bool) -> None:
