@@ -9,8 +9,9 @@ nobody waits for its reader; its KV stays in the prefix index like that of one t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from portico_engine.executors.protocol import Capabilities
 from portico_engine.fairness.fair_queue import FairQueue, fair_shares
@@ -22,7 +23,7 @@ from portico_engine.sequence import Sequence, SequenceState
 _MOST_YIELDS = 4  # times that a sequence gives its row to lower ranks: then it is let alone, and ends
 _LATELY = 500  # steps since several callers were there: then one who comes again shall not wait for a long step
 _BRIEF = 8  # times the executor's `light_tokens`: such a step's most tokens; smaller pieces of a prompt take longer together
-_new = tuple.__new__
+_new = tuple.__new__  # a named tuple at once, in a third of the time: one is made of every sequence in every step
 _SHORT = 32  # pending tokens up to here are a decode or a forced run: they don't wait behind a prefill
 
 
@@ -46,6 +47,12 @@ class ScheduledStep:
         for i, seq, row in self.rows():
             rows[i] = row._replace(tokens=(seq.tokens[row.start],), follows=False) if row.follows else row
         return rows
+
+
+class _Only(NamedTuple):
+    """The adapter that all rows of a step have."""
+
+    place: int | None
 
 
 @dataclass(slots=True)
@@ -145,11 +152,11 @@ class Scheduler:
         """
         followed = [] if under_way is None else list(under_way.rows())
         for _, seq, row in followed:
-            seq.under_way = len(row.tokens)
+            seq.known += len(row.tokens)
             seq.awaited = int(bool(row.logits_indices) and seq.remaining > 1)
         planned = self._plan()
         for _, seq, _ in followed:
-            seq.under_way = seq.awaited = 0
+            seq.known, seq.awaited = 0 if seq.table is None else seq.table.computed, 0
         return planned
 
     def _plan(self) -> ScheduledStep | None:
@@ -158,26 +165,26 @@ class Scheduler:
         self._sort_running()
         self._make_way()
         budget = self._budget()
-        takes_part = self._takes_part()
+        only = self._only_adapter()
         heads = [*self._queue.heads().values()] if self._slots else []
         turns = Turns(self._running, heads, self._caps.light_tokens, budget) if self._is_shared(heads) else None
         preemptions = self.preemptions
         batch = _Batch(budget)
-        self._continue_running(batch, takes_part, turns)
+        self._continue_running(batch, only, turns)
         if self._slots and self.preemptions == preemptions:
-            self._admit_waiting(batch, takes_part, turns)
+            self._admit_waiting(batch, only, turns)
         if not batch.rows:
             return None
         tables = tuple([seq.table for seq in batch.sequences])
         return ScheduledStep(StepPlan(tuple(batch.rows), self._kv.take_ops()), tuple(batch.sequences), tables)
 
-    def _continue_running(self, batch: _Batch, takes_part: Callable[[Sequence], bool], turns: Turns | None) -> None:
+    def _continue_running(self, batch: _Batch, only: _Only | None, turns: Turns | None) -> None:
         """Rows of those that run already: short ones whatever there is of long ones before them, which get what is left."""
         running, reserve = list(self._running), self._kv.reserve
         most = turns.tokens if turns is not None else _at_once
         counts: list[int | None] = []  # None: a long one
         for seq in running:
-            if not takes_part(seq):
+            if seq.unsettled is not None or (only is not None and seq.place != only.place):
                 counts.append(0)
             elif (pending := seq.pending) == 1 and turns is None:
                 counts.append(1)
@@ -195,14 +202,13 @@ class Scheduler:
                 count = min(most(seq), batch.budget - reserved, shares.get(seq.request.caller, batch.budget))
             if count > batch.budget:
                 count = batch.budget
-            known = seq.table.computed + seq.under_way
-            if count > 0 and (reserve(seq.table, known + count) or self._make_room(seq, known + count)):
+            if count > 0 and (reserve(seq.table, seq.known + count) or self._make_room(seq, seq.known + count)):
                 drafts = self._draft(seq, count, batch.budget - reserved - count) if self._drafts else ()
                 batch.add(seq, self._row(seq, count, drafts))
                 if shares and short is None:
                     shares[seq.request.caller] -= count
 
-    def _admit_waiting(self, batch: _Batch, takes_part: Callable[[Sequence], bool], turns: Turns | None) -> None:
+    def _admit_waiting(self, batch: _Batch, only: _Only | None, turns: Turns | None) -> None:
         """Begin to run who waits, as long as there is room."""
         preemptions = self.preemptions
         while batch.budget > 0 and self._slots and self.preemptions == preemptions:
@@ -211,12 +217,11 @@ class Scheduler:
                 return
             self._admit(first)
             count = 0
-            if takes_part(first):
+            if first.unsettled is None and (only is None or first.place == only.place):
                 count = min(turns.tokens(first) if turns is not None else first.at_once, batch.budget)
             if count <= 0:
                 continue  # it runs, and its turn comes
-            assert first.table is not None
-            if not self._make_room(first, first.table.computed + count):
+            if not self._make_room(first, first.known + count):
                 return
             batch.add(first, self._row(first, count))
 
@@ -224,7 +229,8 @@ class Scheduler:
         """A step computed `count` more tokens of a sequence."""
         table = seq.table
         assert table is not None
-        self._kv.commit(table, seq.tokens, table.computed + count)
+        seq.known = table.computed + count
+        self._kv.commit(table, seq.tokens, seq.known)
         self._queue.charge(seq, count)
 
     def preempt_last(self) -> bool:
@@ -286,17 +292,13 @@ class Scheduler:
             last.yielded += 1
             self.preempt_last()
 
-    def _takes_part(self) -> Callable[[Sequence], bool]:
-        """Which sequences may have a part in this step: those whose grammars have settled what comes next; where an executor
-        can't mix adapters, of these the ones with the adapter of who waits longest for a step.
-        """
+    def _only_adapter(self) -> _Only | None:
+        """Where an executor can't mix adapters: the one of the sequence that waits longest for a step. None: all may have a part."""
         if self._caps.mixed_adapters:
-            return _is_settled
-        settled = filter(_is_settled, self._running)
+            return None
+        settled = (seq for seq in self._running if seq.unsettled is None)
         first = min(settled, key=lambda seq: seq.planned, default=None) or self._queue.first()
-        if first is None:
-            return _is_settled
-        return lambda seq: seq.unsettled is None and seq.place == first.place
+        return None if first is None else _Only(first.place)
 
     def _is_shared(self, heads: Iterable[Sequence]) -> bool:
         """Are several callers, or ranks, in this step?"""
@@ -341,6 +343,7 @@ class Scheduler:
         """It runs, for the rest of this step as the last."""
         self._queue.admit(seq)
         seq.table = self._kv.allocate(seq.tokens, seq.block_keys)
+        seq.known = seq.table.computed
         if seq.cached_tokens is None:
             seq.cached_tokens = min(seq.table.computed, len(seq.request.prompt))
         seq.slot = self._slots.pop()
@@ -370,7 +373,7 @@ class Scheduler:
         assert seq.slot is not None
         self._kv.free(seq.table, seq.tokens)
         seq.table = None
-        seq.under_way = seq.awaited = 0
+        seq.known = seq.awaited = 0
         self._slots.append(seq.slot)
         seq.slot = None
         self._running.remove(seq)
@@ -390,26 +393,25 @@ class Scheduler:
         assert seq.table is not None
         assert seq.lookup is not None
         drafts = seq.lookup.propose(seq.tokens, min(self._drafts, seq.remaining - 1, budget))
-        known = seq.table.computed + seq.under_way + count
+        known = seq.known + count
         return drafts if drafts and self._kv.reserve(seq.table, known + len(drafts)) else ()
 
     def _row(self, seq: Sequence, count: int, drafts: tuple[int, ...] = ()) -> Row:
-        table, slot = seq.table, seq.slot
+        table, slot, start = seq.table, seq.slot, seq.known
         assert table is not None
         assert slot is not None
         seq.planned = self._step
-        start = table.computed + seq.under_way
-        stop = start + count
-        if start == len(seq.tokens):
-            return Row(slot, (0,), start, table.numbers, (0,), seq.sampling_state(), (), seq.place, 0, follows=True)
-        tokens = (seq.tokens[start],) if count == 1 else tuple(seq.tokens[start:stop])
-        if stop < len(seq.tokens):
+        if seq.awaited:
+            return Row(slot, (0,), start, table.numbers, (0,), seq.sampling_state(), (), seq.place, follows=True)
+        tokens = (seq.tokens[start],) if count == 1 else tuple(seq.tokens[start : start + count])
+        if start + count < len(seq.tokens):
             return Row(slot, tokens, start, table.numbers, adapter=seq.place)
+        sampling = seq.sampling_state()
         if drafts:
-            wanted, sampling = tuple(range(count - 1, count + len(drafts))), seq.sampling_state(drafts=True)
-            return Row(slot, (*tokens, *drafts), start, table.numbers, wanted, sampling, (), seq.place, len(drafts))
-        # one a sequence and step: made of its fields at once, which takes a third of the time
-        return _new(Row, (slot, tokens, start, table.numbers, (count - 1,), seq.sampling_state(), (), seq.place, 0, False))
+            wanted = tuple(range(count - 1, count + len(drafts)))
+            near = sampling._replace(params=replace(sampling.params, logprobs=2))  # how near the second likeliest token is
+            return Row(slot, (*tokens, *drafts), start, table.numbers, wanted, near, (), seq.place, len(drafts))
+        return _new(Row, (slot, tokens, start, table.numbers, (count - 1,), sampling, (), seq.place, 0, False))
 
     def check_integrity(self) -> None:
         """Assert that queues, slots and tables agree."""
@@ -425,10 +427,7 @@ class Scheduler:
         )
         slots = [s.slot for s in self._running if s.slot is not None]
         assert sorted([*slots, *self._slots]) == list(range(self._caps.rows))
-
-
-def _is_settled(seq: Sequence) -> bool:
-    return seq.unsettled is None
+        assert all(s.known == (s.table.computed if s.table else 0) and not s.awaited for s in self.sequences())
 
 
 def _at_once(seq: Sequence) -> int:

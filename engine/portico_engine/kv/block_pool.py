@@ -40,7 +40,7 @@ class BlockPool:
     ) -> None:
         self.n_blocks = n_blocks
         self.block_tokens = block_tokens
-        self.index = PrefixIndex(block_tokens)
+        self.index = PrefixIndex(n_blocks, block_tokens)
         self.tier = tier
         self.retained = RetainedPrefixes(clock)
         self.evictions = 0
@@ -133,18 +133,17 @@ class BlockPool:
         self._refs[at] -= 1
         refs = self._refs[at]
         assert refs.min() >= 0, f"one of the blocks {blocks} has no references"
-        let_go: list[int] = at[refs == 0].tolist()
-        cached = list(filter(self.index.__contains__, let_go))
-        if len(cached) < len(let_go):
-            for block in let_go:
-                if block not in self.index:
-                    self._set_free(block)
-        if cached:
-            self._cache(cached)
+        let_go = at[refs == 0]
+        indexed = self.index.contains(let_go)
+        for block in let_go[~indexed].tolist():
+            self._set_free(block)
+        if indexed.any():
+            self._cache(let_go[indexed])
 
-    def _cache(self, blocks: list[int]) -> None:
+    def _cache(self, at: npt.NDArray[np.int64]) -> None:
         """Nobody holds these indexed blocks any more: neighbours that are worth the same go to the policy together."""
-        costs, ends = self._costs(blocks), self.retained.ends(blocks)
+        blocks: list[int] = at.tolist()
+        costs, ends = self._costs(at), self.retained.ends(blocks)
         begin = 0
         for stop in (*(np.flatnonzero((costs[1:] != costs[:-1]) | (ends[1:] != ends[:-1])) + 1).tolist(), len(blocks)):
             until = float(ends[begin])
@@ -169,7 +168,7 @@ class BlockPool:
         for waiting in self.retained.resolve(block, following):
             if waiting in self._policy:
                 self._policy.remove([waiting])
-                self._cache([waiting])
+                self._cache(np.array([waiting]))
 
     def copy(self, source: int, target: int, n_tokens: int) -> None:
         """Copy-on-write: the first positions of a shared block into one's own."""
@@ -246,12 +245,12 @@ class BlockPool:
             self.evictions += 1
         return count > 0
 
-    def _costs(self, blocks: list[int]) -> npt.NDArray[np.float64]:
-        costs = _RECOMPUTE * (1 + np.minimum(self._reuses[blocks], _MOST_REUSES))
+    def _costs(self, at: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        costs = _RECOMPUTE * (1 + np.minimum(self._reuses[at], _MOST_REUSES))
         if self.tier is None:
             return costs
         has = self.tier.has
-        saved = [(key := self.index.key(block)) is not None and has(key) for block in blocks]
+        saved = [(key := self.index.key(block)) is not None and has(key) for block in at.tolist()]
         return np.where(saved, costs / _RECOMPUTE, costs)
 
     def _drop_cached(self, block: int) -> None:

@@ -193,8 +193,9 @@ class KVCache:
         if known < full:
             keys, contents = table.names.span(known, full, tokens)
             table.keys += keys
-            for block, content, key in zip(table.blocks[known:full], contents, keys, strict=True):
-                self.pool.index.add_full(block, content, key)
+            step = len(contents) // len(keys)
+            for n, (block, key) in enumerate(zip(table.blocks[known:full], keys, strict=True)):
+                self.pool.index.add_full(block, contents[n * step : (n + 1) * step], key)
             self._note_owner(table, known)
         if self._window:
             self._release_unseen(table)

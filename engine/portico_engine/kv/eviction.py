@@ -124,7 +124,6 @@ class CostAware:
         listed = list(blocks)
         assert listed
         lot = _Lot(self._age + cost, pinned_until, listed[::-1], len(listed))
-        assert self._lots.keys().isdisjoint(listed)
         self._lots.update(dict.fromkeys(listed, lot))
         if pinned_until is None:
             self._push(next(self._order), lot)

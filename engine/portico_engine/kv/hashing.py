@@ -69,7 +69,7 @@ class BlockKeys:
         self.shared_blocks = shared_blocks
         self.block_tokens = block_tokens
         self._keys: list[bytes] = []
-        self._contents: list[bytes] = []
+        self._contents = bytearray()  # one behind the other
         self._parents = [self._salted(root, 0)]  # of each block: the key that it hangs on
 
     def parent(self, block: int) -> bytes:
@@ -83,19 +83,19 @@ class BlockKeys:
 
     def content(self, block: int, tokens: Sequence[int]) -> bytes:
         """The content of the block, which the sequence's `tokens` fill: see `block_content`."""
-        self._extend(block + 1, tokens)
-        return self._contents[block]
+        return self.span(block, block + 1, tokens)[1]
 
-    def span(self, first: int, stop: int, tokens: Sequence[int]) -> tuple[list[bytes], list[bytes]]:
-        """Keys and contents of the blocks from `first` on, up to `stop`."""
+    def span(self, first: int, stop: int, tokens: Sequence[int]) -> tuple[list[bytes], bytes]:
+        """Keys of the blocks from `first` on, up to `stop`, and their contents, one behind the other."""
         self._extend(stop, tokens)
-        return self._keys[first:stop], self._contents[first:stop]
+        size = KEY_BYTES + self.block_tokens * TOKEN_BYTES
+        return self._keys[first:stop], bytes(self._contents[first * size : stop * size])
 
     def forked(self, n_blocks: int) -> BlockKeys:
         """Of a sequence that shares the first `n_blocks` blocks, whose keys are known, and goes on by itself."""
         other = BlockKeys(b"", self.block_tokens, self.salt, self.shared_blocks)
-        other._keys, other._contents = self._keys[:n_blocks], self._contents[:n_blocks]
-        other._parents = self._parents[: n_blocks + 1]
+        other._keys, other._parents = self._keys[:n_blocks], self._parents[: n_blocks + 1]
+        other._contents = self._contents[: n_blocks * (KEY_BYTES + self.block_tokens * TOKEN_BYTES)]
         return other
 
     def _extend(self, n_blocks: int, tokens: Sequence[int]) -> None:
@@ -107,7 +107,7 @@ class BlockKeys:
             begin = (at - known) * size * TOKEN_BYTES
             content = self._parents[at] + packed[begin : begin + size * TOKEN_BYTES]
             key = hashlib.sha256(content).digest()
-            self._contents.append(content)
+            self._contents += content
             self._keys.append(key)
             self._parents.append(self._salted(key, at + 1))
 

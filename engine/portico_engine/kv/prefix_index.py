@@ -12,10 +12,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 from portico_engine.kv.hashing import KEY_BYTES, TOKEN_BYTES, BlockKeys, block_content, chain_key, content_tokens
 
 _START = KEY_BYTES + TOKEN_BYTES  # bytes of a content that name a parent and the first token behind it
-_LOOKED_UP = 32  # blocks at once at first, then twice as many: a new prompt is not hashed to its end for nothing
+_LOOKED_UP = 128  # blocks at once at first, then twice as many: a new prompt is not hashed to its end for nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,22 +43,29 @@ class PrefixMatch(NamedTuple):
 class PrefixIndex:
     """Blocks by content."""
 
-    def __init__(self, block_tokens: int) -> None:
+    def __init__(self, n_blocks: int, block_tokens: int) -> None:
         self._block_tokens = block_tokens
-        self._contents: dict[int, bytes] = {}
+        self._size = KEY_BYTES + block_tokens * TOKEN_BYTES  # of a full block's content
+        self._indexed = np.zeros(n_blocks, np.bool_)
+        self._full = bytearray(n_blocks * self._size)  # contents of the full ones, by number; zeros for others
+        self._tails: dict[int, bytes] = {}  # contents of those that are not
         self._keys: dict[int, bytes] = {}  # of the full ones
         self._by_key: dict[bytes, int] = {}
         self._children: dict[bytes, tuple[int, ...]] = {}  # by parent and first token
         self.version = 0  # counts every change
 
     def __contains__(self, block: int) -> bool:
-        return block in self._contents
+        return bool(self._indexed[block])
 
     def __len__(self) -> int:
-        return len(self._contents)
+        return len(self._keys) + len(self._tails)
+
+    def contains(self, blocks: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Of each of these, whether it is indexed."""
+        return self._indexed[blocks]
 
     def entry(self, block: int) -> IndexedBlock:
-        content = self._contents[block]
+        content = self._content(block)
         return IndexedBlock(block, content[:KEY_BYTES], content_tokens(content), self._keys.get(block))
 
     def key(self, block: int) -> bytes | None:
@@ -76,89 +86,115 @@ class PrefixIndex:
         at, count = first, _LOOKED_UP
         while at < full:
             stop = min(full, at + count)
-            found, of_found = self._known(*names.span(at, stop, tokens))
+            of_span, contents = names.span(at, stop, tokens)
+            found = self._known(of_span, contents)
             blocks += found
-            keys += of_found
+            keys += of_span[: len(found)]
             at, count = at + len(found), 2 * count
             if at < stop:
                 break
         tail, tail_tokens = self._best_child(names.parent(at), tokens, at * self._block_tokens, limit)
         return PrefixMatch(blocks, keys, tail, tail_tokens)
 
-    def _known(self, keys: list[bytes], contents: list[bytes]) -> tuple[list[int], list[bytes]]:
-        """The blocks of a sequence's keys, up to the first that is in none, and these keys."""
-        found = list(map(self._by_key.get, keys))
-        n = found.index(None) if None in found else len(found)
-        blocks = [block for block in found[:n] if block is not None]
-        held = list(map(self._contents.__getitem__, blocks))
-        if held != contents[:n]:  # two contents with one key
-            n = next(i for i, (one, other) in enumerate(zip(held, contents, strict=False)) if one != other)
-        return blocks[:n], keys[:n]
+    def _known(self, keys: list[bytes], contents: bytes) -> list[int]:
+        """The blocks of a sequence's keys, up to the first that has none, or one of another content."""
+        blocks: list[int] = []
+        while len(blocks) < len(keys) and (block := self._by_key.get(keys[len(blocks)])) is not None:
+            run = self._run(block, contents, len(blocks))
+            if not run:
+                break
+            blocks.extend(range(block, block + run))
+        return blocks
+
+    def _run(self, block: int, contents: bytes, first: int) -> int:
+        """How many of the blocks from this one on hold the contents from number `first` on. Longer and longer pieces are
+        compared, then shorter and shorter ones.
+        """
+        size, left = self._size, len(contents) // self._size - first
+        done, step, grows = 0, 1, True
+        while step and done < left:
+            count = min(step, left - done)
+            at, of = (block + done) * size, (first + done) * size
+            if self._full[at : at + count * size] == contents[of : of + count * size]:
+                done += count
+                step = 2 * step if grows else step
+            else:
+                step, grows = count // 2, False
+        return done
 
     def _best_child(self, parent: bytes, tokens: Sequence[int], at: int, limit: int) -> tuple[int | None, int]:
         best, best_tokens = None, 0
         if at < limit:
             wanted = block_content(parent, tokens[at : min(limit, at + self._block_tokens)])
             for block in self._children.get(wanted[:_START], ()):
-                same = _common_tokens(self._contents[block], wanted)
+                same = _common_tokens(self._content(block), wanted)
                 if same > best_tokens:
                     best, best_tokens = block, same
         return best, best_tokens
 
     def add_full(self, block: int, content: bytes, key: bytes) -> bool:
         """Index a full block; False where its prefix is indexed already, in another block."""
-        assert block not in self._contents
-        assert len(content) == KEY_BYTES + self._block_tokens * TOKEN_BYTES
+        assert not self._indexed[block]
+        assert len(content) == self._size
         if key in self._by_key:
             return False
         self._by_key[key] = block
         self._keys[block] = key
-        self._add(block, content)
+        self._full[block * self._size : (block + 1) * self._size] = content
+        self._add(block, content[:_START])
         return True
 
     def add_tail(self, block: int, content: bytes) -> bool:
         """Index an unfilled block; False where an indexed block holds these tokens already."""
-        assert block not in self._contents
-        assert KEY_BYTES < len(content) < KEY_BYTES + self._block_tokens * TOKEN_BYTES
-        if any(self._contents[other].startswith(content) for other in self._children.get(content[:_START], ())):
+        assert not self._indexed[block]
+        assert KEY_BYTES < len(content) < self._size
+        if any(self._content(other).startswith(content) for other in self._children.get(content[:_START], ())):
             return False
-        self._add(block, content)
+        self._tails[block] = content
+        self._add(block, content[:_START])
         return True
 
     def remove(self, block: int) -> None:
         """Forget a block. What was indexed behind it stays, and becomes reachable again with it."""
         self.version += 1
-        content = self._contents.pop(block)
-        key = self._keys.pop(block, None)
-        if key is not None:
-            del self._by_key[key]
-        siblings = self._children[content[:_START]]
+        start = self._content(block)[:_START]
+        self._indexed[block] = False
+        if self._tails.pop(block, None) is None:
+            del self._by_key[self._keys.pop(block)]
+            self._full[block * self._size : (block + 1) * self._size] = bytes(self._size)
+        siblings = self._children[start]
         if len(siblings) == 1:
-            del self._children[content[:_START]]
+            del self._children[start]
         else:
-            self._children[content[:_START]] = tuple(other for other in siblings if other != block)
+            self._children[start] = tuple(other for other in siblings if other != block)
 
     def __iter__(self) -> Iterator[int]:
         """All indexed blocks."""
-        return iter(self._contents)
+        yield from self._keys
+        yield from self._tails
 
-    def _add(self, block: int, content: bytes) -> None:
+    def _content(self, block: int) -> bytes:
+        tail = self._tails.get(block)
+        return bytes(self._full[block * self._size : (block + 1) * self._size]) if tail is None else tail
+
+    def _add(self, block: int, start: bytes) -> None:
         self.version += 1
-        self._contents[block] = content
-        start = content[:_START]
+        self._indexed[block] = True
         self._children[start] = (*self._children.get(start, ()), block)
 
     def check_integrity(self) -> None:
-        """Assert that the four views agree."""
+        """Assert that the views agree."""
         listed = [block for siblings in self._children.values() for block in siblings]
-        assert sorted(listed) == sorted(self._contents)
+        assert sorted(listed) == sorted(self) == np.flatnonzero(self._indexed).tolist()
         assert {key: block for block, key in self._keys.items()} == self._by_key
-        for block, content in self._contents.items():
+        for block in self:
             entry = self.entry(block)
             assert (entry.key is not None) == (len(entry.tokens) == self._block_tokens)
-            assert block in self._children[content[:_START]]
+            assert block in self._children[self._content(block)[:_START]]
             if entry.key is not None:
                 assert entry.key == chain_key(entry.parent, entry.tokens)
+        others = [block for block in range(len(self._indexed)) if block not in self._keys]
+        assert not any(any(self._full[block * self._size : (block + 1) * self._size]) for block in others)
 
 
 def _common_tokens(one: bytes, other: bytes) -> int:

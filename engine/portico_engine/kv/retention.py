@@ -87,7 +87,7 @@ class RetainedPrefixes:
 
     def ends(self, blocks: Sequence[int]) -> npt.NDArray[np.float64]:
         """`until` of each of these, 0 where that is None."""
-        if self._pinned.keys().isdisjoint(blocks):
+        if not self._pinned or self._pinned.keys().isdisjoint(blocks):
             return np.zeros(len(blocks))
         return np.array([self.until(block) or 0.0 for block in blocks])
 
