@@ -293,7 +293,7 @@ class Scheduler:
             self.preempt_last()
 
     def _only_adapter(self) -> _Only | None:
-        """Where an executor can't mix adapters: the one of the sequence that waits longest for a step. None: all may have a part."""
+        """Where an executor can't mix adapters: that of the sequence which waits longest for a step; else all have a part."""
         if self._caps.mixed_adapters:
             return None
         settled = (seq for seq in self._running if seq.unsettled is None)
