@@ -22,7 +22,7 @@ TIMEOUT = 10.0  # seconds
 _SECONDS = "portico_engine_step_seconds_total"
 
 
-class ServerUnreachable(GatewayError):
+class ServeUnreachable(GatewayError):
     """Nobody answers there, or not as `portico serve` does."""
 
 
@@ -45,7 +45,7 @@ class _Health(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Totals:
+class EngineCounters:
     """A model's counters since its engine was loaded, at `at` seconds of this machine's clock."""
 
     at: float
@@ -80,7 +80,7 @@ class ModelSnapshot:
     preemptions: float
     memory: str | None
     fallbacks: Mapping[str, str]
-    totals: Totals = field(repr=False)
+    totals: EngineCounters = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,17 +106,17 @@ class ServeReader:
         try:
             self._client = httpx2.Client(base_url=url.rstrip("/"), headers=headers, timeout=TIMEOUT, transport=transport)
         except httpx2.InvalidURL as error:
-            raise ServerUnreachable(f"{url!r} is no address: {error}") from None
+            raise ServeUnreachable(f"{url!r} is no address: {error}") from None
         self._url = url
-        self._before: dict[str | None, Totals] = {}  # by model
+        self._before: dict[str | None, EngineCounters] = {}  # by model
 
     def read(self) -> Snapshot:
-        """How it is now. Raises ServerUnreachable."""
+        """How it is now. Raises ServeUnreachable."""
         found = _samples(self._get("/metrics").text)
         try:
             about = _Health.model_validate_json(self._get("/healthz").content)
         except ValueError:
-            raise ServerUnreachable(f"what answers at {self._url} is not portico serve") from None
+            raise ServeUnreachable(f"what answers at {self._url} is not portico serve") from None
         at = time.monotonic()
         models = about.models if about.model is None else [about.model, *about.models]
         models = models or [_ModelHealth(id=name) for name in _by("model", "portico_model_ready", found)] or [_ModelHealth()]
@@ -131,14 +131,14 @@ class ServeReader:
         try:
             answer = self._client.get(path)
         except httpx2.HTTPError as error:
-            raise ServerUnreachable(f"no portico serve answers at {self._url} ({error})") from None
+            raise ServeUnreachable(f"no portico serve answers at {self._url} ({error})") from None
         if answer.status_code in (401, 403):
-            raise ServerUnreachable(
+            raise ServeUnreachable(
                 f"{self._url}{path} needs a key with the scope metrics, by --key or PORTICO_KEY; "
                 "portico key new NAME --scope metrics makes one"
             )
         if answer.status_code != 200:
-            raise ServerUnreachable(f"{self._url}{path} answers {answer.status_code}: it is not portico serve")
+            raise ServeUnreachable(f"{self._url}{path} answers {answer.status_code}: it is not portico serve")
         return answer
 
 
@@ -153,7 +153,7 @@ def _samples(text: str) -> _Samples:
                 if math.isfinite(sample.value):
                     found[sample.name].append((sample.labels, sample.value))
     except ValueError:
-        raise ServerUnreachable("/metrics is not in Prometheus' format") from None
+        raise ServeUnreachable("/metrics is not in Prometheus' format") from None
     return found
 
 
@@ -184,7 +184,7 @@ def _blocks(found: _Samples) -> dict[str, dict[str, float]]:
     return blocks
 
 
-def _snapshot(found: _Samples, model: _ModelHealth, at: float, before: Totals | None) -> ModelSnapshot:
+def _snapshot(found: _Samples, model: _ModelHealth, at: float, before: EngineCounters | None) -> ModelSnapshot:
     totals = _totals(found, at)
     if before is not None and totals.steps < before.steps:
         before = None  # the engine was started again
@@ -209,8 +209,8 @@ def _snapshot(found: _Samples, model: _ModelHealth, at: float, before: Totals | 
     )
 
 
-def _totals(found: _Samples, at: float) -> Totals:
-    return Totals(
+def _totals(found: _Samples, at: float) -> EngineCounters:
+    return EngineCounters(
         at,
         _total("portico_tokens_generated_total", found),
         _total("portico_tokens_forced_total", found),
@@ -221,10 +221,10 @@ def _totals(found: _Samples, at: float) -> Totals:
     )
 
 
-def _since(now: Totals, before: Totals) -> Totals:
+def _since(now: EngineCounters, before: EngineCounters) -> EngineCounters:
     """What came between the two; `at` is the seconds between them."""
     parts = {part: value - before.step_seconds.get(part, 0.0) for part, value in now.step_seconds.items()}
-    return Totals(
+    return EngineCounters(
         now.at - before.at,
         now.generated - before.generated,
         now.forced - before.forced,

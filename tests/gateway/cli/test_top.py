@@ -13,7 +13,7 @@ from rich.console import Console
 
 from portico_gateway.cli import top_snapshot
 from portico_gateway.cli.main import run
-from portico_gateway.cli.top_snapshot import ServeReader, ServerUnreachable
+from portico_gateway.cli.top_snapshot import ServeReader, ServeUnreachable
 from portico_gateway.cli.top_view import top_view
 
 URL = "http://127.0.0.1:8630"
@@ -133,7 +133,7 @@ def test_an_engine_that_was_started_again_is_not_compared_with_the_one_before() 
     ],
 )
 def test_what_is_no_portico_serve_or_wants_a_key_says_so(transport: httpx2.MockTransport, said: str) -> None:
-    with pytest.raises(ServerUnreachable, match=said):
+    with pytest.raises(ServeUnreachable, match=said):
         ServeReader(URL, "key", transport=transport).read()
 
 
@@ -141,7 +141,7 @@ def test_nobody_there_is_said_with_the_address() -> None:
     def refused(request: httpx2.Request) -> httpx2.Response:
         raise httpx2.ConnectError("connection refused", request=request)
 
-    with pytest.raises(ServerUnreachable, match=r"no portico serve answers at http://127\.0\.0\.1:8630"):
+    with pytest.raises(ServeUnreachable, match=r"no portico serve answers at http://127\.0\.0\.1:8630"):
         ServeReader(URL, transport=httpx2.MockTransport(refused)).read()
 
 

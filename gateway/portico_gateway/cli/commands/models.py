@@ -14,7 +14,7 @@ from portico_gateway.safe_output.inert import inert, inert_json, inert_line
 
 if TYPE_CHECKING:
     from portico_engine import StoredModel
-    from portico_gateway.hub.repository import Choice, Repository
+    from portico_gateway.hub.repository import ChosenFiles, Repository
 
 _CONVERTED = ("f32", "f16", "bf16", "q8_0")  # what a folder is written in; other types are quantized from that
 
@@ -183,7 +183,7 @@ def _all_models() -> list[StoredModel]:
     return [*own, *stored_models()]
 
 
-def _announce(repository: Repository, choice: Choice) -> None:
+def _announce(repository: Repository, choice: ChosenFiles) -> None:
     from portico_gateway.cli.models_view import size
 
     many = f"{len(choice.files)} files" if len(choice.files) > 1 else choice.files[0].name
