@@ -11,7 +11,7 @@ what it did rightly the user kept, what it did wrongly the user denied and put r
 and KTO, then a reward model and GRPO train on. Held-out pairs are of other questions. `memory` takes the peaks of training
 an 8B-shaped model of random weights in full, with LoRA over bfloat16, and over NF4. `report` judges BFCL's answers and
 writes the figures. What is known is written as it comes; a run that was cut short goes on from the log and
-the SFT adapter in `--work`.
+the SFT adapter in `--work` and leaves out what `--out` knows.
 """
 
 from __future__ import annotations
@@ -127,6 +127,12 @@ class Budget:
         self.began, self.minutes, self.out = time.monotonic(), minutes, out
         self.known: dict[str, Any] = {"command": " ".join(["python", "benchmarks/tune_methods.py", *sys.argv[1:]])}
         out.mkdir(parents=True, exist_ok=True)
+        if (out / "figures.json").exists():
+            self.known = json.loads((out / "figures.json").read_text(encoding="utf-8")) | self.known
+
+    def lacks(self, method: str) -> bool:
+        """Is there time for a method that no run before this one has finished?"""
+        return f"bfcl_{method}" not in self.known and self.left() > 60
 
     def left(self) -> float:
         """Seconds."""
@@ -174,15 +180,16 @@ def run(args: argparse.Namespace) -> None:
     sft = args.work / "sft"
     if not (sft / "adapter_model.safetensors").exists():
         sft = world.sft(start, settings)
-    else:
+    elif "sft" not in budget.known:
         world.known("sft", sft, settings)
-    world.bfcl("sft", sft)
+    if budget.lacks("sft"):
+        world.bfcl("sft", sft)
     for method in ("dpo", "kto", "ipo"):
-        if budget.left() > 60:
+        if budget.lacks(method):
             world.bfcl(method, world.preference(method, sft, replace(settings, epochs=1.0, learning_rate=5e-5)))
-    if budget.left() > 60:
+    if budget.lacks("grpo"):
         world.bfcl("grpo", world.grpo(sft, settings))
-    if budget.left() > 60:
+    if budget.lacks("default"):
         world.bfcl("default", start)
     budget.tell(done=True)
 
@@ -234,7 +241,8 @@ class World:
             caller,
         )
         self.cases = json.loads(gzip.decompress((args.work / "bfcl.json.gz").read_bytes()))[:: 100 if args.small else 1]
-        self.answers: dict[str, Any] = {}
+        self.answered = args.out / "bfcl-answers.json.gz"
+        self.answers: dict[str, Any] = json.loads(gzip.decompress(self.answered.read_bytes())) if self.answered.exists() else {}
 
     def divide(self, kept: Sequence[Any], pairs: Sequence[Any], tasks: Sequence[Any]) -> None:
         """Pairs that are held out, that betas are tried on, and that are trained on: no question is in two of them."""
@@ -386,7 +394,7 @@ class World:
                 ids.append(case["id"])
         answers = self.caller.ask(tasks)
         self.answers[name] = {at: [list(call) for call in one[0].calls or ()] for at, one in zip(ids, answers, strict=True)}
-        with gzip.open(self.args.out / "bfcl-answers.json.gz", "wt", encoding="utf-8") as file:
+        with gzip.open(self.answered, "wt", encoding="utf-8") as file:
             json.dump(self.answers, file)
         self.budget.tell(
             **{f"bfcl_{name}": {"asked": len(ids), "no_call": sum(not calls for calls in self.answers[name].values())}}
