@@ -12,6 +12,7 @@ The loop, which sees tokens and never a tensor:
 
     engine.py          schedule, run, mask, sample, accept; how an answer ends
     scheduler.py       who runs in the next step
+    scheduled_step.py  whose rows a step has, and what of it still counts when it is finished
     fairness/          several callers: who of the waiting goes first, whose turn it is in a step
     sequence.py        one request under way
     settlement.py      requests whose grammars have more to find out than fits into a step

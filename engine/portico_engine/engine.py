@@ -36,7 +36,8 @@ from portico_engine.repetition import DEFAULT_BREAKERS
 from portico_engine.request import EXPERT_TOKENS, Delta, Embeddings, FinishReason, ModelInfo, Pooling, Request, SamplingParams
 from portico_engine.request_checks import check_budget, check_request, check_tokens
 from portico_engine.sampling import SampledToken, TopLogprobs, resolve_seed
-from portico_engine.scheduler import ScheduledStep, Scheduler
+from portico_engine.scheduled_step import ScheduledStep
+from portico_engine.scheduler import Scheduler
 from portico_engine.scoring import Scorer
 from portico_engine.sequence import Sequence, SequenceState
 from portico_engine.settlement import Settlement

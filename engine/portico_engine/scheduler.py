@@ -9,64 +9,26 @@ nobody waits for its reader; its KV stays in the prefix index like that of one t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from portico_engine.executors.protocol import Capabilities
 from portico_engine.fairness.fair_queue import FairQueue, fair_shares
 from portico_engine.fairness.turns import Turns
-from portico_engine.kv.cache import BlockTable, KVCache
-from portico_engine.plan import Row, StepPlan
+from portico_engine.kv.cache import KVCache
+from portico_engine.scheduled_step import ScheduledStep, StepBatch
 from portico_engine.sequence import Sequence, SequenceState
 
 _MOST_YIELDS = 4  # times that a sequence gives its row to lower ranks: then it is let alone, and ends
 _LATELY = 500  # steps since several callers were there: then one who comes again shall not wait for a long step
 _BRIEF = 8  # times the executor's `light_tokens`: such a step's most tokens; smaller pieces of a prompt take longer together
-_new = tuple.__new__  # a named tuple at once, in a third of the time: one is made of every sequence in every step
 _SHORT = 32  # pending tokens up to here are a decode or a forced run: they don't wait behind a prefill
-
-
-@dataclass(frozen=True, slots=True)
-class ScheduledStep:
-    """A plan, whose rows they are, and over which tables: a sequence that has another one by now lost its row."""
-
-    plan: StepPlan
-    sequences: tuple[Sequence, ...]
-    tables: tuple[BlockTable | None, ...]
-
-    def rows(self) -> Iterator[tuple[int, Sequence, Row]]:
-        """Those that still count: each one's number, whose it is, and the row."""
-        for i, (seq, row, table) in enumerate(zip(self.sequences, self.plan.rows, self.tables, strict=True)):
-            if seq.table is table:
-                yield i, seq, row
-
-    def rows_again(self) -> list[Row | None]:
-        """The rows, to be computed once more: what one follows is known by now. None for those that don't count any more."""
-        rows: list[Row | None] = [None] * len(self.sequences)
-        for i, seq, row in self.rows():
-            rows[i] = row._replace(tokens=(seq.tokens[row.start],), follows=False) if row.follows else row
-        return rows
 
 
 class _Only(NamedTuple):
     """The adapter that all rows of a step have."""
 
     place: int | None
-
-
-@dataclass(slots=True)
-class _Batch:
-    """A step as it comes together; `budget` are the tokens that are left of it."""
-
-    budget: int
-    rows: list[Row] = field(default_factory=list)
-    sequences: list[Sequence] = field(default_factory=list)
-
-    def add(self, seq: Sequence, row: Row) -> None:
-        self.rows.append(row)
-        self.sequences.append(seq)
-        self.budget -= len(row.tokens)
 
 
 class Scheduler:
@@ -169,16 +131,13 @@ class Scheduler:
         heads = [*self._queue.heads().values()] if self._slots else []
         turns = Turns(self._running, heads, self._caps.light_tokens, budget) if self._is_shared(heads) else None
         preemptions = self.preemptions
-        batch = _Batch(budget)
+        batch = StepBatch(self._step, budget)
         self._continue_running(batch, only, turns)
         if self._slots and self.preemptions == preemptions:
             self._admit_waiting(batch, only, turns)
-        if not batch.rows:
-            return None
-        tables = tuple([seq.table for seq in batch.sequences])
-        return ScheduledStep(StepPlan(tuple(batch.rows), self._kv.take_ops()), tuple(batch.sequences), tables)
+        return batch.scheduled(self._kv.take_ops()) if batch.rows else None
 
-    def _continue_running(self, batch: _Batch, only: _Only | None, turns: Turns | None) -> None:
+    def _continue_running(self, batch: StepBatch, only: _Only | None, turns: Turns | None) -> None:
         """Rows of those that run already: short ones whatever there is of long ones before them, which get what is left."""
         running, reserve = list(self._running), self._kv.reserve
         most = turns.tokens if turns is not None else _at_once
@@ -204,11 +163,11 @@ class Scheduler:
                 count = batch.budget
             if count > 0 and (reserve(seq.table, seq.known + count) or self._make_room(seq, seq.known + count)):
                 drafts = self._draft(seq, count, batch.budget - reserved - count) if self._drafts else ()
-                batch.add(seq, self._row(seq, count, drafts))
+                batch.add(seq, count, drafts)
                 if shares and short is None:
                     shares[seq.request.caller] -= count
 
-    def _admit_waiting(self, batch: _Batch, only: _Only | None, turns: Turns | None) -> None:
+    def _admit_waiting(self, batch: StepBatch, only: _Only | None, turns: Turns | None) -> None:
         """Begin to run who waits, as long as there is room."""
         preemptions = self.preemptions
         while batch.budget > 0 and self._slots and self.preemptions == preemptions:
@@ -223,7 +182,7 @@ class Scheduler:
                 continue  # it runs, and its turn comes
             if not self._make_room(first, first.known + count):
                 return
-            batch.add(first, self._row(first, count))
+            batch.add(first, count)
 
     def computed(self, seq: Sequence, count: int) -> None:
         """A step computed `count` more tokens of a sequence."""
@@ -395,23 +354,6 @@ class Scheduler:
         drafts = seq.lookup.propose(seq.tokens, min(self._drafts, seq.remaining - 1, budget))
         known = seq.known + count
         return drafts if drafts and self._kv.reserve(seq.table, known + len(drafts)) else ()
-
-    def _row(self, seq: Sequence, count: int, drafts: tuple[int, ...] = ()) -> Row:
-        table, slot, start = seq.table, seq.slot, seq.known
-        assert table is not None
-        assert slot is not None
-        seq.planned = self._step
-        if seq.awaited:
-            return Row(slot, (0,), start, table.numbers, (0,), seq.sampling_state(), (), seq.place, follows=True)
-        tokens = (seq.tokens[start],) if count == 1 else tuple(seq.tokens[start : start + count])
-        if start + count < len(seq.tokens):
-            return Row(slot, tokens, start, table.numbers, adapter=seq.place)
-        sampling = seq.sampling_state()
-        if drafts:
-            wanted = tuple(range(count - 1, count + len(drafts)))
-            near = sampling._replace(params=replace(sampling.params, logprobs=2))  # how near the second likeliest token is
-            return Row(slot, (*tokens, *drafts), start, table.numbers, wanted, near, (), seq.place, len(drafts))
-        return _new(Row, (slot, tokens, start, table.numbers, (count - 1,), sampling, (), seq.place, 0, False))
 
     def check_integrity(self) -> None:
         """Assert that queues, slots and tables agree."""
