@@ -157,7 +157,7 @@ async def test_whoever_has_read_untrusted_text_asks_before_writing(way: str) -> 
             with pytest.raises(MCPError):
                 await calls.call_tool("s__odd", {}, reader)
             assert calls.ruling(calls.upstreams.catalog.tool("s__good"), writer).verdict is Verdict.ALLOW
-            assert calls.memory.has_read_untrusted("key")
+            assert "key" in calls._readers
             return
         await calls.call_tool("s__write", {"text": "x"}, writer)
         if way == "resource":

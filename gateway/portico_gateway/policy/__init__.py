@@ -7,7 +7,6 @@
     terminal_consent.py  asking it at a terminal
     quotas.py            how many calls a caller may make
     provenance.py        which arguments are copied from an untrusted result
-    call_memory.py       what callers read, were asked and called before
     remembered.py        answers of people that count for a while
     tool_calls.py        every tool call, resource and prompt: rules, consent, the upstream, the log
     audit.py             the log of calls, in SQLite

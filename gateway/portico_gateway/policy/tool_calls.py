@@ -6,9 +6,11 @@ come through here as a `Caller`.
 
 from __future__ import annotations
 
+import copy
 import json
 import time
 import uuid
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -21,8 +23,8 @@ from portico_gateway.caller import Caller, ConsentAnswer, ConsentChannel, on_beh
 from portico_gateway.errors import ConsentRefused, ConsentRequired, GatewayError, InvalidEdit, ToolDenied, UnknownName
 from portico_gateway.policy.approvals import Approval, Approvals, ApprovalState, CallAsked, call_digest
 from portico_gateway.policy.audit import AuditKind, AuditLog, AuditRecord
-from portico_gateway.policy.call_memory import CallMemory
-from portico_gateway.policy.provenance import names_url
+from portico_gateway.policy.provenance import Provenance, names_url
+from portico_gateway.policy.quotas import Quotas
 from portico_gateway.policy.remembered import RememberedChoices
 from portico_gateway.policy.rules import Circumstances, Policy, Ruling, Verdict
 from portico_gateway.tracing import call_span
@@ -34,6 +36,8 @@ from portico_gateway.upstreams.upstreams import Upstreams
 DECISION = "portico/decision"  # in the result's `_meta`, where a person decided
 CALL = "portico/call"  # likewise: the call's id, as the log and feedback know it
 OWN_SERVER = "portico"  # in the audit log: what the gateway itself answers
+_MAX_READERS = 10_000  # callers that are remembered for having read untrusted text
+_MAX_CONSENTED = 10_000  # changed definitions that a person has consented to, of all callers
 _MAX_EDITS = 3  # that a person may try until the tool can take what is written
 _Result = TypeVar("_Result", bound=mcp_types.Result)
 
@@ -74,19 +78,17 @@ class ToolCalls:
         audit: AuditLog | None = None,
         takes_approvals: bool = False,
         choices: RememberedChoices | None = None,
-        memory: CallMemory | None = None,
     ) -> None:
         self.upstreams = upstreams
         self.policy = policy or Policy()
+        self.approvals = Approvals(self.policy.config.approval_seconds, on_decision=self._log_decision)
         self.choices = choices or RememberedChoices()
-        self.memory = memory or CallMemory(Approvals(self.policy.config.approval_seconds, on_decision=self._log_decision))
         self._audit = audit
+        self._quotas = Quotas()
+        self._provenance = Provenance()
         self._takes_approvals = takes_approvals
-
-    @property
-    def approvals(self) -> Approvals:
-        """Consents, asked for and given."""
-        return self.memory.approvals
+        self._readers: OrderedDict[str, None] = OrderedDict()  # callers that have read untrusted text
+        self._consented: OrderedDict[tuple[str, str, str], None] = OrderedDict()  # (caller, tool, changed definition)
 
     def use_policy(self, policy: Policy) -> None:
         """Go on under other rules. Consents that were given under the old ones count no more; times stay as they were."""
@@ -101,14 +103,9 @@ class ToolCalls:
     def over(self, upstreams: Upstreams) -> ToolCalls:
         """The same rules, consents and log over other servers: those that one request brought along. What was read there counts
         here."""
-        return ToolCalls(
-            upstreams,
-            policy=self.policy,
-            audit=self._audit,
-            takes_approvals=self._takes_approvals,
-            choices=self.choices,
-            memory=self.memory,
-        )
+        other = copy.copy(self)  # what it remembers is one with what this one remembers
+        other.upstreams = upstreams
+        return other
 
     # -- what a caller may see
 
@@ -130,9 +127,9 @@ class ToolCalls:
 
     def circumstances(self, entry: CatalogTool, caller: Caller, arguments: Mapping[str, Any]) -> Circumstances:
         """What the policy is told of a call beside the tool."""
-        copied = self.memory.provenance.copied(caller.name, arguments, caller.said) if self.policy.config.provenance else ()
+        copied = self._provenance.copied(caller.name, arguments, caller.said) if self.policy.config.provenance else ()
         return Circumstances(
-            read_untrusted=self.memory.has_read_untrusted(caller.name),
+            read_untrusted=caller.name in self._readers,
             changed=entry.changed and self._is_held_back(entry, caller),
             shadows=entry.shadows if self._is_held_back(entry, caller) else None,
             copied=tuple(map(str, copied)),
@@ -149,7 +146,7 @@ class ToolCalls:
         return without_words(entry.tool, notice)
 
     def _is_held_back(self, entry: CatalogTool, caller: Caller) -> bool:
-        if not entry.is_held_back or self.memory.has_consented(caller.name, entry.name, entry.digest):
+        if not entry.is_held_back or (caller.name, entry.name, entry.digest) in self._consented:
             return False
         return entry.shadows is not None or not self.upstreams.catalog.is_consented(entry, caller.name)
 
@@ -178,11 +175,11 @@ class ToolCalls:
             return await self.upstreams.call_tool(name, given, progress=progress, definition=entry.digest, task=task)
 
         if self.policy.config.provenance:
-            self.memory.provenance.used(caller.name, arguments, {mark.partition(" ")[0] for mark in now.copied})
+            self._provenance.used(caller.name, arguments, {mark.partition(" ")[0] for mark in now.copied})
         untrusted = not self.policy.is_trusted(name)
         result, decision = await self._under_policy(use, caller, ruling, call, untrusted=untrusted)
         if self._is_held_back(entry, caller) and decision.approval is not None:
-            self.memory.note_consent(caller.name, name, entry.digest)
+            self._remember(self._consented, (caller.name, name, entry.digest), _MAX_CONSENTED)
             if entry.changed:
                 self.upstreams.catalog.consent(entry, caller.name)
             self.upstreams.catalog.announce({"tools"})  # its words may be read from here on
@@ -211,7 +208,7 @@ class ToolCalls:
     ) -> mcp_types.CallToolResult:
         """Call a tool that the gateway itself answers. What it reads for the caller counts by its own calls. Raises as
         `call_tool` and `call`."""
-        now = Circumstances(read_untrusted=self.memory.has_read_untrusted(caller.name))
+        now = Circumstances(read_untrusted=caller.name in self._readers)
         ruling = self.policy.ruling(tool.name, tool, caller, now)
         use = _Use("own tool", OWN_SERVER, tool.name, arguments, definition_digest(tool))
         result, decision = await self._under_policy(use, caller, ruling, lambda _: call(), untrusted=False)
@@ -237,7 +234,7 @@ class ToolCalls:
 
     def note_untrusted(self, caller: Caller) -> None:
         """The caller has read what may carry instructions: a server's text that the owner does not trust."""
-        self.memory.note_untrusted(caller.name)
+        self._remember(self._readers, caller.name, _MAX_READERS)
 
     async def _under_policy(
         self,
@@ -257,7 +254,7 @@ class ToolCalls:
         try:
             with call_span(use.name, use.server) as span:
                 if ruling.verdict is not Verdict.DENY:
-                    self.memory.quotas.count(caller.name, self.policy.quota(caller))
+                    self._quotas.count(caller.name, self.policy.quota(caller))
                 decision = await self._permit(use, caller, ruling)
                 span.set_attribute("portico.decision", decision.verdict)
                 with on_behalf_of(caller):
@@ -267,7 +264,7 @@ class ToolCalls:
                         if untrusted:
                             self.note_untrusted(caller)
             if untrusted and self.policy.config.provenance:
-                self.memory.provenance.note(caller.name, use.name, result)
+                self._provenance.note(caller.name, use.name, result)
             return result, decision
         except BaseException as error:
             failure = error
@@ -435,6 +432,13 @@ class ToolCalls:
                 outcome=str(record.state),
             )
         )
+
+    @staticmethod
+    def _remember(kept: OrderedDict[Any, None], item: Any, most: int) -> None:
+        kept[item] = None
+        kept.move_to_end(item)
+        if len(kept) > most:
+            kept.popitem(last=False)
 
 
 def resource_name(server: str, own_uri: str) -> str:

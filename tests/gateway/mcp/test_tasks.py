@@ -123,7 +123,7 @@ async def test_a_call_as_a_task_is_under_the_policy_and_its_result_is_logged_and
             assert refused["isError"]
             assert len(asked) == 2
             await ask(client, "tasks/result", taskId="digger__t1")
-            assert made.memory._readers, "its caller has read what a server says"
+            assert made._readers, "its caller has read what a server says"
             made.use_policy(Policy(PolicyConfig(deny=["digger__bury"])))
             with pytest.raises(MCPError, match="digger__bury"):
                 await ask(client, "tasks/result", taskId="digger__t1")
