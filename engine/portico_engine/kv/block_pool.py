@@ -20,7 +20,7 @@ from portico_engine.kv.prefix_index import PrefixIndex
 from portico_engine.kv.retention import RetainedPrefixes
 from portico_engine.kv.tier import FullBlock, Tier
 from portico_engine.plan import BLOCK_TOKENS, Copy, Drop, KVOp, Load, Save
-from portico_engine.request import KV_STATES, KVOwner, KVState
+from portico_engine.request import KVOwner, KVState
 
 _EVICT_AT_ONCE = 16
 _RECOMPUTE = 50.0  # what computing a block anew costs, in loads from below (benchmarks/kv_tiers.py, one thread)
@@ -79,19 +79,18 @@ class BlockPool:
     def count_by_owner(self) -> dict[tuple[KVState, KVOwner], int]:
         """Blocks that are not free. Changes nothing: any thread may ask, and hears how it is while it changes."""
         held = self._refs > 0
-        kept = np.zeros(self.n_blocks, np.bool_)
-        kept[self._policy.pinned_blocks()] = True
-        shared = {
-            "held": np.count_nonzero(self._shared & held),
-            "cached": np.count_nonzero(self._shared & ~held & ~kept),
-            "pinned": np.count_nonzero(self._shared & kept),
-        }
-        n_held, n_pinned = np.count_nonzero(held), np.count_nonzero(kept)
-        total = {"held": n_held, "cached": max(0, len(self._policy) - n_pinned), "pinned": n_pinned}
+        pinned = np.zeros(self.n_blocks, np.bool_)
+        pinned[self._policy.pinned_blocks()] = True
+        n_pinned = int(np.count_nonzero(pinned))
+        of_state: tuple[tuple[KVState, npt.NDArray[np.bool_], int], ...] = (
+            ("held", held, int(np.count_nonzero(held))),
+            ("cached", ~held & ~pinned, len(self._policy) - n_pinned),
+            ("pinned", pinned, n_pinned),
+        )
         counts: dict[tuple[KVState, KVOwner], int] = {}
-        for state in KV_STATES:
-            counts[state, "shared"] = int(shared[state])
-            counts[state, "callers"] = int(max(0, total[state] - shared[state]))
+        for state, there, total in of_state:
+            counts[state, "shared"] = shared = int(np.count_nonzero(self._shared & there))
+            counts[state, "callers"] = max(0, total - shared)
         return counts
 
     def take_ops(self) -> tuple[KVOp, ...]:

@@ -118,7 +118,8 @@ class Policy(RuleBasedStateMachine):
         assert len(self.policy) == len(self.held)
         assert self.policy.unpinned == sum(until <= self.clock.now for until, _, _ in self.held.values())
         assert {b for b in range(10) if b in self.policy} == set(self.held)
-        assert self.policy.pinned == len(self.held) - self.policy.unpinned
+        pinned = {block for block, (until, _, _) in self.held.items() if until > self.clock.now}
+        assert sorted(self.policy.pinned_blocks()) == sorted(pinned)
         listed = sum(len(lot.blocks) for _, _, lot in self.policy._heap)
         assert listed == self.policy._listed <= 2 * 10 + 64 + 10, "outdated entries don't pile up"
         assert len(self.policy._heap) <= listed + 1
