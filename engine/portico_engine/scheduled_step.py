@@ -13,6 +13,7 @@ from portico_engine.plan import KVOp, Row, StepPlan
 from portico_engine.sequence import Sequence
 
 _new = tuple.__new__  # a named tuple at once, in a third of the time: one is made of every sequence in every step
+_FIRST = (0,)  # logits behind the first token
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,13 @@ class StepBatch:
 
     def add(self, seq: Sequence, count: int, drafts: tuple[int, ...] = ()) -> None:
         """A row of the next `count` of its pending tokens, and guesses behind them. It has blocks for them."""
-        row = _row(seq, count, drafts)
+        table, start, tokens = seq.table, seq.known, seq.tokens
+        assert table is not None
+        if count == 1 and start + 1 == len(tokens) and not drafts:  # what most rows are
+            sampling = seq.sampling_state()
+            row = _new(Row, (seq.slot, (tokens[start],), start, table.numbers, _FIRST, sampling, (), seq.place, 0, False))
+        else:
+            row = _row(seq, count, drafts)
         seq.planned = self.step
         self.rows.append(row)
         self.sequences.append(seq)
@@ -65,7 +72,7 @@ def _row(seq: Sequence, count: int, drafts: tuple[int, ...]) -> Row:
     assert table is not None
     assert slot is not None
     if seq.awaited:
-        return Row(slot, (0,), start, table.numbers, (0,), seq.sampling_state(), (), seq.place, follows=True)
+        return Row(slot, (0,), start, table.numbers, _FIRST, seq.sampling_state(), (), seq.place, follows=True)
     tokens = (seq.tokens[start],) if count == 1 else tuple(seq.tokens[start : start + count])
     if start + count < len(seq.tokens):
         return Row(slot, tokens, start, table.numbers, adapter=seq.place)
@@ -74,4 +81,4 @@ def _row(seq: Sequence, count: int, drafts: tuple[int, ...]) -> Row:
         wanted = tuple(range(count - 1, count + len(drafts)))
         near = sampling._replace(params=replace(sampling.params, logprobs=2))  # how near the second likeliest token is
         return Row(slot, (*tokens, *drafts), start, table.numbers, wanted, near, (), seq.place, len(drafts))
-    return _new(Row, (slot, tokens, start, table.numbers, (count - 1,), sampling, (), seq.place, 0, False))
+    return Row(slot, tokens, start, table.numbers, (count - 1,), sampling, (), seq.place)

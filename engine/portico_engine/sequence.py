@@ -78,6 +78,7 @@ class Sequence:
     first_token: float | None = None
     _params: SamplingParams = field(default_factory=SamplingParams)
     _n_prompt: int = 0
+    _greedy: SamplingState | None = None
     _is_plain: bool = False  # see `may_be_followed`
     _counts: Counter[int] = field(default_factory=Counter)
     _seen: set[int] = field(default_factory=set)
@@ -88,6 +89,8 @@ class Sequence:
         self.tokens = list(self.request.prompt)
         self._n_prompt = len(self.tokens)
         params = self._params = self.request.sampling
+        if params.is_greedy:
+            self._greedy = SamplingState(params, self.seed, 0, self._counts, self._seen)
         if params.repetition_penalty != 1.0:
             self._seen.update(self.tokens)
         penalized = params.repetition_penalty != 1.0 or params.frequency_penalty or params.presence_penalty
@@ -156,7 +159,9 @@ class Sequence:
         return self._is_plain and not self.too_short
 
     def sampling_state(self) -> SamplingState:
-        """How to sample the next token that is not awaited yet."""
+        """How to sample the next token that is not awaited yet. Where that is the likeliest one, its position plays no part."""
+        if self._greedy is not None:
+            return self._greedy
         position = len(self.tokens) + self.awaited - self._n_prompt
         return _new(SamplingState, (self._params, self.seed, position, self._counts, self._seen))
 
