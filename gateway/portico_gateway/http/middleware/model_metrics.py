@@ -42,6 +42,7 @@ _GAUGES = (
 )
 _COUNTERS = (
     _Stat("portico_engine_steps", "Batches that the model ran.", {}, "steps"),
+    _Stat("portico_engine_steps_ahead", "Those behind which the next one was begun before they ended.", {}, "steps_ahead"),
     *(
         _Stat("portico_engine_step_seconds", "Time that they took, by what it went to.", {"part": part}, f"step_seconds_{part}")
         for part in STEP_PARTS
