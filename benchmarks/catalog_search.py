@@ -160,9 +160,9 @@ async def _one_question(
 ) -> float:
     """A search and a call in turn, all of it appended: the share of prompt tokens that was found, the first turn's included."""
     turns: list[Turn] = [UserTurn(questions[0]["question"])]
-    requests = []
+    requests: list[tuple[int, int]] = []
     for number in range(TURNS):
-        requests.append(await _asked(engine, builder, turns))
+        turns = await _asked(engine, builder, turns, requests)
         looks = number % 2 == 0
         call = WrittenCall(FIND_TOOLS, {"query": questions[number]["question"]}) if looks else WrittenCall("a__tool", {})
         turns += [ModelTurn(calls=(call,)), ResultTurn(call, texts[number] if looks else "ok")]
@@ -174,7 +174,7 @@ async def _several_questions(
 ) -> float:
     """As a conversation goes on: with all of its calls and results, as long as they fit."""
     turns: list[Turn] = []
-    requests = []
+    requests: list[tuple[int, int]] = []
     for each, text in zip(questions[:TURNS], texts, strict=True):
         turns = [*as_past(turns), UserTurn(each["question"])]
         looked, called = WrittenCall(FIND_TOOLS, {"query": each["question"]}), WrittenCall("a__tool", {})
@@ -183,20 +183,22 @@ async def _several_questions(
             [ModelTurn(calls=(called,)), ResultTurn(called, "ok")],
             [],
         ):
-            requests.append(await _asked(engine, builder, turns))
-            turns += step
+            turns = [*await _asked(engine, builder, turns, requests), *step]
         turns.append(ModelTurn("Done."))
     return _share(requests)
 
 
-async def _asked(engine: AsyncEngine, builder: PromptBuilder, turns: Sequence[Turn]) -> tuple[int, int]:
-    """(tokens of the prompt, those of them that were found)."""
+async def _asked(
+    engine: AsyncEngine, builder: PromptBuilder, turns: Sequence[Turn], requests: list[tuple[int, int]]
+) -> list[Turn]:
+    """The turns that are in the prompt; notes its tokens, and how many of them were found."""
     prompt = await builder.prompt(turns)
     sampling = SamplingParams(temperature=0.0)
     request = Request(uuid.uuid4().hex, prompt.tokens, sampling, max_tokens=1, shared_prefix_tokens=prompt.kept)
     async for delta in engine.generate(request):
         if delta.usage is not None:
-            return delta.usage.prompt_tokens, delta.usage.cached_tokens
+            requests.append((delta.usage.prompt_tokens, delta.usage.cached_tokens))
+            return prompt.turns
     raise AssertionError("the engine gave no usage")
 
 

@@ -1,8 +1,9 @@
-"""The conformance suite of the Model Context Protocol against our servers and the gateway, over Streamable HTTP on loopback.
+"""The conformance suite of the Model Context Protocol against our servers and both sides of the gateway, on loopback.
 
 `python checks/conformance/run.py [--only code ...]`: both requirement sets, each with its list of expected failures, whose
-reasons are in the files. The suite is installed in .venv/conformance when missing (8 s, 60 MB). Exit code 0: nothing failed
-but those.
+reasons are in the files. `fixture` is the gateway with fixture_server.py behind it, which has all that the suite asks for, and
+whose names renaming_proxy.py keeps as the suite has them; `upstream` is the suite as a server behind the gateway. The suite is
+installed in .venv/conformance when missing (8 s, 60 MB). Exit code 0: nothing failed but what is expected.
 """
 
 from __future__ import annotations
@@ -14,18 +15,23 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "inspector"))  # its workspace and servers are used here too
 
-from fixture_servers import http_servers  # noqa: E402
+from fixture_servers import http_servers, portico_serving  # noqa: E402
 from fixture_workspace import make_workspace  # noqa: E402
+from renaming_proxy import SERVER, free_port, renaming  # noqa: E402
 
 PACKAGE = "@modelcontextprotocol/conformance@0.2.0-alpha.12"
 REVISIONS = ("2025-11-25", "2026-07-28")
-TARGETS = ("code", "docs", "db", "gateway")
+SERVED = ("code", "docs", "db", "gateway")
+TARGETS = (*SERVED, "fixture", "upstream")
+_EXPECTED = {"code": "servers", "docs": "servers", "db": "servers"}  # the others' files bear their own names
 _TOTAL = re.compile(r"^Total: (\d+) passed, (\d+) failed", re.MULTILINE)
 _SECONDS = 240
 
@@ -61,13 +67,15 @@ def find_suite() -> Path:
     return command
 
 
-def run_suite(command: Path, url: str, target: str, revision: str, folder: Path) -> Row:
-    """One requirement set against one server."""
-    kind = "gateway" if target == "gateway" else "servers"
-    expected = HERE / f"expected-failures-{kind}-{revision}.yml"
-    arguments = ["server", "--url", url, "--requirements", revision, "--expected-failures", str(expected)]
+def run_suite(command: Path, url: str | None, target: str, revision: str, folder: Path) -> Row:
+    """One requirement set against one server, or, without a URL, against the gateway as a client."""
+    expected = HERE / f"expected-failures-{_EXPECTED.get(target, target)}-{revision}.yml"
+    client = f"{sys.executable} {HERE / 'upstream_client.py'}"
+    role = ["client", "--command", client] if url is None else ["server", "--url", url]
+    folder.mkdir()
     done = subprocess.run(
-        [_node(), str(command.resolve()), *arguments, "-o", str(folder)],
+        [_node(), str(command.resolve()), *role, "--requirements", revision, "--expected-failures", str(expected), "-o", "out"],
+        cwd=folder,
         env={"PATH": os.environ.get("PATH", os.defpath), "HOME": str(folder)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -90,12 +98,12 @@ def main() -> int:
         home = Path(folder).resolve()
         make_workspace(home)
         (home / "user").mkdir()
-        with http_servers(home) as config:
-            urls = {name: entry["url"] for name, entry in json.loads(config.read_text())["mcpServers"].items()}
-            print(f"{'server':10} {'revision':12} {'passed':>7} {'failed':>7}   verdict")
+        with ExitStack() as stack:
+            urls = _urls(stack, home, chosen.only)
+            print(f"{'target':10} {'revision':12} {'passed':>7} {'failed':>7}   verdict")
             for target in chosen.only:
                 for revision in chosen.revision:
-                    row = run_suite(command, urls[target], target, revision, home / f"{target}-{revision}")
+                    row = run_suite(command, urls.get(target), target, revision, home / f"{target}-{revision}")
                     rows.append(row)
                     verdict = "only what is expected" if row.code == 0 else "UNEXPECTED, see below"
                     print(f"{row.target:10} {row.revision:12} {row.passed:7} {row.failed:7}   {verdict}", flush=True)
@@ -103,6 +111,20 @@ def main() -> int:
     for row in wrong:
         print(f"\n==> {row.target}, {row.revision}\n{_trouble(row.said)}")
     return 1 if wrong else 0
+
+
+def _urls(stack: ExitStack, home: Path, targets: Sequence[str]) -> dict[str, str]:
+    """Where what is to be asked listens, for as long as `stack` is open."""
+    urls = {}
+    if set(targets) & set(SERVED):
+        config = stack.enter_context(http_servers(home))
+        urls = {name: entry["url"] for name, entry in json.loads(config.read_text())["mcpServers"].items()}
+    if "fixture" in targets:
+        server = {"command": sys.executable, "args": [str(HERE / "fixture_server.py")]}
+        (home / "fixture.json").write_text(json.dumps({"mcpServers": {SERVER: server}}))
+        gateway = stack.enter_context(portico_serving(["--config", "fixture.json"], home))
+        urls["fixture"] = stack.enter_context(renaming(gateway, free_port()))
+    return urls
 
 
 def _trouble(said: str) -> str:

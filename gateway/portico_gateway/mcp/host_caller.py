@@ -115,7 +115,7 @@ def _session(ctx: Context) -> str:
 
 
 def _ask_by_request(ctx: Context, answer_timeout: float) -> AskHost:
-    async def ask(request: mcp_types.InputRequest) -> mcp_types.InputResponse:
+    async def ask(request: mcp_types.InputRequest, key: str = "") -> mcp_types.InputResponse:
         if isinstance(request, mcp_types.ElicitRequest):
             request = _with_page_id(request)
         # Related to the call, so that over HTTP the question travels on the call's own stream.

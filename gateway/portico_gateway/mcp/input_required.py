@@ -41,10 +41,12 @@ class PendingOperation:
         if self.report is not None:
             await self.report(progress, total, message)
 
-    async def ask(self, request: mcp_types.InputRequest) -> mcp_types.InputResponse:
-        """Ask the host. Raises MCPError where no answer comes in time, or one of another kind."""
+    async def ask(self, request: mcp_types.InputRequest, key: str = "") -> mcp_types.InputResponse:
+        """Ask the host, under the server's `key` where it has one that is free. Raises MCPError where no answer comes in time,
+        or one of another kind."""
         self._n_requests += 1
-        key = f"{request.method}-{self._n_requests}"
+        if not key or key in self._requests or key in self._responses:
+            key = f"{request.method}-{self._n_requests}"
         self._requests[key] = request
         self._changed.set()
         try:
