@@ -48,6 +48,7 @@ _READS = ("get_", "search_", "read_", "list_", "check_")
 _SDKS = ("anthropic", "cohere", "google", "openai")  # of models, which AgentDojo imports and nothing here uses
 POLICIES = {
     "default: every write asks": PolicyConfig(),
+    "what the person's words name runs, others ask": PolicyConfig(others="requested"),
     "writes run, copied arguments ask": PolicyConfig(others="allow"),
     "writes run, after a read they ask": PolicyConfig(others="allow", ask_after_read=True),
     "writes run, nothing asks": PolicyConfig(others="allow", provenance=False),

@@ -336,7 +336,7 @@ class CallerRules(ConfigSection):
     allow: list[ToolPattern] = Field(default=[], description="tools that run without consent")
     ask: list[ToolPattern] = Field(default=[], description="tools that need consent at every call")
     deny: list[ToolPattern] = Field(default=[], description="tools that these callers neither see nor call")
-    others: Literal["allow", "ask", "deny"] | None = Field(
+    others: Literal["allow", "requested", "ask", "deny"] | None = Field(
         default=None, description="what becomes of a tool that is not read-only and that no list names; default: as for all"
     )
     calls_per_minute: int | None = Field(default=None, ge=0, description="calls of one caller at most; 0: none at all")
@@ -358,8 +358,10 @@ class PolicyConfig(ConfigSection):
     writes: list[ToolPattern] = Field(
         default=[], description="tools that are not taken as read-only, whatever their server says"
     )
-    others: Literal["allow", "ask", "deny"] = Field(
-        default="ask", description="what becomes of a tool that is not read-only and that no list names"
+    others: Literal["allow", "requested", "ask", "deny"] = Field(
+        default="ask",
+        description='what becomes of a tool that is not read-only and that no list names; "requested": it runs where the '
+        "person's own words name what it does and all of its arguments, and asks otherwise",
     )
     ask_after_read: bool = Field(
         default=False,
@@ -389,7 +391,7 @@ class PolicyConfig(ConfigSection):
     @model_validator(mode="after")
     def _clients_narrow_only(self) -> PolicyConfig:
         for name, rules in self.callers.items():
-            if name.startswith("client:") and (rules.allow or rules.others == "allow"):
+            if name.startswith("client:") and (rules.allow or rules.others in ("allow", "requested")):
                 raise ValueError(
                     f"callers.{name} allows something, and a host can call itself anything: name a key, or leave out allow"
                 )
