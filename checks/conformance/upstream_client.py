@@ -1,7 +1,8 @@
 """The gateway's side towards its servers, as the conformance suite starts a client: `python upstream_client.py URL`.
 
 One server at the suite's URL is put behind the gateway's `Upstreams`; then the calls are made that the scenario
-(MCP_CONFORMANCE_SCENARIO) waits for, as a host's would be, and what they give is printed.
+(MCP_CONFORMANCE_SCENARIO) waits for, as a host's would be, and what they give is printed. Where the server wants a log-in, the
+person of `portico login` is stood in for by one who follows the page's redirect.
 """
 
 from __future__ import annotations
@@ -10,21 +11,29 @@ import json
 import os
 import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import anyio
+import httpx2
 import mcp_types
+from mcp.client.auth import AuthorizationCodeResult
 from mcp.shared.exceptions import MCPError
 
 from portico_gateway.caller import Caller
 from portico_gateway.config.sections import PolicyConfig
-from portico_gateway.config.server_spec import UpstreamSpec
+from portico_gateway.config.server_spec import OAuthClient, UpstreamSpec
 from portico_gateway.errors import GatewayError
 from portico_gateway.policy.rules import Policy
 from portico_gateway.policy.tool_calls import ToolCalls
+from portico_gateway.upstreams.oauth.authorization import Authorization
 from portico_gateway.upstreams.upstreams import Upstreams
+from portico_gateway.upstreams.wire import transports
 
 SERVER = "suite"
+CLIENT_METADATA = "https://conformance-test.local/client-metadata.json"  # that the suite knows
+CONTEXT: dict[str, Any] = json.loads(os.environ.get("MCP_CONFORMANCE_CONTEXT", "{}"))
 START_SECONDS = 15.0
 _ALL = mcp_types.ClientCapabilities(
     elicitation=mcp_types.ElicitationCapability(form=mcp_types.FormElicitationCapability()),
@@ -48,6 +57,23 @@ async def accept(request: mcp_types.InputRequest, key: str = "") -> mcp_types.In
 
 HOST = Caller("suite", capabilities=_ALL, ask=accept)
 Calls = Callable[[Upstreams, ToolCalls], Awaitable[None]]
+
+
+class Person:
+    """Logs in at once: the page's answer is where it redirects to."""
+
+    def __init__(self) -> None:
+        self._answer: dict[str, str] = {}
+
+    async def show(self, page: str) -> None:
+        async with httpx2.AsyncClient() as client:
+            answer = await client.get(page, follow_redirects=False)
+        query = parse_qs(urlsplit(answer.headers.get("location", "")).query)
+        self._answer = {name: values[0] for name, values in query.items()}
+
+    async def receive(self) -> AuthorizationCodeResult:
+        given = self._answer
+        return AuthorizationCodeResult(code=given.get("code", ""), state=given.get("state"), iss=given.get("iss"))
 
 
 async def call(calls: ToolCalls, tool: str, **arguments: Any) -> None:
@@ -85,7 +111,7 @@ async def everything(upstreams: Upstreams, calls: ToolCalls) -> None:
 
 async def as_told(upstreams: Upstreams, calls: ToolCalls) -> None:
     """The calls that the scenario lists."""
-    for each in json.loads(os.environ.get("MCP_CONFORMANCE_CONTEXT", "{}")).get("toolCalls", []):
+    for each in CONTEXT.get("toolCalls", []):
         await call(calls, each["name"], **each["arguments"])
 
 
@@ -111,7 +137,11 @@ SCENARIOS: dict[str, Calls] = {
 
 
 async def main(url: str) -> int:
-    spec = UpstreamSpec(SERVER, transport="http", url=url, call_timeout=20.0, pin_definitions=False)
+    person = Person()
+    transports.Authorization = partial(Authorization, show=person.show, receive=person.receive)  # type: ignore[misc, assignment]
+    known = {name: CONTEXT[name] for name in ("client_id", "client_secret") if name in CONTEXT}
+    oauth = OAuthClient(**known, client_metadata_url="" if known else CLIENT_METADATA)
+    spec = UpstreamSpec(SERVER, transport="http", url=url, oauth=oauth, call_timeout=20.0, pin_definitions=False)
     async with Upstreams([spec]) as upstreams:
         await upstreams.ready(START_SECONDS)
         (status,) = upstreams.status()
