@@ -35,7 +35,7 @@ def command(name: str, forget: bool, no_browser: bool, config: Path | None) -> i
     if spec.problem:
         raise ConfigError(spec.problem, key=f"servers.{name}")
     if spec.oauth is None:
-        raise ConfigError("this server has no oauth; add a table for it, which may be empty", key=f"servers.{name}.oauth")
+        raise ConfigError(f"the server {name!r} has no table [servers.{name}.oauth]; add it, it may be empty")
     if forget:
         gone = token_store(spec.url, spec.oauth).forget()
         click.echo(inert(f"{name}: {'forgotten' if gone else 'there was nothing to forget'}"), err=True)

@@ -14,6 +14,7 @@ from mcp.shared.auth import OAuthClientInformationFull, OAuthMetadata, OAuthToke
 from pydantic import BaseModel, ValidationError
 
 from portico_gateway.safe_output.private_files import private_folder, private_opener
+from portico_gateway.safe_output.redaction import know_secrets
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -33,9 +34,13 @@ class TokenStore:
         self._registered = registered
 
     async def get_tokens(self) -> OAuthToken | None:
-        return _read(OAuthToken, self._load().get("tokens"))
+        tokens = _read(OAuthToken, self._load().get("tokens"))
+        if tokens is not None:
+            _keep_secret(tokens)
+        return tokens
 
     async def set_tokens(self, tokens: OAuthToken) -> None:
+        _keep_secret(tokens)
         expires = None if tokens.expires_in is None else time.time() + tokens.expires_in
         self._keep(tokens=tokens.model_dump(mode="json", exclude_none=True), expires=expires)
 
@@ -80,6 +85,11 @@ class TokenStore:
         with open(new, "w", encoding="utf-8", opener=private_opener) as file:
             json.dump({**self._load(), **parts}, file)
         os.replace(new, self._path)
+
+
+def _keep_secret(tokens: OAuthToken) -> None:
+    """Take them out of whatever is told from now on."""
+    know_secrets(headers={"access": tokens.access_token, "refresh": tokens.refresh_token or ""})
 
 
 def _read(model: type[_Model], value: Any) -> _Model | None:
