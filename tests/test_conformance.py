@@ -20,8 +20,8 @@ def proxy(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 @pytest.mark.parametrize(
     ("said", "passed"),
     [
-        (b'{"params":{"name":"test_simple_text"}}', b'{"params":{"name":"fixture__test_simple_text"}}'),
-        (b'{"params":{"uri": "test://static-text"}}', b'{"params":{"uri": "portico://fixture/test://static-text"}}'),
+        (b'{"params":{"name":"test_simple_text"}}', b'{"params":{"name":"f__test_simple_text"}}'),
+        (b'{"params":{"uri": "test://static-text"}}', b'{"params":{"uri": "portico://f/test://static-text"}}'),
         (b'{"name":"Alice","text":"test_simple_text"}', b'{"name":"Alice","text":"test_simple_text"}'),
         (b'{"resourceUri":"test://example-resource"}', b'{"resourceUri":"test://example-resource"}'),
         (b'{"name":"missing_tool"}', b'{"name":"missing_tool"}'),
@@ -33,8 +33,8 @@ def test_a_request_has_the_gateways_names_and_an_answer_the_suites(proxy: Module
 
 
 def test_headers_that_repeat_a_name_are_renamed_with_their_spaces(proxy: ModuleType) -> None:
-    assert proxy.inward_header(" test_simple_text ") == " fixture__test_simple_text "
-    assert proxy.inward_header("test://static-text") == "portico://fixture/test://static-text"
+    assert proxy.inward_header(" test_simple_text ") == " f__test_simple_text "
+    assert proxy.inward_header("test://static-text") == "portico://f/test://static-text"
     assert proxy.inward_header("tools/list") == "tools/list"
 
 

@@ -101,7 +101,5 @@ _TEXTS = ("test://static-text", "test://watched-resource")
 _TEXT = "This is the content of the static text resource."
 RESOURCES: dict[str, mcp_types.TextResourceContents | mcp_types.BlobResourceContents] = {
     "test://static-binary": mcp_types.BlobResourceContents(uri="test://static-binary", mime_type="image/png", blob=PNG),
-    "test://watched-resource": mcp_types.TextResourceContents(
-        uri="test://watched-resource", mime_type="text/plain", text=_TEXT
-    ),
+    **{uri: mcp_types.TextResourceContents(uri=uri, mime_type="text/plain", text=_TEXT) for uri in _TEXTS},
 }

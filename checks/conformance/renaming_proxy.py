@@ -1,7 +1,7 @@
 """Between the suite and the gateway: the suite's fixed names stand for the gateway's, in both directions.
 
-The suite calls `test_simple_text` and reads `test://static-text`; the gateway offers both of its server `fixture` as
-`fixture__test_simple_text` and `portico://fixture/test://static-text`. Nothing else of a request or an answer is touched: names
+The suite calls `test_simple_text` and reads `test://static-text`; the gateway offers both of its server `f` as
+`f__test_simple_text` and `portico://f/test://static-text`. Nothing else of a request or an answer is touched: names
 are replaced as the bytes that they are, in bodies and in the headers that repeat them.
 """
 
@@ -21,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
-SERVER = "fixture"
+SERVER = "f"  # short: with it the longest of the suite's names is still one that the gateway needs not cut
 _TOOL, _RESOURCE = f"{SERVER}__".encode(), f"portico://{SERVER}/".encode()
 _NAMES = re.compile(rb'("name"\s*:\s*")(test_|json_schema_)')
 _NOT_PASSED = {"host", "content-length", "transfer-encoding", "connection", "accept-encoding"}

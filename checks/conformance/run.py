@@ -20,6 +20,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
+import yaml
+
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "inspector"))  # its workspace and servers are used here too
 
@@ -67,24 +69,53 @@ def find_suite() -> Path:
     return command
 
 
-def run_suite(command: Path, url: str | None, target: str, revision: str, folder: Path) -> Row:
-    """One requirement set against one server, or, without a URL, against the gateway as a client."""
-    expected = HERE / f"expected-failures-{_EXPECTED.get(target, target)}-{revision}.yml"
+def run_clients(command: Path, revision: str, folder: Path) -> Row:
+    """What a revision requires of a client, by the gateway's side towards servers: a scenario after the other, since the suite
+    would start all of them at once. What it runs without requiring it (`not_scored`) is left out."""
+    sets = command.resolve().parents[1] / "requirements"
+    scenarios = yaml.safe_load((sets / f"{revision}.yaml").read_text())["client"]
     client = f"{sys.executable} {HERE / 'upstream_client.py'}"
-    role = ["client", "--command", client] if url is None else ["server", "--url", url]
+    passed, failed = 0, []
+    for scenario in scenarios:
+        home = folder / scenario.replace("/", "-")
+        home.mkdir(parents=True)
+        arguments = ["client", "--command", client, "--scenario", scenario, "--spec-version", revision, "-o", "out"]
+        done = _run(command, arguments, home)
+        checks = [check for file in home.rglob("checks.json") for check in json.loads(file.read_text())]
+        passed += sum(check["status"] == "SUCCESS" for check in checks)
+        wrong = [check for check in checks if check["status"] in ("FAILURE", "WARNING")]
+        failed += [f"{scenario}: {check['id']}: {check.get('errorMessage')}" for check in wrong]
+        if not checks or (done.returncode and not wrong):
+            failed.append(f"{scenario}: {_plain(done.stdout + done.stderr)[-500:]}")
+    return Row("upstream", revision, passed, len(failed), int(bool(failed)), "\n".join(failed))
+
+
+def run_suite(command: Path, url: str, target: str, revision: str, folder: Path) -> Row:
+    """One requirement set against one server."""
+    expected = HERE / f"expected-failures-{_EXPECTED.get(target, target)}-{revision}.yml"
     folder.mkdir()
-    done = subprocess.run(
-        [_node(), str(command.resolve()), *role, "--requirements", revision, "--expected-failures", str(expected), "-o", "out"],
+    arguments = ["server", "--url", url, "--requirements", revision, "--expected-failures", str(expected), "-o", "out"]
+    done = _run(command, arguments, folder)
+    total = _TOTAL.search(done.stdout)
+    passed, failed = (int(total[1]), int(total[2])) if total else (0, 0)
+    return Row(target, revision, passed, failed, done.returncode if total else done.returncode or 1, done.stdout + done.stderr)
+
+
+def _run(command: Path, arguments: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [_node(), str(command.resolve()), *arguments],
         cwd=folder,
         env={"PATH": os.environ.get("PATH", os.defpath), "HOME": str(folder)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=_SECONDS,
+        check=False,
     )
-    total = _TOTAL.search(done.stdout)
-    passed, failed = (int(total[1]), int(total[2])) if total else (0, 0)
-    return Row(target, revision, passed, failed, done.returncode if total else done.returncode or 1, done.stdout + done.stderr)
+
+
+def _plain(said: str) -> str:
+    return re.sub(r"\x1b\[\d+m", "", said)
 
 
 def main() -> int:
@@ -103,7 +134,11 @@ def main() -> int:
             print(f"{'target':10} {'revision':12} {'passed':>7} {'failed':>7}   verdict")
             for target in chosen.only:
                 for revision in chosen.revision:
-                    row = run_suite(command, urls.get(target), target, revision, home / f"{target}-{revision}")
+                    place = home / f"{target}-{revision}"
+                    if target == "upstream":
+                        row = run_clients(command, revision, place)
+                    else:
+                        row = run_suite(command, urls[target], target, revision, place)
                     rows.append(row)
                     verdict = "only what is expected" if row.code == 0 else "UNEXPECTED, see below"
                     print(f"{row.target:10} {row.revision:12} {row.passed:7} {row.failed:7}   {verdict}", flush=True)
@@ -129,7 +164,7 @@ def _urls(stack: ExitStack, home: Path, targets: Sequence[str]) -> dict[str, str
 
 def _trouble(said: str) -> str:
     """What was not expected, or expected and passed; the end of the output where the suite itself failed."""
-    plain = re.sub(r"\x1b\[\d+m", "", said)
+    plain = _plain(said)
     parts = re.split(r"\n(?=(?:Expected|Unexpected|Stale)\b)", plain)
     wrong = [part.strip() for part in parts if part.startswith(("Unexpected", "Stale"))]
     return "\n".join(wrong) or plain[-2000:].strip()

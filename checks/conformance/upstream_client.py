@@ -20,6 +20,7 @@ import httpx2
 import mcp_types
 from mcp.client.auth import AuthorizationCodeResult
 from mcp.shared.exceptions import MCPError
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
 from portico_gateway.caller import Caller
 from portico_gateway.config.sections import PolicyConfig
@@ -141,7 +142,8 @@ async def main(url: str) -> int:
     transports.Authorization = partial(Authorization, show=person.show, receive=person.receive)  # type: ignore[misc, assignment]
     known = {name: CONTEXT[name] for name in ("client_id", "client_secret") if name in CONTEXT}
     oauth = OAuthClient(**known, client_metadata_url="" if known else CLIENT_METADATA)
-    spec = UpstreamSpec(SERVER, transport="http", url=url, oauth=oauth, call_timeout=20.0, pin_definitions=False)
+    old = os.environ.get("MCP_CONFORMANCE_PROTOCOL_VERSION", "") in HANDSHAKE_PROTOCOL_VERSIONS
+    spec = UpstreamSpec(SERVER, transport="http", url=url, oauth=oauth, era="legacy" if old else "auto", pin_definitions=False)
     async with Upstreams([spec]) as upstreams:
         await upstreams.ready(START_SECONDS)
         (status,) = upstreams.status()

@@ -54,7 +54,7 @@ async def with_caller(
     async def run(suspended: PendingOperation) -> mcp_types.Result:
         return await operation(_caller(ctx, capabilities, suspended.ask), suspended.progress)
 
-    return await pending.start(_binding(ctx, params), progress, run)
+    return await pending.start(_binding(ctx, params), progress, run, params.input_responses)
 
 
 def caller_of(ctx: Context) -> Caller:
