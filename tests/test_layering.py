@@ -264,7 +264,8 @@ TABLES = {
         public_addresses
         web_paths
         chunks            pages
-        web               public_addresses
+        timed_connections
+        web               public_addresses timed_connections
         readers           anchors pages
         sources           readers
         reader_pool       pages chunks readers sources

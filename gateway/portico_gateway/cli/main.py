@@ -35,6 +35,7 @@ SUMMARIES = {
     "background": "Show and stop the processes that answer questions at once.",
     "add": "Add an MCP server to portico.toml, and leave the rest of the file as it is.",
     "remove": "Take an MCP server out of portico.toml, and leave the rest of the file as it is.",
+    "login": "Log in at the MCP server NAME, or forget that.",
     "tools": "List the tools of all servers, or of NAME: read-only or not, whether a call asks first, what they do.",
     "trust": "Trust a workspace's portico.toml, or show and revoke what is trusted.",
     "model": "Show or install the default model (an alias: `portico models` does it too).",
