@@ -35,6 +35,7 @@ from portico_engine.loading.memory_plan import (
     weight_bytes,
 )
 from portico_engine.loading.options import MIN_CONTEXT, MOST_ROWS, LoadOptions, LoadProgress, choose_sizes, fill_memory
+from portico_engine.loading.several_devices import load_ranks, of_each, one_share
 from portico_engine.loading.torch_import import import_torch
 from portico_engine.loading.weight_forms import describe_weights
 from portico_engine.models.config import DecoderConfig, read_config
@@ -163,7 +164,7 @@ class _Loading:
             try:
                 _, found, sizes, placed = self._plan_torch(name)
                 if not isinstance(sizes, Sizes):
-                    file, _ = self._shard(read_config(self.file))
+                    file, _ = one_share(self.file, read_config(self.file), self.options)
                     sizes(sum(weight_bytes(file, found)[: 1 + placed.second]))
                 kind = "torch-cuda" if found.cuda else "torch-cpu"
                 return Outlook(kind, found.name, self.plan, self.fallbacks.described(), self.weights)
@@ -187,7 +188,17 @@ class _Loading:
         _log.info("weights of %s: %s", self._path.name, self.weights)
         self._report("weights", 0.0)
         if self.options.devices > 1:
-            return self._ranks(device, sizes, placed)
+            return load_ranks(
+                self.file,
+                config,
+                self.options,
+                device,
+                placed,
+                sizes,
+                vocab_size=self.tokenizer.vocab_size,
+                progress=self._report,
+                fallbacks=self.fallbacks,
+            )
         return _executor(device, placed, self.fallbacks)(
             self.file,
             sizes,
@@ -197,37 +208,6 @@ class _Loading:
             progress=self._report,
         )
 
-    def _ranks(self, device: Device, sizes: Sizes | SizesFor, placed: Placement) -> Executor:
-        from portico_engine.executors.ranks.rank_executor import RankExecutor
-        from portico_engine.executors.ranks.rank_model import RankModel
-
-        options = {"copies": placed.second, "host_layers": placed.host_layers} if device.cuda else {}
-        model = RankModel(
-            self._path.absolute(),
-            self.options.devices,
-            device.cuda,
-            self._expert_parallel,
-            vocab_size=self.tokenizer.vocab_size,
-            adapters=self._limits if self.options.adapters else None,
-            options=options if device.cuda else {"int4": None if placed.second else False},
-        )
-        return RankExecutor.load(model, sizes, progress=self._report, fallbacks=self.fallbacks)
-
-    def _shard(self, config: DecoderConfig) -> tuple[ModelFile, DecoderConfig]:
-        """What one device has of the model: all of it, or the first rank's part, than which no other's is larger by much."""
-        if self.options.devices == 1:
-            return self.file, config
-        from portico_engine.parallel.shard import Shard
-        from portico_engine.parallel.sharded_config import shard_model
-
-        return shard_model(self.file, config, Shard(0, self.options.devices, self._expert_parallel))
-
-    @property
-    def _expert_parallel(self) -> bool:
-        """Where there are experts: the option may be meant for several models."""
-        arch = self.file.get("general.architecture", str)
-        return self.options.expert_parallel and self.file.get(f"{arch}.expert_count", int, 0) > 0
-
     def _plan_torch(self, name: str) -> _Torch:
         config = read_config(self.file)
         if self.tokenizer.vocab_size > config.vocab_size:
@@ -235,7 +215,7 @@ class _Loading:
         self._report("torch", 0.0)
         import_torch()
         device = choose_device(name, self.options.devices)
-        file, config = self._shard(config)
+        file, config = one_share(self.file, config, self.options)
         if device.obstacle is not None:
             self.fallbacks.record("device", device.obstacle, expected=not has_nvidia_gpu())
         if device.cuda and config.latent is not None:
@@ -255,12 +235,8 @@ class _Loading:
         if not device.cuda:
             weights = sum(weight_bytes(file, device)[: 1 + codes])
             assert isinstance(sizes, Sizes), "a CPU's memory is not filled"
-            self.plan = self._each(describe_host(device.memory, weights, sizes, config.kv_bytes_per_token))
+            self.plan = of_each(describe_host(device.memory, weights, sizes, config.kv_bytes_per_token), self.options)
         return _Torch(config, device, sizes, placed)
-
-    def _each(self, plan: str) -> str:
-        """A plan of one device's memory, as one of all of them."""
-        return plan if self.options.devices == 1 else f"on each of {self.options.devices} devices: {plan}"
 
     def _has_fast_codes(self, second: bool) -> bool:
         """Will a CPU compute with the file's codes? Says why not where it could have been."""
@@ -295,7 +271,7 @@ class _Loading:
                     "give fewer max_rows, a larger share of the memory, or take a smaller model"
                 )
             sizes = fill_memory(options, longest=longest, kv_bytes_per_token=per_token, kv_bytes=plan.for_kv)
-            self.plan = self._each(plan.describe(sizes, per_token))
+            self.plan = of_each(plan.describe(sizes, per_token), options)
             _log.info("memory of %s: %s", device.name, self.plan)
             return sizes
 
