@@ -24,7 +24,8 @@ IMAGES = (DEPLOY / "docker" / "Dockerfile.cpu", DEPLOY / "docker" / "Dockerfile.
 
 def test_every_series_of_the_dashboard_is_one_that_metrics_has() -> None:
     board = json.loads((DEPLOY / "grafana" / "portico.json").read_text())
-    source = (ROOT / "gateway/portico_gateway/http/middleware/metrics.py").read_text()
+    middleware = ROOT / "gateway/portico_gateway/http/middleware"
+    source = "".join((middleware / name).read_text() for name in ("metrics.py", "model_metrics.py"))
     named = {
         name for panel in board["panels"] for each in panel["targets"] for name in re.findall(r"portico_\w+", each["expr"])
     }

@@ -41,7 +41,7 @@ class Mistake:
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class KeyOrigins:
     """Where a key's value came from: the file as `written`, or what `origins` names."""
 
     file: ConfigFile | None
@@ -89,7 +89,7 @@ class Places:
         return found
 
 
-def mistakes_of(error: ValidationError, whole: type[BaseModel], places: Places) -> list[Mistake]:
+def mistakes_of(error: ValidationError, whole: type[BaseModel], places: KeyOrigins) -> list[Mistake]:
     """Every mistake that validation found, in the file's order. A key that is required may be there under a wrong name: such a
     one comes first."""
     found: list[tuple[bool, Mistake]] = []

@@ -6,6 +6,7 @@ come through here as a `Caller`.
 
 from __future__ import annotations
 
+import copy
 import json
 import time
 import uuid
@@ -105,11 +106,8 @@ class ToolCalls:
     def over(self, upstreams: Upstreams) -> ToolCalls:
         """The same rules, consents and log over other servers: those that one request brought along. What was read there counts
         here."""
-        other = ToolCalls(
-            upstreams, policy=self.policy, audit=self._audit, takes_approvals=self._takes_approvals, choices=self.choices
-        )
-        other.approvals, other._readers, other._consented = self.approvals, self._readers, self._consented
-        other._quotas, other._provenance, other._made = self._quotas, self._provenance, self._made
+        other = copy.copy(self)  # what it remembers is one with what this one remembers
+        other.upstreams = upstreams
         return other
 
     # -- what a caller may see
