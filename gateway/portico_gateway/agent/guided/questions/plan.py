@@ -20,8 +20,10 @@ _ASKS = (
     r"(?:which|what|who|whose|when|where|how|(?:in|at|on|of|by|to|from|with|for)\s+which|(?:since|as\s+of)\s+(?:which|what))\b"
 )
 _TELLS = r"(?:tell|say|show|list|count|name|give|print|read|report)\b"
+_ABBREVIATED = r"(?<!\bi\.e\.)(?<!\be\.g\.)"  # ends no sentence
 _JOINT = re.compile(
-    rf"""(?<=[.?!;])(?<!\bi\.e\.)(?<!\be\.g\.)\s+(?=[A-Za-z]) | [,;]?\s+(?:and\s+)?then\s+ | [,;]?\s+and\s+(?={_ASKS}|{_TELLS}) | [,:;]\s+(?={_ASKS})""",
+    rf"""(?<=[.?!;]){_ABBREVIATED}\s+(?=[A-Za-z]) | [,;]?\s+(?:and\s+)?then\s+ | [,;]?\s+and\s+(?={_ASKS}|{_TELLS})
+    | [,:;]\s+(?={_ASKS})""",
     re.IGNORECASE | re.VERBOSE,
 )
 _SEEKS = re.compile(r"\W*(?:please\s+)?(?:find|look|search|take|get|open|go|see|read|check|pick)\b", re.IGNORECASE)
@@ -43,7 +45,7 @@ _ELLIPTICAL = re.compile(
 _DOES = r"(?:are|is|were|was|did|do|does|have|has|had|can|will)\b"
 _COUNTED = re.compile(rf"\bhow\s+(?:many|much)\s+(?P<what>(?:(?!{_DOES})[\w-]+\s+){{1,3}}?)(?={_DOES})", re.IGNORECASE)
 _UNNAMED = re.compile(rf"^\W*(?:and\s+)?how\s+(?:many|much)\s+(?={_DOES})", re.IGNORECASE)  # what is counted isn't said
-_SCENE = re.compile(r"[^?]*?(?:[.!](?<!\bi\.e\.)(?<!\be\.g\.)|:)\s+(?=[A-Za-z])")  # what the questions behind it are about
+_SCENE = re.compile(rf"[^?]*?(?:[.!]{_ABBREVIATED}|:)\s+(?=[A-Za-z])")  # what the questions behind it are about
 _SAYS_KIND = re.compile(  # what kind of thing is asked for, and no more
     rf"""\W*(?:and\s+)?(?:
       (?:which|what)\s+\w+(?:\s+(?:is|was)\s+(?:it|that|this))? | what(?:['’]s|\s+is)\s+(?:it|that|this)\s+(?:called|named)
