@@ -220,8 +220,8 @@ class ConfidenceWeights:
     used_values: float = 0.38  # in threes
     rows: float = -0.10  # the result is rows of a table,
     several_rows: float = -0.02  # so many of them: log(1 + further rows) / 5
-    code: float = -0.23  # hits in source code
-    prose: float = -0.41  # hits in documents
+    code: float = 0.03  # hits in source code
+    prose: float = -0.60  # hits in documents
     other: float = 0.23  # any other text
     other_exact: float = 0.50  # such a text, where all names, numbers and quoted strings are used: the share of all words,
     other_told: float = 0.47  # and the share of it that the answer is
