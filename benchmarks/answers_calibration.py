@@ -6,11 +6,11 @@ usage: python benchmarks/answers.py --rows ROWS && python benchmarks/answers_cal
 
 A logistic model with a ridge penalty, fitted by Newton's method. Every figure is cross-validated: a row's confidence comes from
 a model that has not seen its fold. With --of-searches only what places in code and passages of documents are measured by is
-fitted, on those, and everything else stays as it is: a workspace is a fold then. With --of-results the same of what any other
-tool's text is measured by: few questions have such answers, so that each coefficient stays near to what it was. Shown are the expected calibration error, and
-for each threshold the share of questions that are useful, and wrong with exit 0; chosen is the lowest threshold with at most
-SHARE wrong. The fields of `ConfidenceWeights` in gateway/portico_gateway/guidance/weights.py are printed, and with --write put
-there.
+fitted, on those, and everything else stays as it is: a workspace is a fold then. With --of-results the same of how an answer
+from any other tool's text was put together: few are, so that each coefficient stays near to what it was. Shown are the
+expected calibration error, and for each threshold the share of questions that are useful, and wrong with exit 0; chosen is the
+lowest threshold with at most SHARE wrong. The fields of `ConfidenceWeights` in gateway/portico_gateway/guidance/weights.py are
+printed, and with --write put there.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ OF_SEARCHES = frozenset(
     "code prose place_found place_fit source_found source_fit source_weight passage_says passage_alike passage_pairs "
     "passage_share passages source_share places both_told history first_hits beside_code file_margin".split()
 )
-# What only an answer is measured by that is neither of a table's rows nor of a search.
-OF_RESULTS = frozenset("other other_exact other_told several whole computed".split())
+# How an answer was put together that is neither of a table's rows nor of a search.
+OF_RESULTS = frozenset("several whole computed".split())
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Row = Mapping[str, Any]
@@ -61,7 +61,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rows", type=Path, nargs="+", help="files that answers.py --rows has written")
     parser.add_argument("--of-searches", action="store_true", help="fit what only answers of code and documents have")
-    parser.add_argument("--of-results", action="store_true", help="fit what only answers of any other tool's text have")
+    parser.add_argument("--of-results", action="store_true", help="fit what only answers have that are put together")
     parser.add_argument("--write", action="store_true", help="put the coefficients into weights.py")
     parser.add_argument("--wrong", type=float, default=0.05, help="the share of questions that may be wrong with exit 0")
     args = parser.parse_args()
