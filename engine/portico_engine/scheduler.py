@@ -155,7 +155,15 @@ class Scheduler:
             rows.append(self._row(first, count))
             planned.append(first)
             budget -= count
-        return ScheduledStep(StepPlan(tuple(rows), self._kv.take_ops()), tuple(planned)) if rows else None
+        if not rows:
+            return None
+        return ScheduledStep(StepPlan(tuple(rows), self._kv.take_ops(), self._skipped_slots(rows)), tuple(planned))
+
+    def _skipped_slots(self, rows: list[Row]) -> tuple[int, ...]:
+        if len(rows) == len(self._running):
+            return ()
+        taken = {row.slot for row in rows}
+        return tuple(seq.slot for seq in self._running if seq.slot is not None and seq.slot not in taken)
 
     def computed(self, seq: Sequence, count: int) -> None:
         """A step computed `count` more tokens of a sequence."""

@@ -55,7 +55,7 @@ class StepRunner:
         Raises DeviceLost, orders to end, and the executor's own error where it does not do the simplest of rows any more.
         """
         ops = OpsUnderWay(plan.kv_ops)
-        batch = _Batch(self._executor, plan.rows, limits, lap)
+        batch = _Batch(self._executor, plan, limits, lap)
         error = batch.attempt(range(len(plan.rows)), ops)
         if error is None:
             return StepOutcome(batch.result(), {})
@@ -92,13 +92,17 @@ class _Batch:
     """One plan's rows, and what has become of them."""
 
     executor: Executor
-    rows: tuple[Row, ...]
+    plan: StepPlan
     limits: Limits
     lap: Lap
     results: dict[int, StepResult] = field(default_factory=dict)  # of each row, as if it had been alone
     faults: dict[int, str] = field(default_factory=dict)
     _limits: tuple[Bitmask | None, Bias | None] | None = None
     _whole: StepResult | None = None
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        return self.plan.rows
 
     def attempt(self, which: range | list[int], ops: OpsUnderWay | tuple[()] = ()) -> BaseException | None:
         """Compute these rows in one step; what went wrong."""
@@ -145,8 +149,12 @@ class _Batch:
         return found
 
     def _submit(self, rows: list[tuple[int, Row]], ops: OpsUnderWay | tuple[()] = ()) -> StepResult | BaseException:
+        skipped = self.plan.skipped_slots
+        if len(rows) < len(self.rows):
+            taken = {row.slot for _, row in rows}
+            skipped += tuple(row.slot for row in self.rows if row.slot not in taken)
         try:
-            step = self.executor.submit(StepPlan(tuple(row for _, row in rows), ops))
+            step = self.executor.submit(StepPlan(tuple(row for _, row in rows), ops, skipped))
         except BaseException as error:  # noqa: BLE001 - native code's panics among it
             raise_if_end(error)
             return error

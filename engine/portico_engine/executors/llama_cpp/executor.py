@@ -19,13 +19,12 @@ from portico_engine.executors.host_step import HostStep
 from portico_engine.executors.kv_ops import run_ops
 from portico_engine.executors.llama_cpp.embedding import LlamaEmbeddings
 from portico_engine.executors.llama_cpp.library import MAX_SEQUENCES, LlamaContext, LlamaModel, version
-from portico_engine.executors.llama_cpp.sequences import SequenceBlocks, independent_batches
+from portico_engine.executors.llama_cpp.sequences import PASSING_SEQUENCES, SequenceBlocks, independent_batches
 from portico_engine.executors.protocol import BlockStore, Capabilities, Sizes
 from portico_engine.plan import BLOCK_TOKENS, Row, StepPlan
 from portico_engine.request import Pooling
 
-MAX_ROWS = 64  # so that there are enough homes
-
+MAX_ROWS = MAX_SEQUENCES - PASSING_SEQUENCES
 STEP_TOKENS = 512  # of one plan
 LIGHT_TOKENS = 6  # on a CPU; see `Capabilities`
 
@@ -52,10 +51,11 @@ class LlamaCppExecutor:
         self._model = model
         self._own_pooling: Pooling = pooling or "mean"  # of embeddings, where a request says nothing
         self._embeddings: dict[Pooling | None, LlamaEmbeddings] = {}
-        self._context = LlamaContext(model, (sizes.blocks + 1) * BLOCK_TOKENS)
+        n_cells = (sizes.blocks + 1) * BLOCK_TOKENS
+        self._context = LlamaContext(model, n_cells, sizes.max_rows + PASSING_SEQUENCES)
         self._store: BlockStore | None = None
         block_bytes = self._measure_block()
-        self._blocks = SequenceBlocks(self._context, sizes.max_rows, MAX_SEQUENCES - sizes.max_rows - 2)
+        self._blocks = SequenceBlocks(self._context, sizes.max_rows, sizes.blocks)
         self.caps = Capabilities(
             blocks=sizes.blocks,
             rows=sizes.max_rows,
@@ -103,9 +103,10 @@ class LlamaCppExecutor:
         self._blocks.next_step()
         run_ops(plan.kv_ops, self._blocks, self._store)
         logits: dict[int, np.ndarray] = {}
+        running = {*plan.skipped_slots, *(row.slot for row in plan.rows)}
         for batch in independent_batches(plan.rows):
             try:
-                self._blocks.prepare(batch)
+                self._blocks.prepare(batch, running)
                 self._read(batch, logits)
                 self._blocks.commit(batch)
             except BaseException:

@@ -97,20 +97,20 @@ class LlamaModel:
 
 
 class LlamaContext:
-    """A unified cache of `n_cells` for MAX_SEQUENCES sequences. Implements `sequences.SequenceCache`.
+    """A unified cache of `n_cells` for `n_sequences`, at most MAX_SEQUENCES. Implements `sequences.SequenceCache`.
 
     Attention is computed without ggml's flash attention: runs of tokens are faster so on a CPU, and content that was read comes
     back to the bit.
     """
 
-    def __init__(self, model: LlamaModel, n_cells: int) -> None:
+    def __init__(self, model: LlamaModel, n_cells: int, n_sequences: int) -> None:
         """Raises ModelError where there isn't the memory."""
         llama = self._llama = model.llama
         options = llama.llama_context_default_params()
         # It bounds a batch, and with fewer tokens than sequences llama.cpp aborts.
         self.n_cells = options.n_ctx = max(n_cells, _BATCH)
         options.n_batch = options.n_ubatch = _BATCH
-        options.n_seq_max = MAX_SEQUENCES
+        options.n_seq_max = n_sequences
         options.n_threads = options.n_threads_batch = os.cpu_count() or 1
         options.flash_attn_type = llama.LLAMA_FLASH_ATTN_TYPE_DISABLED
         options.kv_unified = True
@@ -174,13 +174,12 @@ class LlamaContext:
         written = self._llama.llama_state_seq_get_data(self._pointer, buffer, size, sequence)
         return bytes(memoryview(buffer)[:written])
 
-    def seq_set_state(self, sequence: int, content: bytes | memoryview) -> int:
+    def seq_set_state(self, sequence: int, content: bytes | memoryview) -> None:
         """See `SequenceCache`. Raises RuntimeError where the cache doesn't take it."""
         size = len(content)
         buffer = (ctypes.c_uint8 * size).from_buffer_copy(content)
         if self._llama.llama_state_seq_set_data(self._pointer, buffer, size, sequence) == 0:
             raise RuntimeError("llama.cpp does not take back what it gave to keep")
-        return int(self._llama.llama_memory_seq_pos_min(self._memory, sequence))
 
     def close(self) -> None:
         self._llama.llama_batch_free(self._batch)
