@@ -77,6 +77,7 @@ class Scheduler:
     def add(self, seq: Sequence) -> None:
         """Queue a new sequence."""
         self._queue.enter(seq)
+        seq.state_points = self._kv.state_points(len(seq.request.prompt), seq.request.keep)
         seq.block_keys = seq.block_keys or self._kv.block_keys(seq.salt, seq.adapter.digest if seq.adapter else b"")
         self._wait(seq)
 
@@ -170,6 +171,8 @@ class Scheduler:
         table = seq.table
         assert table is not None
         self._kv.commit(table, seq.tokens, table.computed + count)
+        if table.computed in seq.state_points:
+            self._kv.keep_state(table, seq.tokens)
         self._queue.charge(seq, count)
 
     def preempt_last(self) -> bool:

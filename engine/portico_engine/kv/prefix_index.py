@@ -89,6 +89,33 @@ class PrefixIndex:
                     best, best_tokens = block, same
         return best, best_tokens
 
+    def match_state(self, keys: BlockKeys, tokens: Sequence[int], limit: int) -> tuple[int | None, int]:
+        """The block all of whose tokens end the longest beginning of `tokens[:limit]` of which there is such a block, and the
+        length of that beginning.
+        """
+        size = self._block_tokens
+        for at in range((limit - 1) // size, -1, -1):
+            if at:
+                keys.key(at - 1, tokens)
+            rest = tuple(tokens[at * size : min(limit, (at + 1) * size)])
+            ends = [self._entries[block] for block in self._children.get(keys.parent(at), {}).get(rest[0], ())]
+            ends = [entry for entry in ends if entry.tokens == rest[: len(entry.tokens)]]
+            if ends:
+                best = max(ends, key=lambda entry: len(entry.tokens))
+                return best.block, at * size + len(best.tokens)
+        return None, 0
+
+    def add_state(self, block: int, parent: bytes, tokens: tuple[int, ...], key: bytes | None) -> bool:
+        """Index a block that stands for all up to its last token; False where another one stands for the same."""
+        assert block not in self._entries
+        assert 0 < len(tokens) <= self._block_tokens
+        if any(self._entries[other].tokens == tokens for other in self._children.get(parent, {}).get(tokens[0], ())):
+            return False
+        if key is not None:
+            self._by_key[key] = block
+        self._add(IndexedBlock(block, parent, tokens, key))
+        return True
+
     def add_full(self, block: int, parent: bytes, tokens: tuple[int, ...], key: bytes) -> bool:
         """Index a full block; False where its prefix is indexed already, in another block."""
         assert block not in self._entries

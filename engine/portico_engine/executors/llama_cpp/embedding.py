@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from portico_engine.adapters.adapter import Adapter
 from portico_engine.errors import AdapterError, ModelError, RequestError
-from portico_engine.executors.llama_cpp.library import LlamaModel, version
+from portico_engine.executors.llama_cpp.library import ALL_LAYERS, LlamaModel, version
 from portico_engine.executors.protocol import BlockStore, Capabilities, PendingStep
 from portico_engine.plan import StepPlan
 from portico_engine.request import Pooling
@@ -136,7 +136,7 @@ class LlamaEmbeddingExecutor:
         progress: Callable[[str, float], None] | None = None,
     ) -> LlamaEmbeddingExecutor:
         """Read a model. Raises ModelError where llama.cpp can't."""
-        model = LlamaModel(path, lambda fraction: progress("weights", fraction) if progress else None)
+        model = LlamaModel(path, lambda fraction: progress("weights", fraction) if progress else None, gpu_layers=ALL_LAYERS)
         try:
             return cls(model, context, pooling=pooling, vocab_size=vocab_size)
         except BaseException:

@@ -227,7 +227,7 @@ class SequenceBlocks:
         self._hold(row.slot, row.block_table[: index + 1], stop, ordered=ordered)
         return index + 1
 
-    # --- what stays in the cache ------------------------------------------------------------------------------------------------
+    # --- what stays in the cache ----------------------------------------------------------------------------------------------
 
     def _let_go_idle(self, running: Collection[int], *, at_once: bool) -> None:
         """What sequences have left that don't run any more: after a while, or at once."""
@@ -275,7 +275,7 @@ class SequenceBlocks:
         self._extent = max(self._extent, self._used)  # free cells are taken from the first one on
 
     def _truncate(self, slot: int, length: int, dead: _Block | None = None) -> None:
-        """The slot holds nothing from `length` on. Content that no other slot holds is saved first, but for a `dead` block's."""
+        """The slot holds nothing from `length` on. What no other slot holds is saved before, but for a `dead` block."""
         held = self._slots[slot]
         if length >= held.length:
             return
