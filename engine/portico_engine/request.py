@@ -261,7 +261,8 @@ class ModelInfo:
 
     @property
     def repeats_seeds(self) -> bool:
-        """Does a request alone on the machine say the same under its seed, whatever of its prompt is known already? llama.cpp
-        sums over its cache in the order in which there was room in it; on a GPU nobody has measured it.
+        """Does a request alone on the machine say the same under its seed, whatever of its prompt is known already? So it does
+        on a CPU; on a GPU nobody has measured it.
         """
-        return self.executor != "llama_cpp" and "-cuda-" not in self.numerics_id
+        on_gpu = "-cuda-" in self.numerics_id or "-gpu-" in self.numerics_id
+        return not on_gpu and "-flash-" not in self.numerics_id

@@ -13,7 +13,7 @@ HIDDEN, INNER, STATE, RANK, KERNEL = 64, 128, 16, 4, 4
 KV_HEADS = [0, 2, 0]  # of LFM2's layers: the others convolve
 
 
-def write_tiny_mamba(path: Path) -> Path:
+def write_tiny_mamba(path: Path, *, context: int = 256) -> Path:
     """Two layers of Mamba (Gu and Dao 2023)."""
 
     def customize(writer: gguf.GGUFWriter) -> None:
@@ -25,10 +25,12 @@ def write_tiny_mamba(path: Path) -> Path:
         writer.add_ssm_state_size(STATE)
         writer.add_ssm_time_step_rank(RANK)
 
-    return write_tiny_llama(path, architecture="mamba", quantization=Q.F32, customize=customize, rearrange=_mamba, replace=True)
+    return write_tiny_llama(
+        path, architecture="mamba", context=context, quantization=Q.F32, customize=customize, rearrange=_mamba, replace=True
+    )
 
 
-def write_tiny_lfm2(path: Path) -> Path:
+def write_tiny_lfm2(path: Path, *, context: int = 256) -> Path:
     """Attention between two short convolutions."""
 
     def customize(writer: gguf.GGUFWriter) -> None:
@@ -37,7 +39,9 @@ def write_tiny_lfm2(path: Path) -> Path:
         writer.add_vocab_size(len(vocabulary()))
         writer.add_shortconv_l_cache(3)
 
-    return write_tiny_llama(path, architecture="lfm2", quantization=Q.F32, customize=customize, rearrange=_lfm2, replace=True)
+    return write_tiny_llama(
+        path, architecture="lfm2", context=context, quantization=Q.F32, customize=customize, rearrange=_lfm2, replace=True
+    )
 
 
 def _matrices() -> Callable[..., np.ndarray]:

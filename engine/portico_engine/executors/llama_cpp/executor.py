@@ -78,7 +78,7 @@ class LlamaCppExecutor:
             light_tokens=STEP_TOKENS if model.on_gpu else LIGHT_TOKENS,
             vocab_size=vocab_size or model.vocab_size,
             context_length=sizes.context_length,
-            numerics_id=f"llama.cpp-{version()}-{'gpu' if model.on_gpu else 'cpu'}{flash}"
+            numerics_id=f"llama.cpp-{version()}-{model.place}{flash}"
             + ("" if attention.kv_type == "f16" else f"-{attention.kv_type}")
             + (f"-longrope-{self._context.n_cells}" if long_rope else ""),
             block_bytes=0 if model.is_recurrent else block_bytes,

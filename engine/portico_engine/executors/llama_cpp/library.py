@@ -73,6 +73,7 @@ class LlamaModel:
         """
         llama = self.llama = library()
         self.on_gpu = gpu_layers > 0 and bool(llama.llama_supports_gpu_offload())
+        self.place = f"gpu-{gpu_layers}-{host_tensors or ''}" if self.on_gpu else "cpu"  # where numbers are rounded
 
         def report(fraction: float, _user: Any) -> bool:
             progress(fraction)
