@@ -264,5 +264,9 @@ class ModelInfo:
         """Does a request alone on the machine say the same under its seed, whatever of its prompt is known already? So it does
         on a CPU; on a GPU nobody has measured it.
         """
-        on_gpu = "-cuda-" in self.numerics_id or "-gpu-" in self.numerics_id
-        return not on_gpu and "-flash-" not in self.numerics_id
+        return not self.on_gpu
+
+    @property
+    def on_gpu(self) -> bool:
+        """Is it computed on a GPU, by whichever executor?"""
+        return "-cuda-" in self.numerics_id or "-gpu-" in self.numerics_id

@@ -169,23 +169,26 @@ class LlamaContext:
         """See `SequenceCache`."""
         self._llama.llama_memory_seq_cp(self._memory, source, target, first, end)
 
-    def seq_get_state(self, sequence: int) -> bytes:
+    def seq_get_state(self, sequence: int) -> memoryview:
         """See `SequenceCache`."""
-        size = self._llama.llama_state_seq_get_size(self._pointer, sequence)
-        buffer = (ctypes.c_uint8 * size)()
-        written = self._llama.llama_state_seq_get_data(self._pointer, buffer, size, sequence)
-        return bytes(memoryview(buffer)[:written])
+        buffer = np.empty(self._llama.llama_state_seq_get_size(self._pointer, sequence), np.uint8)
+        written = self._llama.llama_state_seq_get_data(self._pointer, _bytes_at(buffer), buffer.size, sequence)
+        return memoryview(buffer)[:written]
 
     def seq_set_state(self, sequence: int, content: bytes | memoryview) -> None:
         """See `SequenceCache`. Raises RuntimeError where the cache doesn't take it."""
-        size = len(content)
-        buffer = (ctypes.c_uint8 * size).from_buffer_copy(content)
-        if self._llama.llama_state_seq_set_data(self._pointer, buffer, size, sequence) == 0:
+        buffer = np.frombuffer(content, np.uint8)
+        if self._llama.llama_state_seq_set_data(self._pointer, _bytes_at(buffer), buffer.size, sequence) == 0:
             raise RuntimeError("llama.cpp does not take back what it gave to keep")
 
     def close(self) -> None:
         self._llama.llama_batch_free(self._batch)
         self._llama.llama_free(self._pointer)
+
+
+def _bytes_at(buffer: npt.NDArray[np.uint8]) -> Any:
+    """Where its content is, as C wants it."""
+    return buffer.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))
 
 
 class _Override(ctypes.Structure):

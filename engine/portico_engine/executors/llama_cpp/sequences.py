@@ -39,7 +39,7 @@ class SequenceCache(Protocol):
         """What `source` holds there `target` holds too."""
         ...
 
-    def seq_get_state(self, sequence: int) -> bytes:
+    def seq_get_state(self, sequence: int) -> memoryview:
         """All that a sequence holds."""
         ...
 
@@ -57,7 +57,7 @@ class _Block:
     index: int | None
     length: int
     holders: set[int] = field(default_factory=set)
-    saved: bytes | memoryview | None = None
+    saved: memoryview | None = None
 
 
 @dataclass(slots=True)
@@ -97,15 +97,15 @@ class SequenceBlocks:
             source.saved = self._save(source)
         self._blocks[op.target] = _Block(source.index, min(op.n_tokens, source.length), saved=source.saved)
 
-    def read(self, block: int) -> bytes | memoryview:
+    def read(self, block: int) -> bytes:
         """See `BlockMemory`; the form is llama.cpp's own."""
         content = self._blocks[block]
-        return self._save(content) if content.saved is None else content.saved
+        return bytes(self._save(content) if content.saved is None else content.saved)
 
     def write(self, block: int, content: bytes | memoryview) -> None:
         """See `BlockMemory`."""
         self.drop(block)
-        self._blocks[block] = _Block(None, BLOCK_TOKENS, saved=bytes(content))
+        self._blocks[block] = _Block(None, BLOCK_TOKENS, saved=memoryview(bytes(content)))
 
     def drop(self, block: int) -> None:
         """The block's content is dead: nobody sees it any more."""
@@ -310,7 +310,7 @@ class SequenceBlocks:
         if length < self._base.length and self._base.table[at : at + 1] == (block,):
             self._base = _Held(self._base.table[: blocks_for(length)], length)
 
-    def _save(self, block: _Block) -> bytes:
+    def _save(self, block: _Block) -> memoryview:
         assert block.index is not None
         first = block.index * BLOCK_TOKENS
         self._cache.seq_cp(min(block.holders), self._out, first, first + BLOCK_TOKENS)

@@ -22,7 +22,7 @@ class _State:
 
     n_tokens: int
     slot: int | None = None
-    saved: bytes | memoryview | None = None
+    saved: memoryview | None = None
 
 
 @dataclass(slots=True)
@@ -49,14 +49,14 @@ class SequenceStates:
             raise RuntimeError("the state has moved on since it was known")
         self._states[op.target] = _State(op.n_tokens, saved=self._saved(source))
 
-    def read(self, block: int) -> bytes | memoryview:
+    def read(self, block: int) -> bytes:
         """See `BlockMemory`; the form is llama.cpp's own."""
-        return self._saved(self._states[block])
+        return bytes(self._saved(self._states[block]))
 
     def write(self, block: int, content: bytes | memoryview) -> None:
         """See `BlockMemory`."""
         self.drop(block)
-        self._states[block] = _State(BLOCK_TOKENS, saved=bytes(content))
+        self._states[block] = _State(BLOCK_TOKENS, saved=memoryview(bytes(content)))
 
     def drop(self, block: int) -> None:
         """See `BlockMemory`."""
@@ -137,7 +137,7 @@ class SequenceStates:
         self._cache.seq_rm(slot, 0, -1)
         self._slots[slot] = _Live()
 
-    def _saved(self, state: _State) -> bytes | memoryview:
+    def _saved(self, state: _State) -> memoryview:
         if state.saved is None:
             assert state.slot is not None, "a state that is nowhere"
             state.saved = self._cache.seq_get_state(state.slot)

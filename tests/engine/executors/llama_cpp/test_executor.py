@@ -208,3 +208,39 @@ def test_keys_and_values_of_8_bits_say_about_the_same_and_take_half(tmp_path: Pa
     assert made[1].caps.numerics_id == f"{made[0].caps.numerics_id}-flash-on-q8_0"
     for executor in made:
         executor.close()
+
+
+def test_whatever_moves_in_and_out_rows_say_what_they_say_alone(tiny_path: Path) -> None:
+    """Conversations over shared beginnings, in turns and side by side, in a context that holds a fraction of them."""
+    rng = np.random.default_rng(5)
+    sizes = Sizes(128, 256, max_rows=4, saved_tokens=2048)
+    busy, alone = (LlamaCppExecutor.load(tiny_path, sizes) for _ in range(2))
+    free = list(range(busy.caps.blocks - 20))
+    known: list[tuple[tuple[int, ...], tuple[int, ...]]] = [((), ())]  # texts in whole blocks, and these
+    for _ in range(60):
+        rows, texts, dropped = [], [], []
+        for slot in rng.permutation(4)[: rng.integers(1, 3)].tolist():
+            begin, table = known[rng.integers(len(known))]
+            more = tuple(int(t) for t in rng.integers(3, 260, rng.integers(1, 40)))
+            own = tuple(free.pop() for _ in range(-(-len(more) // 16)))
+            rows.append(scored(more, len(begin), (*table, *own), slot))
+            texts.append((*begin, *more))
+        plan = StepPlan(tuple(rows), (), tuple(rng.permutation(4)[:1].tolist()))
+        ends = np.cumsum([len(row.tokens) for row in rows])
+        found = np.split(busy.submit(plan).logits, ends[:-1])
+        for row, text, logits in zip(rows, texts, found, strict=True):
+            blocks = tuple(range(-(-len(text) // 16)))
+            expected = alone.submit(StepPlan((scored(text, 0, blocks),), tuple(map(Drop, blocks)))).logits[row.start :]
+            close(logits, expected)
+            full = len(text) // 16
+            if full and len(text) < 80:
+                known.append((text[: full * 16], row.block_table[:full]))
+            dropped += [Drop(block) for block in row.block_table[full:]]
+        free += [op.block for op in dropped]
+        busy.submit(StepPlan((), tuple(dropped)))
+        if len(free) < 12:
+            known = known[:1]
+            free = list(range(busy.caps.blocks - 20))
+            busy.submit(StepPlan((), tuple(map(Drop, free))))
+    busy.close()
+    alone.close()

@@ -55,9 +55,9 @@ class FakeCache:
         for cell in self._between(source, first, end):
             cell.sequences.add(target)
 
-    def seq_get_state(self, sequence: int) -> bytes:
+    def seq_get_state(self, sequence: int) -> memoryview:
         self.reads += 1
-        return pickle.dumps(sorted(self.held(sequence).items()))
+        return memoryview(pickle.dumps(sorted(self.held(sequence).items())))
 
     def seq_set_state(self, sequence: int, content: bytes | memoryview) -> None:
         assert not self.held(sequence)
