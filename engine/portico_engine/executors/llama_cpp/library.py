@@ -58,6 +58,14 @@ def has_llama_cpp() -> bool:
     return importlib.util.find_spec("llama_cpp") is not None
 
 
+def n_threads() -> int:
+    """As many as OMP_NUM_THREADS says, else as this process has processors."""
+    said = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+    if said.isdigit() and int(said) > 0:
+        return int(said)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def version() -> str:
     return importlib.metadata.version("llama-cpp-python")
 
@@ -112,7 +120,7 @@ class LlamaContext:
         self.n_cells = options.n_ctx = max(n_cells, _BATCH)
         options.n_batch = options.n_ubatch = _BATCH
         options.n_seq_max = n_sequences
-        options.n_threads = options.n_threads_batch = os.cpu_count() or 1
+        options.n_threads = options.n_threads_batch = n_threads()
         options.flash_attn_type = _FLASH[attention.flash]
         options.type_k = options.type_v = _TYPES[attention.kv_type]
         options.kv_unified = True
