@@ -98,8 +98,8 @@ def plan_offload(model: ModelBytes, *, free: int, kv_bytes: int, vocab_size: int
         if whole <= room:
             return Offload(n + 1, tuple(sorted(host)))
     count = 0
-    for layer in reversed(model.layers):
-        room -= sum(layer) + kv_bytes // n
+    for weights in reversed(model.layers):
+        room -= sum(weights) + kv_bytes // n
         if room < 0:
             break
         count += 1

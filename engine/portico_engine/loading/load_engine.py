@@ -179,8 +179,9 @@ class _Loading:
         arch = self.file.get("general.architecture", str)
         if arch in ENCODERS:
             return Outlook("llama_cpp", "this machine", None, self.fallbacks.described())
-        plan = plan_llama(self.file, self.options, found := probe(), self.tokenizer.vocab_size)
-        device = ", ".join(gpu.name for gpu in found.gpus) if plan.offload.layers else "this machine"
+        backend = probe()
+        plan = plan_llama(self.file, self.options, backend, self.tokenizer.vocab_size)
+        device = ", ".join(gpu.name for gpu in backend.gpus) if plan.offload.layers else "this machine"
         return Outlook("llama_cpp", device, plan.memory, self.fallbacks.described())
 
     def _leave_to_llama_cpp(self, name: str, error: UnsupportedModel) -> None:

@@ -181,7 +181,7 @@ class LlamaContext:
         """See `SequenceCache`."""
         buffer = np.empty(self._llama.llama_state_seq_get_size(self._pointer, sequence), np.uint8)
         written = self._llama.llama_state_seq_get_data(self._pointer, _bytes_at(buffer), buffer.size, sequence)
-        return memoryview(buffer)[:written]
+        return buffer.data[:written]
 
     def seq_set_state(self, sequence: int, content: bytes | memoryview) -> None:
         """See `SequenceCache`. Raises RuntimeError where the cache doesn't take it."""
