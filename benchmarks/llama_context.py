@@ -3,12 +3,14 @@
     python benchmarks/llama_context.py [--model FILE.gguf] [--repeats 25]
 
 "stays" is the executor with everything left in llama.cpp's context, as it was first made; "moved" is as it is. Both are
-measured in turns, in one run, as are the kinds of attention. Of each turn's medians, the best counts; wall clock.
+measured in one run, as are the kinds of attention. Times are processor time of one thread, so that a busy machine counts
+little; medians, of several rounds the best.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import sys
 import time
@@ -21,13 +23,12 @@ from portico_engine.executors.llama_cpp.attention import Attention
 from portico_engine.executors.llama_cpp.executor import LlamaCppExecutor
 from portico_engine.executors.llama_cpp.sequences import SequenceBlocks
 from portico_engine.executors.protocol import Sizes
-from portico_engine.plan import Row, StepPlan, blocks_for
+from portico_engine.plan import Load, Row, Save, StepPlan, blocks_for
 from report import table, write
 
 SIZES = Sizes(4096, 16384, max_rows=16)
-OWN, OTHER, OTHERS, PREFIX = 500, 1000, 10, 2000
+OWN, OTHER, OTHERS, PREFIX = 500, 1008, 10, 2000
 PIECE = 512
-ROUNDS = 3
 PLAIN = Attention("off", "f16", "")
 KINDS = {"plain products": PLAIN, "flash attention": Attention("on", "f16", ""), "flash, q8_0": Attention("on", "q8_0", "")}
 
@@ -40,6 +41,19 @@ class EverythingStays(SequenceBlocks):
 
     def _put_in_order(self, slot: int) -> None:
         pass
+
+
+class Shelf:
+    """A block store in memory."""
+
+    def __init__(self) -> None:
+        self._content: dict[bytes, bytes] = {}
+
+    def put(self, key: bytes, content: bytes) -> None:
+        self._content[key] = content
+
+    def get(self, key: bytes) -> bytes:
+        return self._content[key]
 
 
 class Session:
@@ -57,6 +71,16 @@ class Session:
     def read(self, slot: int, text: tuple[int, ...], blocks: tuple[int, ...], skipped: tuple[int, ...] = ()) -> None:
         for at in range(0, len(text), PIECE):
             self.executor.submit(StepPlan((Row(slot, text[at : at + PIECE], at, blocks),), (), skipped)).finish()
+
+    def leave(self, slot: int, like: tuple[int, ...], skipped: tuple[int, ...]) -> None:
+        """Another conversation of OTHER tokens, with the content of one that was read: computing it would take longer."""
+        blocks = self.table(OTHER + 1)
+        shelf = Shelf()
+        self.executor.attach(shelf)
+        saves = tuple(Save(block, block.to_bytes(4, "big")) for block in like)
+        loads = tuple(Load(op.key, block) for op, block in zip(saves, blocks, strict=False))
+        self.executor.submit(StepPlan((), (*saves, *loads))).finish()
+        self.executor.submit(StepPlan((Row(slot, (5,), OTHER, blocks),), (), skipped)).finish()
 
     def step(self, slot: int, start: int, blocks: tuple[int, ...], n_tokens: int = 1) -> Callable[[], object]:
         """Each call is the step behind the one before."""
@@ -76,26 +100,25 @@ def tokens(count: int, seed: int) -> tuple[int, ...]:
 def times_ms(repeats: int, run: Callable[[], object]) -> list[float]:
     out = []
     for _ in range(repeats):
-        began = time.perf_counter()
+        began = time.process_time()
         run()
-        out.append((time.perf_counter() - began) * 1e3)
+        out.append((time.process_time() - began) * 1e3)
     return out
 
 
 def beside_others(path: Path, repeats: int, *, stays: bool) -> dict[str, float]:
     """A decode step of a conversation of OWN tokens: alone, and beside OTHERS conversations of OTHER tokens that ended."""
     session = Session(path, PLAIN, stays=stays)
-    own = session.table(OWN + 7 * repeats)
+    own, first = session.table(OWN + 5 * repeats + 40), session.table(OTHER)
+    session.read(1, tokens(OTHER, 1), first)
     session.read(0, tokens(OWN, 1), own)
     step = session.step(0, OWN, own)
     figures = {"step alone": statistics.median(times_ms(repeats, step))}
-    for i in range(OTHERS):
-        session.read(1 + i, tokens(OTHER, 10 + i), session.table(OTHER), (0,))
-    after = times_ms(5 * repeats, step)
-    figures["step beside 10,000 tokens that others left, when they have been gone for a while"] = statistics.median(
-        after[-repeats:]
-    )
-    figures["longest step meanwhile"] = max(after)
+    for slot in range(1, 1 + OTHERS):
+        session.leave(slot, first, (0,))
+    after = times_ms(3 * repeats + 20, step)
+    figures[f"step beside {OTHERS * OTHER} tokens that others left"] = statistics.median(after[-repeats:])
+    figures["longest step since then"] = max(after)
     session.executor.close()
     return figures
 
@@ -103,32 +126,31 @@ def beside_others(path: Path, repeats: int, *, stays: bool) -> dict[str, float]:
 def prefix_back(path: Path) -> dict[str, float]:
     """The first step behind a prefix of PREFIX tokens: computed, still there, and moved out before."""
     session = Session(path, PLAIN)
-    prefix = session.table(PREFIX)
-    began = time.perf_counter()
-    session.read(0, tokens(PREFIX, 1), prefix)
-    figures = {"prefix computed": (time.perf_counter() - began) * 1e3}
-    session.step(0, PREFIX, (*prefix, *session.table(1)))()
-    figures["step behind it, still there"] = times_ms(1, session.step(1, PREFIX, (*prefix, *session.table(1))))[0]
-    other = session.table(OTHER)
-    figures["another's first step, which moves it out"] = times_ms(1, session.step(0, 0, other))[0]
-    figures["step behind it, brought back"] = times_ms(1, session.step(1, PREFIX, (*prefix, *session.table(1))))[0]
-    figures["another's first step, when it is saved already"] = times_ms(1, session.step(0, 0, other))[0]
+    prefix, other = session.table(PREFIX), session.table(64)
+
+    def behind() -> float:
+        return times_ms(1, session.step(1, PREFIX, (*prefix, *session.table(1))))[0]
+
+    def another() -> float:
+        return times_ms(1, session.step(0, 0, other, 16))[0]
+
+    figures = {"computing it": times_ms(1, lambda: session.read(0, tokens(PREFIX, 1), prefix))[0]}
+    behind()
+    figures |= {"a step behind it, still there": behind(), "16 tokens of another, which move it out": another()}
+    figures |= {"a step behind it, brought back": behind(), "16 tokens of another, when it is saved": another()}
     session.executor.close()
     return figures
 
 
 def attention(path: Path, kind: Attention, repeats: int) -> dict[str, float]:
-    """Prefill and steps of one and eight tokens behind 500 and 4,000."""
+    """Prefill, and steps of one and eight tokens behind 512 and behind 2,048."""
     session = Session(path, kind)
-    blocks = session.table(4000 + 9 * repeats)
-    began = time.perf_counter()
-    session.read(0, tokens(2048, 1), blocks)
-    figures = {"prefill of 2,048": (time.perf_counter() - began) * 1e3}
-    short = session.table(OWN + 9 * repeats)
-    for length, own in ((4000, blocks), (OWN, short)):
-        session.read(0, tokens(length, 3), own)
-        one, eight = session.step(0, length, own), session.step(0, length + repeats, own, 8)
-        figures[f"1 behind {length}"] = statistics.median(times_ms(repeats, one))
+    figures = {}
+    for length in (512, 2048):
+        blocks = session.table(length + 9 * repeats)
+        figures[f"prefill of {length}"] = times_ms(1, lambda: session.read(0, tokens(length, 1), blocks))[0]  # noqa: B023
+        figures[f"1 behind {length}"] = statistics.median(times_ms(repeats, session.step(0, length, blocks)))
+        eight = session.step(0, length + repeats, blocks, 8)
         figures[f"8 behind {length}"] = statistics.median(times_ms(repeats, eight))
     session.executor.close()
     return figures
@@ -141,25 +163,20 @@ def best(runs: list[dict[str, float]]) -> dict[str, float]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path)
-    parser.add_argument("--repeats", type=int, default=25)
+    parser.add_argument("--repeats", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = "1"
     path = options.model or find_model()
-    beside: dict[str, list[dict[str, float]]] = {"stays": [], "moved": []}
-    kinds: dict[str, list[dict[str, float]]] = {name: [] for name in KINDS}
-    back = []
-    for _ in range(ROUNDS):
-        for name, runs in beside.items():
-            runs.append(beside_others(path, options.repeats, stays=name == "stays"))
-        for name, runs in kinds.items():
-            runs.append(attention(path, KINDS[name], options.repeats))
-        back.append(prefix_back(path))
-    found = {name: best(runs) for name, runs in beside.items()}
-    forms = {name: best(runs) for name, runs in kinds.items()}
+    repeats, rounds = options.repeats, range(options.rounds)
+    found = {name: best([beside_others(path, repeats, stays=name == "stays") for _ in rounds]) for name in ("stays", "moved")}
     table(("ms", *found), [(key, *(f"{found[name][key]:.1f}" for name in found)) for key in found["stays"]])
+    back = best([prefix_back(path) for _ in rounds])
+    table((f"a prefix of {PREFIX} tokens", "ms"), [(key, f"{value:.1f}") for key, value in back.items()])
+    forms = {name: best([attention(path, kind, repeats) for _ in rounds]) for name, kind in KINDS.items()}
     table(("ms", *forms), [(key, *(f"{forms[name][key]:.1f}" for name in forms)) for key in forms["plain products"]])
-    table((f"a prefix of {PREFIX} tokens", "ms"), [(key, f"{value:.1f}") for key, value in best(back).items()])
     if options.model is None:
-        write("llama_context", {"beside others": found, "attention": forms, "prefix": best(back)})
+        write("llama_context", {"beside others": found, "prefix": back, "attention": forms, "rounds": options.rounds})
     return 0
 
 
