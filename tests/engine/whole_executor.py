@@ -21,6 +21,9 @@ class _Step:
     tokens: tuple[tuple[int, ...], ...]
     logprobs: tuple[tuple[float, ...], ...]
 
+    def sample(self, bitmask: Bitmask | None = None, bias: Bias | None = None) -> None:
+        pass
+
     def finish(self, bitmask: Bitmask | None = None, bias: Bias | None = None) -> StepResult:
         return StepResult(self.tokens, self.logprobs, tuple(((),) * len(row) for row in self.tokens), ())
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from portico_engine.kv.block_pool import BlockPool
 from portico_engine.kv.cache import BlockTable, KVCache
-from portico_engine.kv.hashing import BlockKeys
+from portico_engine.kv.hashing import BlockKeys, block_content
 
 
 class StateCache(KVCache):
@@ -33,7 +33,7 @@ class StateCache(KVCache):
         if own is not None:
             self._copy(self._last(table), own, table.computed)
             self._index(own, table, tokens)
-            self.pool.release(own)
+            self.pool.release([own])
             self._evict()
 
     def can_allocate(self, tokens: Sequence[int], names: BlockKeys | None = None) -> bool:
@@ -45,12 +45,13 @@ class StateCache(KVCache):
         table = BlockTable(names or self.block_keys())
         state, length = self.pool.index.match_state(table.names, tokens, len(tokens) - 1)
         if state is not None:
-            self.pool.hold(state)
+            self.pool.hold([state])
             if self.reserve(table, length):
                 self._copy(state, self._block_at(table, length), length)
                 self._advance(table, tokens, length)
-            self.pool.release(state)
+            self.pool.release([state])
         self._tables.add(table)
+        self._note_owner(table, 0)
         self.queried_tokens += len(tokens)
         self.hit_tokens += table.computed
         return table
@@ -60,7 +61,7 @@ class StateCache(KVCache):
         assert length == table.computed, "a state can't be cut"
         child = BlockTable(table.names.forked(len(table.keys)), keys=table.keys.copy(), computed=length)
         if not self.reserve(child, length):
-            self.pool.release(*reversed(child.blocks))
+            self.pool.release(child.blocks[::-1])
             return None
         if length:
             self._copy(self._last(table), self._last(child), length)
@@ -114,9 +115,9 @@ class StateCache(KVCache):
 
     def _index(self, block: int, table: BlockTable, tokens: Sequence[int]) -> None:
         at = (table.computed - 1) // self.pool.block_tokens
-        piece = tuple(tokens[at * self.pool.block_tokens : table.computed])
-        key = table.names.key(at, tokens) if len(piece) == self.pool.block_tokens else None
-        self.pool.index.add_state(block, table.names.parent(at), piece, key)
+        content = block_content(table.names.parent(at), tokens[at * self.pool.block_tokens : table.computed])
+        key = table.names.key(at, tokens) if table.computed % self.pool.block_tokens == 0 else None
+        self.pool.index.add_state(block, content, key)
 
     def _copy(self, source: int, target: int, length: int) -> None:
         self.pool.copy(source, target, (length - 1) % self.pool.block_tokens + 1)
