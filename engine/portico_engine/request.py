@@ -263,7 +263,7 @@ class ModelInfo:
 
     @property
     def memory_plan(self) -> str | None:
-        """What goes where in memory, in a line; None where the executor is not torch's."""
+        """What goes where in memory, in a line; None where it writes no text."""
         return self.extra.get(MEMORY)
 
     @property

@@ -25,7 +25,7 @@ from typing import Protocol
 from portico_engine.plan import BLOCK_TOKENS, Copy, Row, blocks_for
 
 PASSING_SEQUENCES = 2  # beside the slots' own
-_IDLE_STEPS = 16  # after so many, moving cells out costs less than looking at them (benchmarks/llama_context.py)
+_IDLE_STEPS = 8  # looking at cells so often costs what moving them out and back does (benchmarks/llama_context.py)
 _WASTE = 512  # free cells below the last one in use that are not worth moving the others
 
 
