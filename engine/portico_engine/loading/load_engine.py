@@ -17,14 +17,15 @@ import gguf
 from portico_engine.adapters.adapter import Adapter, AdapterLimits
 from portico_engine.adapters.read_adapter import read_adapter
 from portico_engine.engine import Engine
-from portico_engine.errors import AdapterError, ModelError, RequestError, UnsupportedModel
+from portico_engine.errors import ModelError, UnsupportedModel
+from portico_engine.executors.llama_cpp.devices import probe
 from portico_engine.executors.llama_cpp.embedding import ENCODERS, LlamaEmbeddingExecutor
 from portico_engine.executors.llama_cpp.executor import LlamaCppExecutor
-from portico_engine.executors.llama_cpp.library import has_llama_cpp, kv_bytes_per_token
+from portico_engine.executors.llama_cpp.library import has_llama_cpp
 from portico_engine.executors.protocol import Capabilities, Executor, Sizes, SizesFor
 from portico_engine.fallbacks import Fallbacks
 from portico_engine.loading.device import Device, choose_device, has_nvidia_gpu, memory_bytes
-from portico_engine.loading.fitting import USABLE, smaller_context
+from portico_engine.loading.llama_loading import load_llama, plan_llama
 from portico_engine.loading.memory_plan import (
     MemoryPlan,
     Placement,
@@ -34,7 +35,15 @@ from portico_engine.loading.memory_plan import (
     scratch_bytes,
     weight_bytes,
 )
-from portico_engine.loading.options import MIN_CONTEXT, MOST_ROWS, LoadOptions, LoadProgress, choose_sizes, fill_memory
+from portico_engine.loading.options import (
+    MIN_CONTEXT,
+    MOST_ROWS,
+    LoadOptions,
+    LoadProgress,
+    check_kv,
+    choose_sizes,
+    fill_memory,
+)
 from portico_engine.loading.several_devices import load_ranks, of_each, one_share
 from portico_engine.loading.torch_import import import_torch
 from portico_engine.loading.weight_forms import describe_weights
@@ -48,7 +57,7 @@ from portico_engine.weights.model_file import ModelFile
 
 _log = logging.getLogger(__name__)
 _POOLINGS: Mapping[int, Pooling] = {1: "mean", 2: "cls", 3: "last"}  # GGUF's numbers
-_KV_CONTEXTS = 4  # conversations' worth of KV kept by default, memory allowing; by llama.cpp one: each step looks at all of it
+_KV_CONTEXTS = 4  # conversations' worth of KV kept by default, memory allowing
 
 
 def load_engine(path: Path | str, *, progress: LoadProgress | None = None, **options: Any) -> Engine:
@@ -120,7 +129,7 @@ class _Loading:
 
     def __init__(self, path: Path, options: LoadOptions, report: LoadProgress, *, quiet: bool = False) -> None:
         self._path, self.options, self._report = path, options, report
-        self.plan: str | None = None  # of memory, by torch's executors
+        self.plan: str | None = None  # of memory
         self.weights: str | None = None  # what they are stored as and computed from, by torch's executors
         self.fallbacks = Fallbacks(quiet=quiet)
         report("reading", 0.0)
@@ -159,7 +168,6 @@ class _Loading:
 
     def foresee(self, name: str) -> Outlook:
         """What `executor` would make."""
-        device = "this machine"
         if name != "llama_cpp":
             try:
                 _, found, sizes, placed = self._plan_torch(name)
@@ -171,7 +179,13 @@ class _Loading:
             except UnsupportedModel as error:
                 self._leave_to_llama_cpp(name, error)
         self._note_one_device()
-        return Outlook("llama_cpp", device, None, self.fallbacks.described())
+        arch = self.file.get("general.architecture", str)
+        if arch in ENCODERS:
+            return Outlook("llama_cpp", "this machine", None, self.fallbacks.described())
+        backend = probe()
+        plan = plan_llama(self.file, self.options, backend, self.tokenizer.vocab_size)
+        device = ", ".join(gpu.name for gpu in backend.gpus) if plan.offload.layers else "this machine"
+        return Outlook("llama_cpp", device, plan.memory, self.fallbacks.described())
 
     def _note_one_device(self) -> None:
         if self.options.devices > 1:
@@ -231,7 +245,7 @@ class _Loading:
         codes = device.cuda or self._has_fast_codes(placed.second)
         self.weights = describe_weights(self.file, cuda=device.cuda, codes=codes, copies=placed.second)
         if isinstance(sizes, Sizes) and not device.cuda:
-            self._check_kv(sizes, weight_bytes(file, device)[0], config.kv_bytes_per_token, device.memory)
+            check_kv(self.options, sizes, weight_bytes(file, device)[0], config.kv_bytes_per_token, device.memory)
         if not device.cuda:
             weights = sum(weight_bytes(file, device)[: 1 + codes])
             assert isinstance(sizes, Sizes), "a CPU's memory is not filled"
@@ -277,49 +291,12 @@ class _Loading:
 
         return fill
 
-    def _check_kv(self, sizes: Sizes, weights: int, per_token: int, memory: int) -> None:
-        """Raises RequestError where the user asks for more KV than there is memory for, saying how much there is."""
-        name, asked = ("kv_tokens", self.options.kv_tokens) if self.options.kv_tokens else ("context", self.options.context)
-        if asked and weights + sizes.kv_tokens * per_token > memory * USABLE:
-            raise RequestError(f"{name} is {asked}: {smaller_context(weights, per_token, memory, sizes.kv_tokens)}")
-
     def _llama_cpp(self) -> Executor:
-        if self._path.is_dir():
-            raise ModelError(f"{self._path} is a folder; executor llama_cpp reads GGUF files only")
-        if self.options.adapters:
-            raise AdapterError(
-                "executor llama_cpp takes no adapters: all rows of one of its steps have the same; executor torch does, for a "
-                "model that it has a decoder for"
-            )
-        self._report("weights", 0.0)
         self._note_one_device()
-        arch = self.file.get("general.architecture", str)
-        if arch in ENCODERS:
-            longest = self.file.get(f"{arch}.context_length", int)
-            return LlamaEmbeddingExecutor.load(
-                self._path,
-                min(self.options.context or longest, longest),
-                pooling=self.options.pooling,
-                vocab_size=self.tokenizer.vocab_size,
-                progress=self._report,
-            )
-        per_token, memory = kv_bytes_per_token(self.file, arch), memory_bytes()
-        sizes = choose_sizes(
-            self.options,
-            longest=self.file.get(f"{arch}.context_length", int),
-            kv_bytes_per_token=per_token,
-            memory=memory,
-            contexts=1,
+        executor, self.plan = load_llama(
+            self.file, self.options, vocab_size=self.tokenizer.vocab_size, pooling=self.own_pooling, progress=self._report
         )
-        self._check_kv(sizes, self.file.size, per_token, memory)
-        return LlamaCppExecutor.load(
-            self._path,
-            sizes,
-            vocab_size=self.tokenizer.vocab_size,
-            long_rope="rope_factors_long.weight" in self.file.tensors,
-            pooling=self.own_pooling,
-            progress=self._report,
-        )
+        return executor
 
 
 def open_model(path: Path) -> ModelFile:
