@@ -54,6 +54,12 @@ class QuantizedMatrix(NamedTuple):
         values = (self.table / unit).round() + 128
         return QuantizedMatrix(values.to(torch.uint8)[self.codes.int()], self.scale * unit, None, 8, 128, order=self.order)
 
+    def with_rows(self, rows: Tensor) -> QuantizedMatrix:
+        """These of its rows, int64 [n], in this order."""
+        return self._replace(
+            codes=self.codes[rows], scale=self.scale[rows], offset=None if self.offset is None else self.offset[rows]
+        )
+
     def regrouped(self, group_size: int) -> QuantizedMatrix:
         """The same with a scale for each `group_size` columns, of which its own groups are multiples."""
         times = self.group_size // group_size
