@@ -76,8 +76,8 @@ TABLES = {
         engine          errors faults priors tool grammar request repetition speculation sampling plan step_timing text adapters
                         executors kv step_runner scoring request_checks sequence settlement scheduler
                         constraints
-        loading         errors fallbacks stores quantization weights request speculation plan linear text models adapters
-                        executors kv engine
+        loading         errors fallbacks stores quantization weights request speculation plan kernels linear text models
+                        adapters executors kv engine
         front           errors tool grammar request adapters client engine loading
         process         errors priors tool grammar request text adapters client engine loading front
         tune            errors tool grammar request weights text models adapters engine loading

@@ -40,6 +40,6 @@ def test_every_format_is_computed_as_it_is_written(float32: Path, tmp_path: Path
     reference = ReferenceDecoder(file).logits(TOKENS).log_softmax(-1)
     llama = llama_cpp_logits(path)
     for int4, chunks in ((False, [70]), (int4_supported(), [2] * 35)):
-        ours = our_logits(path, chunks, int4=int4)
+        ours = our_logits(path, chunks, codes=int4)
         assert divergence(reference, ours) < max(5e-3, divergence(reference, llama))
         assert divergence(llama, ours) < 0.03

@@ -45,11 +45,11 @@ def test_a_packed_folder_says_what_its_numbers_say(tmp_path: Path, name: str) ->
     packer, config = FORMATS[name]
     tensors = random_tensors(EVEN)
     folder = write_folder(tmp_path / "packed", tensors, {"quantization_config": config}, shape=EVEN, pack=packer)
-    plain = our_logits(write_folder(tmp_path / "plain", unpacked(tensors, name), {}, shape=EVEN), [70], int4=False)
-    assert divergence(plain, our_logits(folder, [70], int4=False)) < 1e-5
+    plain = our_logits(write_folder(tmp_path / "plain", unpacked(tensors, name), {}, shape=EVEN), [70], codes=False)
+    assert divergence(plain, our_logits(folder, [70], codes=False)) < 1e-5
     if int4_supported() and name in FROM_CODES:
         rounded = CLOSE if name.startswith("nf4") else 4e-3  # its table is rounded to 8 bits there
-        assert divergence(plain, our_logits(folder, [4] * 17 + [2], int4=True)) < rounded
+        assert divergence(plain, our_logits(folder, [4] * 17 + [2], codes=True)) < rounded
 
 
 @pytest.mark.skipif(not int4_supported(), reason="this CPU has no fast 4-bit product")
@@ -79,7 +79,7 @@ def test_fused_matrices_are_cut_where_their_parts_meet(tmp_path: Path, name: str
     config = {"model_type": "phi3", "quantization_config": config}
     folder = write_folder(tmp_path / "packed", fused, config, shape=EVEN, pack=packer)
     plain = write_folder(tmp_path / "plain", unpacked(fused, name), {"model_type": "phi3"}, shape=EVEN)
-    assert divergence(our_logits(plain, [70], int4=False), our_logits(folder, [70], int4=False)) < 1e-5
+    assert divergence(our_logits(plain, [70], codes=False), our_logits(folder, [70], codes=False)) < 1e-5
 
 
 def config_with(**keys: object) -> Callable[[Path], None]:

@@ -44,7 +44,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def load(file: ModelFile, *adapters: Path) -> TorchCPUExecutor:
-    executor = TorchCPUExecutor.load(file, Sizes(256, 2048, max_rows=8), int4=False, adapters=LIMITS)
+    executor = TorchCPUExecutor.load(file, Sizes(256, 2048, max_rows=8), codes=False, adapters=LIMITS)
     for place, path in enumerate(adapters):
         executor.load_adapter(place, read_adapter(path, read_config(file), LIMITS))
     return executor
@@ -101,7 +101,7 @@ def test_decoding_goes_on_under_the_adapter_from_its_own_keys(base: Path, one: P
 
 
 def test_who_has_none_computes_the_same_bits_as_an_executor_without_room(base: Path, one: Path) -> None:
-    plain = TorchCPUExecutor.load(GGUFFile(base), Sizes(256, 2048, max_rows=8), int4=False)
+    plain = TorchCPUExecutor.load(GGUFFile(base), Sizes(256, 2048, max_rows=8), codes=False)
     assert torch.equal(logits(load(GGUFFile(base), one), row(None)), logits(plain, row(None)))
     assert plain.caps.adapters == 0
 
