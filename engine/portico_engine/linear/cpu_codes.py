@@ -16,7 +16,6 @@ from portico_engine.kernels.cpu.product import PackedMatrix
 from portico_engine.linear.int4 import Int4Matrix, int4_supported
 
 _INT4_ROWS = {1: 12, 2: 4}  # by the number of terms
-_KERNEL_ROWS = 12
 
 
 def codes_supported() -> bool:
@@ -57,7 +56,7 @@ class KernelProduct:
     def __init__(self, parts: Sequence[PackedMatrix]) -> None:
         self._parts = tuple(parts)
         self._n_out = sum(part.n_out for part in parts)
-        self.max_rows = _KERNEL_ROWS
+        self.max_rows = min(part.max_rows for part in parts)
 
     @property
     def n_bytes(self) -> int:

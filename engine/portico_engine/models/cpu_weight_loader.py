@@ -19,7 +19,7 @@ from portico_engine.linear.int4 import INT4_GROUPS, Int4Matrix, int4_terms
 from portico_engine.linear.protocol import Linear
 from portico_engine.models.config import DecoderConfig
 from portico_engine.models.weight_loader import StackedMatrix, WeightLoader, permute_rows
-from portico_engine.quantization.quantized_matrix import QuantizedMatrix, quantize_8bit
+from portico_engine.quantization.quantized_matrix import QuantizedMatrix, quantize_8bit, stack_rows
 from portico_engine.weights.model_file import ModelFile
 
 
@@ -44,12 +44,13 @@ class CPUWeightLoader(WeightLoader):
         return CPULinear(self.matrix(f"{name}.weight", n_out, n_in))
 
     def _kernel_product(self, kernels: KernelLibrary, parts: Sequence[StackedMatrix], bias: Tensor | None) -> CodesProduct:
-        biases = [None] * len(parts) if bias is None else bias.split([part.n_out for part in parts])
-        packed: list[PackedMatrix] = []
-        for part, own in zip(parts, biases, strict=True):
+        matrices: list[QuantizedMatrix] = []
+        for part in parts:
             matrix = self.quantized(f"{part.name}.weight", group_sizes=PRODUCT_GROUPS)
-            packed.append(PackedMatrix(kernels, matrix if part.order is None else matrix.with_rows(part.order), own))
-        return KernelProduct(packed)
+            matrices.append(matrix if part.order is None else matrix.with_rows(part.order))
+        stacked = stack_rows(matrices)
+        biases = [None] * len(stacked) if bias is None else bias.split([matrix.codes.shape[0] for matrix in stacked])
+        return KernelProduct([PackedMatrix(kernels, matrix, own) for matrix, own in zip(stacked, biases, strict=True)])
 
     def _int4_product(self, parts: Sequence[StackedMatrix], n_in: int, bias: Tensor | None) -> CodesProduct:
         matrices = _alike([self.quantized(f"{part.name}.weight", group_sizes=INT4_GROUPS) for part in parts])

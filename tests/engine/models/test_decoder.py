@@ -13,7 +13,7 @@ from tests.engine.tiny_model import write_tiny_llama
 from portico_engine import ModelError
 from portico_engine.executors.protocol import Sizes
 from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
-from portico_engine.linear.int4 import int4_supported
+from portico_engine.linear.cpu_codes import codes_supported
 from portico_engine.models.config import read_config
 from portico_engine.weights.gguf_file import GGUFFile
 from reference_decoder import ReferenceDecoder
@@ -52,8 +52,8 @@ def test_logits_are_the_references_however_the_prompt_is_cut(tiny_path: Path, ch
 
 
 @pytest.mark.parametrize("quantization", [Q.Q4_1, Q.Q4_0, Q.Q8_0], ids=lambda q: str(q.name))
-@pytest.mark.skipif(not int4_supported(), reason="this CPU has no fast 4-bit product")
-def test_four_bit_products_hold_the_files_own_weights(tmp_path: Path, quantization: Q) -> None:
+@pytest.mark.skipif(not codes_supported(), reason="this machine has no fast product from codes")
+def test_products_from_codes_hold_the_files_own_weights(tmp_path: Path, quantization: Q) -> None:
     path = write_tiny_llama(tmp_path / "tiny.gguf", quantization=quantization)
     divergence, same = closeness(path, [3] * 20 + [10], codes=True)
     assert divergence < 4e-3
@@ -63,7 +63,7 @@ def test_four_bit_products_hold_the_files_own_weights(tmp_path: Path, quantizati
 @pytest.mark.parametrize("quantization", [Q.F32, Q.F16, Q.BF16, Q.Q5_0, Q.Q5_1], ids=lambda q: str(q.name))
 def test_other_formats_are_read_through_gguf(tmp_path: Path, quantization: Q) -> None:
     path = write_tiny_llama(tmp_path / "tiny.gguf", quantization=quantization)
-    assert closeness(path, [70], codes=int4_supported())[0] < 4e-3
+    assert closeness(path, [70], codes=codes_supported())[0] < 4e-3
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_other_formats_are_read_through_gguf(tmp_path: Path, quantization: Q) ->
 )
 def test_the_families_variants_are_the_references(tmp_path: Path, architecture: str, extra: bool, customize: None) -> None:
     path = write_tiny_llama(tmp_path / "tiny.gguf", architecture=architecture, extra_tensors=extra, customize=customize)
-    divergence, same = closeness(path, [40, 1, 29], codes=int4_supported())
+    divergence, same = closeness(path, [40, 1, 29], codes=codes_supported())
     assert divergence < 4e-3
     assert same > 0.9
 

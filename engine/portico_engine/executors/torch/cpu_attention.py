@@ -72,7 +72,7 @@ class CPUPagedKV:
         """What all layers of one step share."""
         inputs = ConvolutionInputs(self._config, self._kv, rows) if self._config.conv_layers else None
         if self._kernels is not None:
-            return CPUKernelAttention(self._config, self._kv, PagedBatch(self._kernels, rows), inputs)
+            return CPUKernelAttention(self._config, PagedBatch(self._kernels, rows, self._kv), inputs)
         windows = set(self._config.windows) or {0}
         spans = {window: _spans(rows, window, self._config.group) for window in windows}
         return CPUPagedAttention(self._config, self._kv, _slots(rows), spans, inputs)
@@ -101,17 +101,14 @@ class ConvolutionInputs:
 class CPUKernelAttention:
     """`decoder.Attention` for the rows of one step, by the CPU's kernels."""
 
-    def __init__(self, config: DecoderConfig, kv: Tensor, batch: PagedBatch, inputs: ConvolutionInputs | None) -> None:
+    def __init__(self, config: DecoderConfig, batch: PagedBatch, inputs: ConvolutionInputs | None) -> None:
         self._config = config
         self._places = config.kv_places
-        self._kv = kv
         self._batch = batch
         self._inputs = inputs
 
     def __call__(self, layer: int, queries: Tensor, keys_values: Tensor, sinks: Tensor | None = None) -> Tensor:
-        config = self._config
-        kv = self._kv[self._places[layer]]
-        return self._batch.attend(queries, keys_values, kv, config.n_kv_heads, config.window(layer), sinks)
+        return self._batch.attend(self._places[layer], queries, keys_values, self._config.window(layer), sinks)
 
     def recent(self, layer: int, values: Tensor, count: int) -> Tensor:
         """See `decoder.Attention`."""

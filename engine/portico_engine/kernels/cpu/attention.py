@@ -26,9 +26,12 @@ def takes_heads(head_dim: int) -> bool:
 class PagedBatch:
     """The rows of one step, as all its layers take them."""
 
-    def __init__(self, library: KernelLibrary, rows: Sequence[Row]) -> None:
-        self._library = library
+    def __init__(self, library: KernelLibrary, rows: Sequence[Row], kv: Tensor) -> None:
+        """kv bf16 [layers, 2 kv_heads, slots, head_dim]."""
+        self._attention = library.attention
         self._n_rows = len(rows)
+        self._kv, self._layer_bytes = kv.data_ptr(), kv.stride(0) * kv.element_size()
+        self._kv_heads, self._slots = kv.shape[1] // 2, kv.shape[2]
         self._tables, places = array("i"), array("i")  # block tables, one after another; see `Row` in attention.cpp
         first = 0
         for row in rows:
@@ -36,28 +39,28 @@ class PagedBatch:
             self._tables.extend(row.block_table)
             first += len(row.tokens)
         self._places = places
+        self._addresses = places.buffer_info()[0], self._n_rows, self._tables.buffer_info()[0]
 
-    def attend(
-        self, queries: Tensor, keys_values: Tensor, kv: Tensor, n_kv_heads: int, window: int, sinks: Tensor | None
-    ) -> Tensor:
-        """Store new keys and values, then attend.
+    def attend(self, layer: int, queries: Tensor, keys_values: Tensor, window: int = 0, sinks: Tensor | None = None) -> Tensor:
+        """Store new keys and values in the cache's layer, then attend.
 
-        queries bf16 [n, heads, head_dim] and keys_values bf16 [n, 2 kv_heads, head_dim], a token's heads one after another; kv
-        bf16 [2 kv_heads, slots, head_dim]; window: positions that a token sees, 0 for all; sinks float32 [heads] -> bf16
-        [n, heads * head_dim].
+        queries [n, heads, head_dim] and keys_values [n, 2 kv_heads, head_dim]; window: positions that a token sees, 0 for all;
+        sinks float32 [heads] -> bf16 [n, heads * head_dim].
         """
         n, heads, dim = queries.shape
-        queries, keys_values = _by_token(queries), _by_token(keys_values)
+        queries, query_stride = _by_token(queries)
+        keys_values, stride = _by_token(keys_values)
         out = torch.empty(n, heads * dim, dtype=torch.bfloat16)
-        self._library.attention(
-            queries.data_ptr(), queries.stride(0), keys_values.data_ptr(), keys_values.stride(0), kv.data_ptr(), kv.shape[1],
-            None if sinks is None else sinks.data_ptr(), out.data_ptr(), self._places.buffer_info()[0], self._n_rows,
-            self._tables.buffer_info()[0], heads, n_kv_heads, dim, window,
+        self._attention(
+            queries.data_ptr(), query_stride, keys_values.data_ptr(), stride, self._kv + layer * self._layer_bytes, self._slots,
+            None if sinks is None else sinks.data_ptr(), out.data_ptr(), *self._addresses, heads, self._kv_heads, dim, window,
         )  # fmt: skip
         return out
 
 
-def _by_token(heads: Tensor) -> Tensor:
-    """bf16 [n, heads, head_dim] with each token's in one piece."""
-    whole = heads.stride(2) == 1 and heads.stride(1) == heads.shape[2]
-    return heads.to(torch.bfloat16) if whole else heads.to(torch.bfloat16).contiguous()
+def _by_token(heads: Tensor) -> tuple[Tensor, int]:
+    """bf16 [n, heads, head_dim] with each token's in one piece, and the elements from token to token."""
+    between, within, step = heads.stride()
+    if heads.dtype == torch.bfloat16 and step == 1 and within == heads.shape[2]:
+        return heads, between
+    return heads.to(torch.bfloat16).contiguous(), heads.shape[1] * heads.shape[2]

@@ -80,9 +80,9 @@ def _attention(library: KernelLibrary, normal: Callable[..., Tensor], dim: int, 
     """Two rows of a layer with groups of two heads: 21 tokens after 150, and one after 300; every third block is a row's."""
     rows = [Row(0, (0,) * 21, 150, tuple(range(0, 33, 3))), Row(1, (0,), 300, tuple(range(1, 58, 3)))]
     queries, keys_values = normal(22, 4, dim).bfloat16(), normal(22, 4, dim).bfloat16()
-    kv = normal(4, 60 * BLOCK_TOKENS, dim).bfloat16()
-    twin = kv.clone()
-    said = PagedBatch(library, rows).attend(queries, keys_values, kv, 2, window, None)
+    kv = normal(1, 4, 60 * BLOCK_TOKENS, dim).bfloat16()
+    twin = kv[0].clone()
+    said = PagedBatch(library, rows, kv).attend(0, queries, keys_values, window)
     tables = torch.zeros(2, 20, dtype=torch.int32)
     for i, row in enumerate(rows):
         tables[i, : len(row.block_table)] = torch.tensor(row.block_table)

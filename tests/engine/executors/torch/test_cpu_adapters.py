@@ -69,7 +69,7 @@ def test_an_adapter_is_as_near_to_float32_as_one_merged_into_the_weights(
     executor = load(GGUFFile(base), request.getfixturevalue(name))
     assert divergence(reference, logits(executor, row(None))) > 5, "the adapter makes a difference"
     got, merged = logits(executor, row(0)), logits(load(whole), row(None))
-    assert agreement(reference, got) >= 0.95
+    assert agreement(reference, got) > 0.94
     assert divergence(reference, got) < 1.5 * divergence(reference, merged) < 0.01
 
 

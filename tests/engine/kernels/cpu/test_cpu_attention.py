@@ -29,7 +29,7 @@ class Layer:
         # As they lie in the decoder: beside each other in one product's result.
         qkv = torch.randn(n, self.heads + 2 * self.kv_heads, dim, generator=random).bfloat16()
         self.queries, self.keys_values = qkv[:, : self.heads], qkv[:, self.heads :]
-        self.kv = torch.randn(2 * self.kv_heads, BLOCKS * BLOCK_TOKENS, dim, generator=random).bfloat16()
+        self.kv = torch.randn(2, 2 * self.kv_heads, BLOCKS * BLOCK_TOKENS, dim, generator=random).bfloat16()  # of two layers
         free = torch.randperm(BLOCKS, generator=random).tolist()
         self.rows = []
         for i, (count, start) in enumerate(rows):
@@ -38,16 +38,16 @@ class Layer:
 
     def kernel(self, library: KernelLibrary, window: int = 0, sinks: Tensor | None = None) -> Tensor:
         self.after = self.kv.clone()
-        batch = PagedBatch(library, self.rows)
-        return batch.attend(self.queries, self.keys_values, self.after, self.kv_heads, window, sinks)
+        return PagedBatch(library, self.rows, self.after).attend(1, self.queries, self.keys_values, window, sinks)
 
     def alone(self, library: KernelLibrary, row: int, tokens: slice) -> Tensor:
         """Some tokens of one row, as a batch of their own, after all before them."""
         first = sum(len(other.tokens) for other in self.rows[:row])
         own, (begin, end, _) = self.rows[row], tokens.indices(len(self.rows[row].tokens))
         places = slice(first + begin, first + end)
-        batch = PagedBatch(library, [own._replace(tokens=own.tokens[tokens], start=own.start + begin)])
-        return batch.attend(self.queries[places], self.keys_values[places], self.after.clone(), self.kv_heads, 0, None)
+        kv = self.after.clone()
+        batch = PagedBatch(library, [own._replace(tokens=own.tokens[tokens], start=own.start + begin)], kv)
+        return batch.attend(1, self.queries[places], self.keys_values[places])
 
     def twin(self, window: int = 0, sinks: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """What is said, and the cache after it."""
@@ -58,8 +58,8 @@ class Layer:
             positions += range(row.start, row.start + len(row.tokens))
             owners += [i] * len(row.tokens)
         at, whose, kv = torch.tensor(positions, dtype=torch.int32), torch.tensor(owners, dtype=torch.int32), self.kv.clone()
-        reference.store(kv, self.keys_values, at, whose, tables)
-        return reference.paged_attention(self.queries, kv, at, whose, tables, window, sinks), kv
+        reference.store(kv[1], self.keys_values, at, whose, tables)
+        return reference.paged_attention(self.queries, kv[1], at, whose, tables, window, sinks), kv
 
 
 ROWS = [[(1, 0)], [(1, 2047)], [(40, 0)], [(3, 126), (1, 127), (1, 128)], [(70, 250), (1, 15), (1, 16), (5, 300)]]
@@ -108,7 +108,8 @@ def test_what_was_never_written_is_not_read(library: KernelLibrary) -> None:
     clean = layer.kernel(library)
     for row in layer.rows:
         for position in range(row.start + len(row.tokens), len(row.block_table) * BLOCK_TOKENS):
-            layer.kv[:, row.block_table[position // BLOCK_TOKENS] * BLOCK_TOKENS + position % BLOCK_TOKENS] = float("nan")
+            block = row.block_table[position // BLOCK_TOKENS]
+            layer.kv[1, :, block * BLOCK_TOKENS + position % BLOCK_TOKENS] = float("nan")
     assert torch.equal(layer.kernel(library), clean)
 
 
@@ -116,7 +117,7 @@ def test_a_key_or_a_value_that_is_no_number_makes_none_of_what_sees_it(library: 
     for head in (0, 3):  # of keys; of values
         layer = Layer([(1, 140), (1, 140)])
         block = layer.rows[0].block_table[1]
-        layer.kv[head, block * BLOCK_TOKENS + 3] = float("nan")
+        layer.kv[1, head, block * BLOCK_TOKENS + 3] = float("nan")
         out = layer.kernel(library).view(2, 9, 64)
         assert out[0, :3].isnan().all()
         assert out[0, 3:].isfinite().all()

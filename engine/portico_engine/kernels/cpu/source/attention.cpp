@@ -14,6 +14,8 @@ namespace {
 
 constexpr int TILE_ROWS = 48;  // query rows of a tile: a group's heads times tokens
 constexpr int STEAL = 4;       // items of work that there should be for each thread
+constexpr int AHEAD = 6;       // blocks of keys that are fetched before they are needed: processors don't, from page to page
+constexpr int LINE = 32;       // numbers of a line of the processor's caches
 
 struct Row {  // of the batch, as Python passes it
     int32_t first, tokens, start, table;  // its first token in the batch, how many, the first's position, where its table begins
@@ -69,6 +71,9 @@ template <class Path> class Worker {
         const uint16_t* values[CHUNK_BLOCKS];
         for (int b = 0; b < blocks; b++) {
             const int64_t slot = int64_t(tile.table[first + b]) * BLOCK;
+            if (first + b + AHEAD <= (tile.end - 1) / BLOCK)
+                fetch(key_head + int64_t(tile.table[first + b + AHEAD]) * BLOCK * dim);
+            fetch(value_head + slot * dim);
             Path::transpose(key_head + slot * dim, dim, keys + b * Path::block_keys(dim));
             values[b] = value_head + slot * dim;
         }
@@ -121,6 +126,10 @@ template <class Path> class Worker {
     }
 
    private:
+    void fetch(const uint16_t* block) const {
+        for (int i = 0; i < BLOCK * layer.dim; i += LINE) __builtin_prefetch(block + i);
+    }
+
     // Scores [from, to) of the chunk become shares; all others nothing.
     void softmax(int row, int blocks, int from, int to, Partial out) {
         float* own = scores + int64_t(row) * CHUNK;

@@ -1,10 +1,11 @@
 // Products of a few rows with a quantized matrix, straight from its codes: a decode step reads every weight once.
 //
 // A code is one or two planes of 4 bits, each with a table of 16 values in bfloat16: w = (low[code & 15] + high[code >> 4]) scale
-// + offset. Sixteen outputs are a tile, which is read from one end to the other: of each group of columns their scales, their
-// offsets where there are any (float16, in units of `unit`), and of each eight columns a vector a plane, of which a word holds one
-// output's codes: columns 0, 2, 4, 6 in its lower half from the lowest bits up, 1, 3, 5, 7 in its upper half.
-// A row's sums run in one order, however many rows are computed beside it.
+// + offset. Sixteen outputs are a tile, four tiles a panel (the last may have fewer), which is read from one end to the other: of each
+// group of columns the tiles' scales, their offsets where there are any (float16, in units of `unit`), and of each eight columns and
+// each plane a vector a tile, of which a word holds one output's codes: columns 0, 2, 4, 6 in its lower half from the lowest bits up,
+// 1, 3, 5, 7 in its upper half. A row's sums run in one order, however many rows are computed beside it.
+#include <algorithm>
 #include <vector>
 #include "vectors.h"
 
@@ -12,7 +13,11 @@ using namespace portico;
 
 namespace {
 
-constexpr int COLUMNS = 8;  // of a vector of codes
+constexpr int COLUMNS = 8;     // of a vector of codes
+constexpr int VECTOR = 64;     // its bytes
+constexpr int PANEL = 4;       // tiles
+constexpr int AT_ONCE = 6;     // rows that share a decoded weight
+constexpr int AHEAD = 16384;   // bytes that are fetched before they are needed
 
 }  // namespace
 
@@ -26,10 +31,8 @@ struct Matrix {  // as Python passes it
 
 namespace {
 
-int64_t tile_bytes(const Matrix& m) {
-    const int64_t group = int64_t(m.group) / COLUMNS * m.planes * 64 + (1 + m.has_offsets) * LANES * 2;
-    return m.n_in / m.group * group;
-}
+int64_t code_bytes(const Matrix& m) { return int64_t(m.group) / COLUMNS * m.planes * VECTOR; }  // of a tile's group
+int64_t tile_bytes(const Matrix& m) { return m.n_in / m.group * (code_bytes(m) + (1 + m.has_offsets) * LANES * 2); }
 
 Floats load_half(const uint8_t* at) {  // float16, finite
     const Words raw = __builtin_convertvector(load<Halves>(at), Words);
@@ -60,16 +63,18 @@ template <int R, int T, int J> inline void add_pair(
 }
 
 template <int R, int T> inline void add_columns(
-    Floats (&totals)[R][T], const uint8_t* const* at, const Matrix& m, const Rows& rows, int row, int64_t column, int n_columns) {
+    Floats (&totals)[R][T], const uint8_t* at, const Matrix& m, const Rows& rows, int row, int64_t column) {
     __m512 sums[R][T];
     for (auto& own : sums)
         for (auto& one : own) one = _mm512_setzero_ps();
     const __m512i tables[2] = {_mm512_loadu_si512(m.tables[0]), _mm512_loadu_si512(m.tables[1])};
-    int64_t offset = 0;
-    for (int c = 0; c < n_columns; c += COLUMNS)
-        for (int plane = 0; plane < m.planes; plane++, offset += 64) {
+    for (int c = 0; c < m.group; c += COLUMNS)
+        for (int plane = 0; plane < m.planes; plane++, at += T * VECTOR) {
             __m512i codes[T];
-            for (int t = 0; t < T; t++) codes[t] = _mm512_loadu_si512(at[t] + offset);
+            for (int t = 0; t < T; t++) {
+                codes[t] = _mm512_loadu_si512(at + t * VECTOR);
+                __builtin_prefetch(at + t * VECTOR + AHEAD);
+            }
             add_pair<R, T, 0>(sums, codes, tables[plane], rows, row, column + c);
             add_pair<R, T, 1>(sums, codes, tables[plane], rows, row, column + c);
             add_pair<R, T, 2>(sums, codes, tables[plane], rows, row, column + c);
@@ -92,16 +97,15 @@ struct Rows {  // in float32
 };
 
 template <int R, int T> inline void add_columns(
-    Floats (&totals)[R][T], const uint8_t* const* at, const Matrix& m, const Rows& rows, int row, int64_t column, int n_columns) {
+    Floats (&totals)[R][T], const uint8_t* at, const Matrix& m, const Rows& rows, int row, int64_t column) {
     for (auto& own : totals)
         for (auto& one : own) one = Floats{};
-    int64_t offset = 0;
-    for (int c = 0; c < n_columns; c += COLUMNS)
-        for (int plane = 0; plane < m.planes; plane++, offset += 64) {
+    for (int c = 0; c < m.group; c += COLUMNS)
+        for (int plane = 0; plane < m.planes; plane++, at += T * VECTOR) {
             // Tables are lines here: Python spreads others over two planes.
             const float first = from_bf16(m.tables[plane][0]), step = from_bf16(m.tables[plane][1]) - first;
             for (int t = 0; t < T; t++) {
-                const Words codes = load<Words>(at[t] + offset);
+                const Words codes = load<Words>(at + t * VECTOR);
                 for (int k = 0; k < COLUMNS; k++) {
                     const Ints code = bits<Ints>((codes >> (k / 2 * 4 + k % 2 * 16)) & 15);
                     const Floats weight = __builtin_convertvector(code, Floats) * step + first;
@@ -124,23 +128,18 @@ struct Call {
     bool wide;  // float32 out, else bfloat16
 };
 
-// R rows from `row` on times T tiles from `tile` on.
+// R rows from `row` on times a panel of T tiles from `tile` on.
 template <int R, int T> void multiply(const Call& call, int row, int tile) {
     const Matrix& m = call.m;
-    const int64_t bytes = tile_bytes(m);
     const int groups = m.n_in / m.group;
-    const uint8_t* at[T];
-    for (int t = 0; t < T; t++) at[t] = m.tiles + (tile + t) * bytes;
+    const uint8_t* at = m.tiles + tile * tile_bytes(m);
     Floats totals[R][T] = {};
     for (int g = 0; g < groups; g++) {
         Floats scales[T], offsets[T], own[R][T];
-        for (int t = 0; t < T; t++) {
-            scales[t] = load_half(at[t]);
-            if (m.has_offsets) offsets[t] = load_half(at[t] + LANES * 2);
-            at[t] += (1 + m.has_offsets) * LANES * 2;
-        }
-        add_columns<R, T>(own, at, m, call.rows, row, int64_t(g) * m.group, m.group);
-        for (int t = 0; t < T; t++) at[t] += int64_t(m.group) / COLUMNS * m.planes * 64;
+        for (int t = 0; t < T; t++, at += LANES * 2) scales[t] = load_half(at);
+        for (int t = 0; t < T && m.has_offsets; t++, at += LANES * 2) offsets[t] = load_half(at);
+        add_columns<R, T>(own, at, m, call.rows, row, int64_t(g) * m.group);
+        at += T * code_bytes(m);
         for (int r = 0; r < R; r++)
             for (int t = 0; t < T; t++) {
                 totals[r][t] = multiply_add(scales[t], own[r][t], totals[r][t]);
@@ -161,11 +160,13 @@ template <int R, int T> void multiply(const Call& call, int row, int tile) {
 
 template <int T> void all_rows(const Call& call, int n, int tile) {
     int row = 0;
-    for (; row + 4 <= n; row += 4) multiply<4, T>(call, row, tile);
+    for (; row + AT_ONCE <= n; row += AT_ONCE) multiply<AT_ONCE, T>(call, row, tile);
     switch (n - row) {
         case 1: return multiply<1, T>(call, row, tile);
         case 2: return multiply<2, T>(call, row, tile);
         case 3: return multiply<3, T>(call, row, tile);
+        case 4: return multiply<4, T>(call, row, tile);
+        case 5: return multiply<5, T>(call, row, tile);
         default: return;
     }
 }
@@ -190,13 +191,14 @@ extern "C" void portico_product(
     }
     const Call call{m, rows, sums.data(), out, out_stride, wide != 0};
     const int tiles = m.n_out / LANES;
-#pragma omp parallel
-    {
-        int tile = tiles * thread() / threads();
-        const int last = tiles * (thread() + 1) / threads();
-        for (; tile + 4 <= last && n <= 2; tile += 4) all_rows<4>(call, n, tile);  // enough sums at a time to hide their latency
-        for (; tile + 2 <= last; tile += 2) all_rows<2>(call, n, tile);
-        for (; tile < last; tile++) all_rows<1>(call, n, tile);
+#pragma omp parallel for schedule(static)
+    for (int tile = 0; tile < tiles; tile += PANEL) {
+        switch (tiles - tile) {
+            case 1: all_rows<1>(call, n, tile); break;
+            case 2: all_rows<2>(call, n, tile); break;
+            case 3: all_rows<3>(call, n, tile); break;
+            default: all_rows<PANEL>(call, n, tile);
+        }
     }
 }
 
@@ -214,17 +216,18 @@ extern "C" void portico_pack(const Matrix* matrix, const uint8_t* codes, const u
     const Matrix& m = *matrix;
     const int groups = m.n_in / m.group;
 #pragma omp parallel for schedule(static)
-    for (int tile = 0; tile < m.n_out / LANES; tile++) {
-        uint8_t* at = out + tile * tile_bytes(m);
+    for (int first = 0; first < m.n_out; first += PANEL * LANES) {
+        const int64_t last = std::min(first + PANEL * LANES, m.n_out);
+        uint8_t* at = out + first / LANES * tile_bytes(m);
         for (int g = 0; g < groups; g++) {
             for (const uint16_t* halves : {scales, offsets}) {
                 if (!halves) continue;
-                for (int i = 0; i < LANES; i++, at += 2) store(at, halves[(int64_t(tile) * LANES + i) * groups + g]);
+                for (int64_t i = first; i < last; i++, at += 2) store(at, halves[i * groups + g]);
             }
             for (int c = 0; c < m.group; c += COLUMNS)
                 for (int plane = 0; plane < m.planes; plane++)
-                    for (int i = 0; i < LANES; i++, at += 4) {
-                        const uint8_t* from = codes + (int64_t(tile) * LANES + i) * m.n_in + int64_t(g) * m.group + c;
+                    for (int64_t i = first; i < last; i++, at += 4) {
+                        const uint8_t* from = codes + i * m.n_in + int64_t(g) * m.group + c;
                         uint32_t word = 0;
                         for (int k = 0; k < COLUMNS; k++) word |= uint32_t((from[k] >> (4 * plane)) & 15) << (k / 2 * 4 + k % 2 * 16);
                         store(at, word);
