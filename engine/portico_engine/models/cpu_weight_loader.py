@@ -49,7 +49,7 @@ class CPUWeightLoader(WeightLoader):
             matrix = self.quantized(f"{part.name}.weight", group_sizes=PRODUCT_GROUPS)
             matrices.append(matrix if part.order is None else matrix.with_rows(part.order))
         stacked = stack_rows(matrices)
-        biases = [None] * len(stacked) if bias is None else bias.split([matrix.codes.shape[0] for matrix in stacked])
+        biases = [None] * len(stacked) if bias is None else torch.split(bias, [matrix.codes.shape[0] for matrix in stacked])
         return KernelProduct([PackedMatrix(kernels, matrix, own) for matrix, own in zip(stacked, biases, strict=True)])
 
     def _int4_product(self, parts: Sequence[StackedMatrix], n_in: int, bias: Tensor | None) -> CodesProduct:
