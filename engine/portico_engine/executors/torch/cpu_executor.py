@@ -31,6 +31,9 @@ from portico_engine.models.config import DecoderConfig, read_config
 from portico_engine.models.cpu_weight_loader import CPUWeightLoader
 from portico_engine.models.decoder import Decoder
 from portico_engine.models.weight_loader import Progress
+from portico_engine.parallel.expert_parallel import AUTO, Exchange
+from portico_engine.parallel.rank_group import RankGroup
+from portico_engine.parallel.sharded_weights import with_ranks
 from portico_engine.plan import StepPlan
 from portico_engine.request import Pooling
 from portico_engine.weights.model_file import ModelFile
@@ -88,9 +91,12 @@ class TorchCPUExecutor:
         progress: Progress | None = None,
         fallbacks: Fallbacks | None = None,
         kernels: bool = True,
+        group: RankGroup | None = None,
+        exchange: Exchange = AUTO,
     ) -> TorchCPUExecutor:
         """Read a model. `codes` None computes few rows from the file's codes where this machine has a fast product for them.
         `adapters` is the room for them. `kernels` takes this machine's compiled ones, or tells `fallbacks` why there are none.
+        With `group`, `file` and `config` are this rank's (`parallel.sharded_config`).
         """
         config = config or read_config(file)
         library = _kernels(fallbacks or Fallbacks()) if kernels else None
@@ -98,8 +104,11 @@ class TorchCPUExecutor:
         with torch.inference_mode():
             weights = CPUWeightLoader(file, config, codes=use_codes, kernels=library).weights(progress)
             places = CPULoraPlaces(weights, config, adapters) if adapters else None
+            weights = places.weights if places else weights
+            if group is not None:
+                weights = with_ranks(weights, config, group, exchange)
             operations = reference if library is None else CPUOperations(library)
-            decoder = Decoder(config, places.weights if places else weights, sizes.context_length, operations)
+            decoder = Decoder(config, weights, sizes.context_length, operations)
         return cls(decoder, sizes, vocab_size=vocab_size, adapters=places, kernels=library)
 
     def attach(self, store: BlockStore) -> None:
