@@ -209,7 +209,7 @@ class _Loading:
             self._expert_parallel,
             vocab_size=self.tokenizer.vocab_size,
             adapters=self._limits if self.options.adapters else None,
-            options=options if device.cuda else {"int4": None if placed.second else False},
+            options=options if device.cuda else {"codes": None if placed.second else False},
         )
         return RankExecutor.load(model, sizes, progress=self._report, fallbacks=self.fallbacks)
 
