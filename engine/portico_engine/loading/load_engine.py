@@ -236,6 +236,8 @@ class _Loading:
             raise UnsupportedModel(
                 f"{self._path}: torch computes latent attention on a CPU only (executor torch-cpu), llama.cpp from a GGUF file"
             )
+        if not device.cuda:
+            self._look_for_kernels()
         sizes = self._torch_sizes(config, device)
         placed = placement(self._path, config, file, device, memory_bytes() // self.options.devices)
         if placed.host_layers:
@@ -254,16 +256,26 @@ class _Loading:
 
     def _has_fast_codes(self, second: bool) -> bool:
         """Will a CPU compute with the file's codes? Says why not where it could have been."""
-        from portico_engine.linear.int4 import cpu_capability, int4_supported
+        from portico_engine.linear.cpu_codes import codes_supported
+        from portico_engine.linear.int4 import cpu_capability
         from portico_engine.quantization.block_formats import is_quantized
 
         if not any(is_quantized(tensor.type) for tensor in self.file.tensors.values()):
             return False
-        if not int4_supported():
+        if not codes_supported():
             self.fallbacks.record("weights", f"this CPU ({cpu_capability()}) has no fast 4-bit product")
         elif not second:
             self.fallbacks.record("weights", "there is no memory for codes beside bfloat16")
-        return second and int4_supported()
+        return second and codes_supported()
+
+    def _look_for_kernels(self) -> None:
+        """Says where a CPU will compute by plain torch."""
+        from portico_engine.kernels.cpu.build import KernelsUnavailable, find_library
+
+        try:
+            find_library()
+        except KernelsUnavailable as missing:
+            self.fallbacks.record("kernels", str(missing), expected=missing.building)
 
     def _torch_sizes(self, config: DecoderConfig, device: Device) -> Sizes | SizesFor:
         """On a GPU that is to be filled, once it is known what the weights leave."""
@@ -314,7 +326,7 @@ def _executor(device: Device, placed: Placement, fallbacks: Fallbacks) -> Callab
         return partial(TorchCUDAExecutor.load, copies=placed.second, fallbacks=fallbacks, host_layers=placed.host_layers)
     from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
 
-    return partial(TorchCPUExecutor.load, int4=None if placed.second else False)
+    return partial(TorchCPUExecutor.load, codes=None if placed.second else False, fallbacks=fallbacks)
 
 
 def load_tokenizer(path: Path) -> Tokenizer:
