@@ -23,7 +23,7 @@ import random
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -196,36 +196,20 @@ def run(args: argparse.Namespace) -> None:
 
 def the_log(work: Path, caller: Any, start: Path, tasks: Sequence[Any], rows: Sequence[Any]) -> tuple[list[Any], list[Any]]:
     """Rows that were kept and pairs that were put right: of the run before where it left them, since they take long."""
-    from portico_engine.tune.data.row_file import read_rows, write_rows
+    from portico_engine.tune.calling.own_answers import own_answers
+    from portico_engine.tune.data.row_file import PairRow, read_rows, write_rows
 
     files = work / "kept.jsonl", work / "edited.jsonl"
     if all(file.exists() for file in files):
         return list(read_rows(files[0])), list(read_rows(files[1]))
     caller.use_file(start)
-    log = list(simulated_log(caller, tasks, rows, 3))
-    kept, pairs = ([row for kind, row in log if kind == wanted] for wanted in ("kept", "edited"))
+    log = list(own_answers(caller, tasks, rows, each=3, seed=SEED))
+    kept, pairs = ([row for row in log if isinstance(row, PairRow) == edited] for edited in (False, True))
     random.Random(SEED).shuffle(pairs)
     for file, found in zip(files, (kept, pairs), strict=True):
         if found:
             write_rows(file, found)
     return kept, pairs
-
-
-def simulated_log(caller: Any, tasks: Sequence[Any], rows: Sequence[Any], each: int) -> Iterator[tuple[str, Any]]:
-    """What the user made of each answer: ("kept", row) or ("edited", pair)."""
-    from portico_engine.tune.calling.scoring import is_right
-    from portico_engine.tune.data.row_file import PairRow
-
-    of_task = {row.question: row for row in rows}
-    for task, answers in zip(tasks, caller.ask(tasks, each=each, temperature=1.0, seed=SEED), strict=True):
-        row = of_task[task.question]
-        said = set()
-        for answer in answers:
-            if is_right(task, answer):
-                yield "kept", row
-            elif answer.calls and answer.text not in said:
-                said.add(answer.text)
-                yield "edited", PairRow(row.prompt, row.completion, answer.text, row.origin, row.licence, row.tools)
 
 
 class World:

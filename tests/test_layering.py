@@ -65,20 +65,22 @@ TABLES = {
         parallel        errors quantization weights linear models adapters
         executors       errors fallbacks weights grammar request sampling plan kernels linear models adapters parallel
         conversion      errors weights text models executors
-        kv              faults plan executors
+        kv              faults request plan executors
         step_runner     faults grammar request sampling plan step_timing executors kv
         scoring         errors plan executors kv step_runner
         request_checks  errors grammar request sampling executors
         sequence        priors grammar request speculation sampling plan text adapters kv
         fairness        sequence
         settlement      sequence
-        scheduler       plan executors kv sequence fairness
-        constraints     faults grammar repetition sampling plan sequence scheduler
-        engine          errors faults priors tool grammar request repetition speculation sampling plan step_timing text adapters
-                        executors kv step_runner scoring request_checks sequence settlement scheduler
-                        constraints
-        loading         errors fallbacks stores quantization weights request speculation plan linear text models adapters
-                        parallel executors kv engine
+        scheduled_step  plan kv sequence
+        scheduler       executors kv sequence fairness scheduled_step
+        constraints     faults grammar repetition sampling plan sequence scheduled_step
+        answers         faults grammar request sampling plan adapters sequence settlement scheduler
+        engine          errors priors tool grammar request repetition speculation sampling plan step_timing text adapters
+                        executors kv step_runner scoring request_checks sequence scheduled_step scheduler constraints
+                        answers
+        loading         errors fallbacks stores quantization weights request speculation plan kernels linear text models
+                        adapters parallel executors kv engine
         front           errors tool grammar request adapters client engine loading
         process         errors priors tool grammar request text adapters client executors engine loading front
         tune            errors tool grammar request weights text models adapters engine loading
@@ -265,7 +267,8 @@ TABLES = {
         public_addresses
         web_paths
         chunks            pages
-        web               public_addresses
+        timed_connections
+        web               public_addresses timed_connections
         readers           anchors pages
         sources           readers
         reader_pool       pages chunks readers sources

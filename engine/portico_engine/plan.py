@@ -59,8 +59,9 @@ class Row(NamedTuple):
     `logits_indices` are indices into `tokens` after which logits are needed: for the next token, sampled by `sampling`, or,
     with `targets` (one an index), for the log-probability of that token. `adapter` is the place of the one that its tokens are
     computed with. The last `drafts` of `tokens` are guesses: masks and biases count for the first of the `logits_indices`
-    alone, and keys and values of guesses that were wrong are written over by a later step. A named tuple, because every step
-    makes one a row and a frozen dataclass takes longer to make.
+    alone, and keys and values of guesses that were wrong are written over by a later step. A row that `follows` has one token,
+    the one that the step before samples for its slot: what `tokens` says in its place is not it. A named tuple, because every
+    step makes one a row and a frozen dataclass takes longer to make.
     """
 
     slot: int
@@ -72,14 +73,18 @@ class Row(NamedTuple):
     targets: tuple[int, ...] = ()
     adapter: int | None = None
     drafts: int = 0
+    follows: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class StepPlan:
-    """One batch. Row i's mask is row i of the bitmask."""
+    """One batch. Row i's mask is row i of the bitmask. `skipped_slots` are those of sequences that run and have no row in this
+    step, but will have one: what they have read is worth keeping at hand.
+    """
 
     rows: tuple[Row, ...]
     kv_ops: tuple[KVOp, ...] = ()
+    skipped_slots: tuple[int, ...] = ()
 
     @property
     def n_tokens(self) -> int:

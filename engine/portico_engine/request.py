@@ -221,6 +221,13 @@ GENERATES = "generates"  # False for a model that makes embeddings and no text
 StepPart: TypeAlias = Literal["schedule", "launch", "mask", "wait", "accept"]
 STEP_PARTS: tuple[StepPart, ...] = get_args(StepPart)  # each is step_seconds_PART in an engine's stats
 
+# A block of KV that is not free: a request has it; it is kept for whoever goes on from it, or before others for one that is
+# known to come back. It holds nobody's text (`Request.shared_prefix_tokens`), or some caller's.
+KVState: TypeAlias = Literal["held", "cached", "pinned"]
+KVOwner: TypeAlias = Literal["shared", "callers"]
+KV_STATES: tuple[KVState, ...] = get_args(KVState)  # each pair is blocks_STATE_OWNER in an engine's stats
+KV_OWNERS: tuple[KVOwner, ...] = get_args(KVOwner)
+
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
@@ -256,12 +263,17 @@ class ModelInfo:
 
     @property
     def memory_plan(self) -> str | None:
-        """What goes where in memory, in a line; None where the executor is not torch's."""
+        """What goes where in memory, in a line; None where it writes no text."""
         return self.extra.get(MEMORY)
 
     @property
     def repeats_seeds(self) -> bool:
-        """Does a request alone on the machine say the same under its seed, whatever of its prompt is known already? llama.cpp
-        sums over its cache in the order in which there was room in it; on a GPU nobody has measured it.
+        """Does a request alone on the machine say the same under its seed, whatever of its prompt is known already? So it does
+        on a CPU; on a GPU nobody has measured it.
         """
-        return self.executor != "llama_cpp" and "-cuda-" not in self.numerics_id
+        return not self.on_gpu
+
+    @property
+    def on_gpu(self) -> bool:
+        """Is it computed on a GPU, by whichever executor?"""
+        return "-cuda-" in self.numerics_id or "-gpu-" in self.numerics_id

@@ -32,8 +32,21 @@ class FakeStep:
 
     executor: FakeExecutor
     plan: StepPlan
+    result: StepResult | None = None
+
+    def sample(self, bitmask: Bitmask | None = None, bias: Bias | None = None) -> None:
+        self.result = self._sampled(bitmask, bias)
+        rows = zip(self.plan.rows, self.result.tokens, strict=True)
+        self.executor.sampled = {row.slot: tokens[-1] for row, tokens in rows if tokens}
 
     def finish(self, bitmask: Bitmask | None = None, bias: Bias | None = None) -> StepResult:
+        if self.result is None:
+            self.sample(bitmask, bias)
+        assert self.result is not None
+        self.executor.finished += bool(self.plan.rows)
+        return self.result
+
+    def _sampled(self, bitmask: Bitmask | None, bias: Bias | None) -> StepResult:
         tokens: list[tuple[int, ...]] = []
         logprobs: list[tuple[float, ...]] = []
         failed: list[int] = []
@@ -66,7 +79,8 @@ class FakeStep:
 
 @dataclass
 class FakeExecutor:
-    """`fail_at` raises in that step (from 1). `memory` are the tokens that the fake model remembers, all by default."""
+    """`fail_at` raises in that step (from 1). `memory` are the tokens that the fake model remembers, all by default. `kept` are
+    blocks beside those that sequences may hold together."""
 
     blocks: int = 32
     rows: int = 4
@@ -84,10 +98,16 @@ class FakeExecutor:
     closed: bool = False
     store: BlockStore | None = None
     memory: int | None = None
+    kept: int = 0
+    runs_ahead: bool = False
+    sampled: dict[int, int] = field(default_factory=dict)  # in the last step, by slot
+    begun: int = 0  # steps with rows
+    finished: int = 0
+    ahead: int = 0  # steps that were submitted before the one before was finished
 
     @property
     def caps(self) -> Capabilities:
-        limits = (self.blocks, self.rows, self.step_tokens, self.vocab_size, self.context_length)
+        limits = (self.blocks + self.kept, self.rows, self.step_tokens, self.vocab_size, self.context_length)
         return Capabilities(
             *limits,
             "fake",
@@ -97,7 +117,9 @@ class FakeExecutor:
             adapters=self.n_adapters,
             adapter_rank=8,
             mixed_adapters=self.mixed_adapters,
+            running_blocks=self.blocks,
             rewrites=True,
+            runs_ahead=self.runs_ahead,
         )
 
     def attach(self, store: BlockStore) -> None:
@@ -108,6 +130,7 @@ class FakeExecutor:
         if self.fail_at == len(self.steps):
             raise RuntimeError("the fake executor was told to fail")
         assert len(plan.rows) <= self.rows
+        assert len({block for row in plan.rows for block in row.block_table}) <= self.blocks
         assert plan.n_tokens <= self.step_tokens
         assert self.mixed_adapters or len({row.adapter for row in plan.rows}) <= 1, "rows of one step have different adapters"
         for op in plan.kv_ops:
@@ -129,13 +152,22 @@ class FakeExecutor:
         written: set[tuple[int, int]] = set()
         for row in plan.rows:
             adapter = None if row.adapter is None else self.adapters[row.adapter]
-            for i, token in enumerate(row.tokens):
+            for i, token in enumerate(self.tokens(row)):
                 position = row.start + i
                 block, offset = row.block_table[position // BLOCK_TOKENS], position % BLOCK_TOKENS
                 assert (block, offset) not in written, "two rows write the same slot"
                 written.add((block, offset))
                 self.cells.setdefault(block, {})[offset] = (position, seen_by(adapter, token))
+        self.ahead += bool(plan.rows) and self.begun > self.finished
+        self.begun += bool(plan.rows)
         return FakeStep(self, plan)
+
+    def tokens(self, row: Row) -> tuple[int, ...]:
+        """A row's tokens, the one that it follows by what the last step sampled."""
+        if row.follows:
+            assert self.runs_ahead
+            assert row.tokens == (0,), "nobody knows the token yet"
+        return (self.sampled[row.slot],) if row.follows else row.tokens
 
     def read(self, row: Row, position: int) -> list[int]:
         """All tokens up to a position, or as many as the window has, as the block table shows them."""

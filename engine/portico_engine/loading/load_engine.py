@@ -17,14 +17,15 @@ import gguf
 from portico_engine.adapters.adapter import Adapter, AdapterLimits
 from portico_engine.adapters.read_adapter import read_adapter
 from portico_engine.engine import Engine
-from portico_engine.errors import AdapterError, ModelError, RequestError, UnsupportedModel
+from portico_engine.errors import ModelError, UnsupportedModel
+from portico_engine.executors.llama_cpp.devices import probe
 from portico_engine.executors.llama_cpp.embedding import ENCODERS, LlamaEmbeddingExecutor
 from portico_engine.executors.llama_cpp.executor import LlamaCppExecutor
-from portico_engine.executors.llama_cpp.library import has_llama_cpp, kv_bytes_per_token
+from portico_engine.executors.llama_cpp.library import has_llama_cpp
 from portico_engine.executors.protocol import Capabilities, Executor, Sizes, SizesFor
 from portico_engine.fallbacks import Fallbacks
 from portico_engine.loading.device import Device, choose_device, has_nvidia_gpu, memory_bytes
-from portico_engine.loading.fitting import USABLE, smaller_context
+from portico_engine.loading.llama_loading import load_llama, plan_llama
 from portico_engine.loading.memory_plan import (
     MemoryPlan,
     Placement,
@@ -34,7 +35,15 @@ from portico_engine.loading.memory_plan import (
     scratch_bytes,
     weight_bytes,
 )
-from portico_engine.loading.options import MIN_CONTEXT, MOST_ROWS, LoadOptions, LoadProgress, choose_sizes, fill_memory
+from portico_engine.loading.options import (
+    MIN_CONTEXT,
+    MOST_ROWS,
+    LoadOptions,
+    LoadProgress,
+    check_kv,
+    choose_sizes,
+    fill_memory,
+)
 from portico_engine.loading.several_devices import load_ranks, of_each, one_share
 from portico_engine.loading.torch_import import import_torch
 from portico_engine.loading.weight_forms import describe_weights
@@ -48,7 +57,7 @@ from portico_engine.weights.model_file import ModelFile
 
 _log = logging.getLogger(__name__)
 _POOLINGS: Mapping[int, Pooling] = {1: "mean", 2: "cls", 3: "last"}  # GGUF's numbers
-_KV_CONTEXTS = 4  # conversations' worth of KV kept by default, memory allowing; by llama.cpp one: each step looks at all of it
+_KV_CONTEXTS = 4  # conversations' worth of KV kept by default, memory allowing
 
 
 def load_engine(path: Path | str, *, progress: LoadProgress | None = None, **options: Any) -> Engine:
@@ -120,7 +129,7 @@ class _Loading:
 
     def __init__(self, path: Path, options: LoadOptions, report: LoadProgress, *, quiet: bool = False) -> None:
         self._path, self.options, self._report = path, options, report
-        self.plan: str | None = None  # of memory, by torch's executors
+        self.plan: str | None = None  # of memory
         self.weights: str | None = None  # what they are stored as and computed from, by torch's executors
         self.fallbacks = Fallbacks(quiet=quiet)
         report("reading", 0.0)
@@ -159,7 +168,6 @@ class _Loading:
 
     def foresee(self, name: str) -> Outlook:
         """What `executor` would make."""
-        device = "this machine"
         if name != "llama_cpp":
             try:
                 _, found, sizes, placed = self._plan_torch(name)
@@ -171,7 +179,13 @@ class _Loading:
             except UnsupportedModel as error:
                 self._leave_to_llama_cpp(name, error)
         self._note_one_device()
-        return Outlook("llama_cpp", device, None, self.fallbacks.described())
+        arch = self.file.get("general.architecture", str)
+        if arch in ENCODERS:
+            return Outlook("llama_cpp", "this machine", None, self.fallbacks.described())
+        backend = probe()
+        plan = plan_llama(self.file, self.options, backend, self.tokenizer.vocab_size)
+        device = ", ".join(gpu.name for gpu in backend.gpus) if plan.offload.layers else "this machine"
+        return Outlook("llama_cpp", device, plan.memory, self.fallbacks.described())
 
     def _note_one_device(self) -> None:
         if self.options.devices > 1:
@@ -222,6 +236,8 @@ class _Loading:
             raise UnsupportedModel(
                 f"{self._path}: torch computes latent attention on a CPU only (executor torch-cpu), llama.cpp from a GGUF file"
             )
+        if not device.cuda:
+            self._look_for_kernels()
         sizes = self._torch_sizes(config, device)
         placed = placement(self._path, config, file, device, memory_bytes() // self.options.devices)
         if placed.host_layers:
@@ -231,7 +247,7 @@ class _Loading:
         codes = device.cuda or self._has_fast_codes(placed.second)
         self.weights = describe_weights(self.file, cuda=device.cuda, codes=codes, copies=placed.second)
         if isinstance(sizes, Sizes) and not device.cuda:
-            self._check_kv(sizes, weight_bytes(file, device)[0], config.kv_bytes_per_token, device.memory)
+            check_kv(self.options, sizes, weight_bytes(file, device)[0], config.kv_bytes_per_token, device.memory)
         if not device.cuda:
             weights = sum(weight_bytes(file, device)[: 1 + codes])
             assert isinstance(sizes, Sizes), "a CPU's memory is not filled"
@@ -240,16 +256,26 @@ class _Loading:
 
     def _has_fast_codes(self, second: bool) -> bool:
         """Will a CPU compute with the file's codes? Says why not where it could have been."""
-        from portico_engine.linear.int4 import cpu_capability, int4_supported
+        from portico_engine.linear.cpu_codes import codes_supported
+        from portico_engine.linear.int4 import cpu_capability
         from portico_engine.quantization.block_formats import is_quantized
 
         if not any(is_quantized(tensor.type) for tensor in self.file.tensors.values()):
             return False
-        if not int4_supported():
+        if not codes_supported():
             self.fallbacks.record("weights", f"this CPU ({cpu_capability()}) has no fast 4-bit product")
         elif not second:
             self.fallbacks.record("weights", "there is no memory for codes beside bfloat16")
-        return second and int4_supported()
+        return second and codes_supported()
+
+    def _look_for_kernels(self) -> None:
+        """Says where a CPU will compute by plain torch."""
+        from portico_engine.kernels.cpu.build import KernelsUnavailable, find_library
+
+        try:
+            find_library()
+        except KernelsUnavailable as missing:
+            self.fallbacks.record("kernels", str(missing), expected=missing.building)
 
     def _torch_sizes(self, config: DecoderConfig, device: Device) -> Sizes | SizesFor:
         """On a GPU that is to be filled, once it is known what the weights leave."""
@@ -277,49 +303,12 @@ class _Loading:
 
         return fill
 
-    def _check_kv(self, sizes: Sizes, weights: int, per_token: int, memory: int) -> None:
-        """Raises RequestError where the user asks for more KV than there is memory for, saying how much there is."""
-        name, asked = ("kv_tokens", self.options.kv_tokens) if self.options.kv_tokens else ("context", self.options.context)
-        if asked and weights + sizes.kv_tokens * per_token > memory * USABLE:
-            raise RequestError(f"{name} is {asked}: {smaller_context(weights, per_token, memory, sizes.kv_tokens)}")
-
     def _llama_cpp(self) -> Executor:
-        if self._path.is_dir():
-            raise ModelError(f"{self._path} is a folder; executor llama_cpp reads GGUF files only")
-        if self.options.adapters:
-            raise AdapterError(
-                "executor llama_cpp takes no adapters: all rows of one of its steps have the same; executor torch does, for a "
-                "model that it has a decoder for"
-            )
-        self._report("weights", 0.0)
         self._note_one_device()
-        arch = self.file.get("general.architecture", str)
-        if arch in ENCODERS:
-            longest = self.file.get(f"{arch}.context_length", int)
-            return LlamaEmbeddingExecutor.load(
-                self._path,
-                min(self.options.context or longest, longest),
-                pooling=self.options.pooling,
-                vocab_size=self.tokenizer.vocab_size,
-                progress=self._report,
-            )
-        per_token, memory = kv_bytes_per_token(self.file, arch), memory_bytes()
-        sizes = choose_sizes(
-            self.options,
-            longest=self.file.get(f"{arch}.context_length", int),
-            kv_bytes_per_token=per_token,
-            memory=memory,
-            contexts=1,
+        executor, self.plan = load_llama(
+            self.file, self.options, vocab_size=self.tokenizer.vocab_size, pooling=self.own_pooling, progress=self._report
         )
-        self._check_kv(sizes, self.file.size, per_token, memory)
-        return LlamaCppExecutor.load(
-            self._path,
-            sizes,
-            vocab_size=self.tokenizer.vocab_size,
-            long_rope="rope_factors_long.weight" in self.file.tensors,
-            pooling=self.own_pooling,
-            progress=self._report,
-        )
+        return executor
 
 
 def open_model(path: Path) -> ModelFile:
@@ -337,7 +326,7 @@ def _executor(device: Device, placed: Placement, fallbacks: Fallbacks) -> Callab
         return partial(TorchCUDAExecutor.load, copies=placed.second, fallbacks=fallbacks, host_layers=placed.host_layers)
     from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
 
-    return partial(TorchCPUExecutor.load, int4=None if placed.second else False)
+    return partial(TorchCPUExecutor.load, codes=None if placed.second else False, fallbacks=fallbacks)
 
 
 def load_tokenizer(path: Path) -> Tokenizer:

@@ -47,7 +47,7 @@ def load_ranks(
     from portico_engine.executors.ranks.rank_executor import RankExecutor
     from portico_engine.executors.ranks.rank_model import RankModel
 
-    form: dict[str, Any] = {"int4": None if placed.second else False}
+    form: dict[str, Any] = {"codes": None if placed.second else False}
     if device.cuda:
         form = {"copies": placed.second, "host_layers": placed.host_layers}
     model = RankModel(

@@ -26,7 +26,7 @@ from pydantic import (
     model_validator,
 )
 
-from portico_gateway.config.server_spec import UpstreamSpec
+from portico_gateway.config.server_spec import OAuthClient, UpstreamSpec
 
 OwnServer = Literal["code", "docs", "db"]
 Scope = Literal["chat", "mcp", "metrics", "admin"]
@@ -126,6 +126,9 @@ class ModelConfig(ConfigSection):
         le=16,
         description="tokens of a greedy answer that are guessed from the text before and checked in one step",
     )
+    kv_type: Literal["f16", "q8_0"] = Field(
+        default="f16", description="what llama.cpp stores keys and values as: 16 bits a number, or 8 and a half"
+    )
 
     @model_validator(mode="after")
     def _adapter_is_there(self) -> ModelConfig:
@@ -159,6 +162,7 @@ class NamedModelConfig(ConfigSection):
         default=None, description="how /v1/embeddings makes one vector of a text's; default: the model's own, or mean"
     )
     speculation: int = Field(default=0, ge=0, le=16, description="see [model]")
+    kv_type: Literal["f16", "q8_0"] = Field(default="f16", description="see [model]")
     adapters: dict[Annotated[str, Field(pattern=_ADAPTER_NAME)], Path] = Field(default={}, max_length=32)
 
     @field_validator("keep_alive")
@@ -183,6 +187,7 @@ class NamedModelConfig(ConfigSection):
             chat_template=self.chat_template,
             pooling=self.pooling,
             speculation=self.speculation,
+            kv_type=self.kv_type,
             adapters=self.adapters,
         )
 
@@ -353,7 +358,7 @@ class CallerRules(ConfigSection):
     allow: list[ToolPattern] = Field(default=[], description="tools that run without consent")
     ask: list[ToolPattern] = Field(default=[], description="tools that need consent at every call")
     deny: list[ToolPattern] = Field(default=[], description="tools that these callers neither see nor call")
-    others: Literal["allow", "ask", "deny"] | None = Field(
+    others: Literal["allow", "requested", "ask", "deny"] | None = Field(
         default=None, description="what becomes of a tool that is not read-only and that no list names; default: as for all"
     )
     calls_per_minute: int | None = Field(default=None, ge=0, description="calls of one caller at most; 0: none at all")
@@ -375,8 +380,10 @@ class PolicyConfig(ConfigSection):
     writes: list[ToolPattern] = Field(
         default=[], description="tools that are not taken as read-only, whatever their server says"
     )
-    others: Literal["allow", "ask", "deny"] = Field(
-        default="ask", description="what becomes of a tool that is not read-only and that no list names"
+    others: Literal["allow", "requested", "ask", "deny"] = Field(
+        default="ask",
+        description='what becomes of a tool that is not read-only and that no list names; "requested": it runs where the '
+        "person's own words name what it does and all of its arguments, and asks otherwise",
     )
     ask_after_read: bool = Field(
         default=False,
@@ -406,7 +413,7 @@ class PolicyConfig(ConfigSection):
     @model_validator(mode="after")
     def _clients_narrow_only(self) -> PolicyConfig:
         for name, rules in self.callers.items():
-            if name.startswith("client:") and (rules.allow or rules.others == "allow"):
+            if name.startswith("client:") and (rules.allow or rules.others in ("allow", "requested")):
                 raise ValueError(
                     f"callers.{name} allows something, and a host can call itself anything: name a key, or leave out allow"
                 )
@@ -489,6 +496,25 @@ class LogConfig(ConfigSection):
     )
 
 
+class ServerOAuthConfig(ConfigSection):
+    """[servers.NAME.oauth]: a person logs in once with `portico login NAME`; an empty table is enough where the server lets
+    clients register themselves."""
+
+    client_id: str = Field(default="", description="of a client that is registered at the server already")
+    client_secret: str = Field(default="", repr=False)
+    client_metadata_url: str = Field(default="", description="https URL of a client ID metadata document")
+    redirect_port: int = Field(default=8639, ge=1, le=65535, description="where the browser comes back to, on this machine")
+
+    @model_validator(mode="after")
+    def _one_identity(self) -> ServerOAuthConfig:
+        if self.client_secret and not self.client_id:
+            raise ValueError("client_secret needs client_id")
+        page = urlsplit(self.client_metadata_url)
+        if self.client_metadata_url and (page.scheme != "https" or page.path in ("", "/")):
+            raise ValueError("client_metadata_url must be an https:// URL with a path")
+        return self
+
+
 class ServerConfig(ConfigSection):
     """[servers.NAME]: one MCP server, by command or by URL."""
 
@@ -500,6 +526,7 @@ class ServerConfig(ConfigSection):
     cwd: str | None = None
     url: str = ""
     headers: dict[str, str] = Field(default={})
+    oauth: ServerOAuthConfig | None = Field(default=None, description="log in at a server with a url, by OAuth")
     era: Literal["auto", "legacy", "modern"] = "auto"
     start_timeout: float = Field(default=30.0, gt=0)
     call_timeout: float = Field(default=60.0, gt=0)
@@ -519,6 +546,8 @@ class ServerConfig(ConfigSection):
             raise ValueError(f"type is {self.type!r}, which needs url instead of command")
         if self.url and self.type == "stdio":
             raise ValueError("type is 'stdio', which needs command instead of url")
+        if self.oauth is not None and (not self.url or self.type == "sse"):
+            raise ValueError("oauth is for a server with a url, over Streamable HTTP")
         if self.url and not self.url.startswith(("http://", "https://", "${")):
             raise ValueError("url must start with http:// or https://")
         return self
@@ -536,6 +565,7 @@ class ServerConfig(ConfigSection):
             cwd=os.path.expanduser(self.cwd) if self.cwd else None,
             url=self.url,
             headers=self.headers,
+            oauth=None if self.oauth is None else OAuthClient(**self.oauth.model_dump()),
             era=self.era,
             start_timeout=self.start_timeout,
             call_timeout=self.call_timeout,

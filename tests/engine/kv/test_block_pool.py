@@ -26,10 +26,10 @@ def test_a_block_is_held_until_its_last_reference_goes_and_then_dropped() -> Non
     pool = BlockPool(2)
     block = pool.allocate()
     assert block is not None
-    pool.hold(block)
-    pool.release(block)
+    pool.hold([block])
+    pool.release([block])
     assert pool.available == 1
-    pool.release(block)
+    pool.release([block])
     assert pool.available == 2
     assert pool.take_ops() == (Drop(block),)
 
@@ -38,6 +38,22 @@ def test_an_exhausted_pool_hands_out_nothing() -> None:
     pool = BlockPool(1)
     assert pool.allocate() == 0
     assert pool.allocate() is None
+
+
+def test_blocks_beyond_those_that_may_be_held_keep_what_was_let_go_of() -> None:
+    kv = KVCache(BlockPool(9, 4, most_held=3), ROOT)
+    for i in range(3):
+        tokens = [10 * i + j for j in range(8)]
+        table = kv.allocate(tokens)
+        assert kv.reserve(table, 8)
+        assert not kv.can_allocate(tokens)
+        kv.commit(table, tokens, 8)
+        kv.free(table, tokens)
+    assert (kv.pool.available, kv.pool.held, kv.pool.cached) == (3, 0, 6)
+    again = kv.allocate([0, 1, 2, 3, 4, 5, 6, 7])
+    assert again.computed == 7
+    assert not kv.reserve(again, 13)
+    kv.check_integrity()
 
 
 def test_what_a_sequence_computed_is_found_by_the_next_one_up_to_the_first_changed_token() -> None:
@@ -78,7 +94,7 @@ def test_a_collision_of_hashes_serves_nobody_elses_blocks() -> None:
     kv.free(table, tokens)
     index = kv.pool.index
     index._by_key[chain_key(ROOT, [9, 9, 9, 9])] = index._by_key[chain_key(ROOT, [1, 2, 3, 4])]  # as if the two collided
-    assert index.match(kv.block_keys(), [9, 9, 9, 9, 9], 4).blocks == ()
+    assert index.match(kv.block_keys(), [9, 9, 9, 9, 9], 4).blocks == []
 
 
 def test_the_end_of_a_prefix_is_evicted_before_its_beginning() -> None:
@@ -91,10 +107,10 @@ def test_the_end_of_a_prefix_is_evicted_before_its_beginning() -> None:
     other = kv.allocate([50, 51])
     kv.reserve(other, 2)
     assert kv.pool.evictions == 1
-    assert kv.pool.index.match(kv.block_keys(), tokens, 12).keys == (
+    assert kv.pool.index.match(kv.block_keys(), tokens, 12).keys == [
         chain_key(ROOT, tokens[:4]),
         chain_key(chain_key(ROOT, tokens[:4]), tokens[4:8]),
-    )
+    ]
 
 
 def test_keys_are_the_same_in_every_process() -> None:

@@ -8,6 +8,7 @@
     cuda_attention.py  paged KV on the GPU, and attention by kernels
     cuda_step.py       sampling and scoring on the GPU
     embedding.py       one vector a text, from a pass of its own
+    transfer.py        numbers to the GPU and back, without waiting for it
     sampler.py         `portico_engine.sampling` in torch, a batch at a time
     device_faults.py   what torch raises: no memory, a device that is lost, a fault of one plan
     lora_places.py     the adapters that are loaded, and which tokens have which

@@ -2,7 +2,8 @@
 
 It owns a decoder on the device, its paged KV, and which of a step's rows go through CUDA graphs: all but long prefills. A step
 is under way when `submit` returns; grammars fill their masks meanwhile. It knows neither requests nor grammars
-beyond their bitmasks. One step at a time: its logits are overwritten by the next.
+beyond their bitmasks. The next plan may come once a step samples: its logits are overwritten by that, behind the sampling, and
+the tokens stay on the device for rows that follow.
 """
 
 from __future__ import annotations
@@ -21,12 +22,13 @@ from portico_engine.executors.kv_ops import run_ops
 from portico_engine.executors.protocol import BlockStore, Capabilities, Sizes, SizesFor
 from portico_engine.executors.torch.batch import logits_indices
 from portico_engine.executors.torch.cuda_attention import SHORT, CUDAPagedKV, MixedAttention, PagedAttention
-from portico_engine.executors.torch.cuda_batch import ADDRESSES, BlockTables, RaggedBatch, addresses
+from portico_engine.executors.torch.cuda_batch import ADDRESSES, BlockTables, RaggedBatch, addresses, place_followed
 from portico_engine.executors.torch.cuda_graphs import SIZES, StepGraphs
 from portico_engine.executors.torch.cuda_step import CUDAStep
 from portico_engine.executors.torch.device_faults import named_faults
 from portico_engine.executors.torch.embedding import embed_texts
 from portico_engine.executors.torch.lora_places import CUDALoraPlaces
+from portico_engine.executors.torch.transfer import to_device
 from portico_engine.fallbacks import Fallbacks
 from portico_engine.kernels import fused
 from portico_engine.kernels.decode_step import MEASURED, DecodeTuning
@@ -86,7 +88,9 @@ class TorchCUDAExecutor:
             adapter_rank=adapters.limits.rank if adapters else 0,
             embedding_size=decoder.config.hidden,
             rewrites=True,
+            runs_ahead=True,
         )
+        self._sampled = torch.zeros(sizes.max_rows, dtype=torch.int32, device=device)  # in the last step, by slot
         self._tables = BlockTables(sizes.max_rows, blocks_for(sizes.context_length), device)
         self._graphs: StepGraphs | None = None
         if graphs:
@@ -165,7 +169,7 @@ class TorchCUDAExecutor:
             if not plan.rows:
                 return CUDAStep(plan, torch.empty(0, self.caps.vocab_size, device=self._device))
             self._tables.update(plan.rows)
-            return CUDAStep(plan, self._logits(plan.rows)[:, : self.caps.vocab_size])
+            return CUDAStep(plan, self._logits(plan.rows)[:, : self.caps.vocab_size], self._sampled)
 
     @torch.inference_mode()
     def embed(self, texts: Sequence[Sequence[int]], pooling: Pooling | None = None) -> npt.NDArray[np.float32]:
@@ -233,14 +237,15 @@ class TorchCUDAExecutor:
             if parts:
                 parts[-1] = parts[-1][0], parts[-1][1].clone()  # before the next replay overwrites it
             at = logits_indices(part)
-            parts.append((part, self._graphs.logits(part, at) if fits and self._graphs else self._run(part, at)))
+            graphs = self._graphs if fits else None
+            parts.append((part, graphs.logits(part, at, self._sampled) if graphs else self._run(part, at)))
         if len(parts) == 1:
             return parts[0][1]
         places: dict[int, range] = {}  # by slot: where its logits are
         total = 0
         for row in (row for part, _ in parts for row in part):
             places[row.slot] = range(total, total := total + len(row.logits_indices))
-        order = torch.tensor([at for row in rows for at in places[row.slot]], dtype=torch.long, device=self._device)
+        order = to_device(np.array([at for row in rows for at in places[row.slot]], np.int64), self._device)
         return torch.cat([logits for _, logits in parts])[order]
 
     def _parts(self, rows: Sequence[Row]) -> Iterator[tuple[list[Row], bool]]:
@@ -265,7 +270,8 @@ class TorchCUDAExecutor:
         """Logits of rows that fit no graph."""
         host = np.empty((ADDRESSES, sum(len(row.tokens) for row in rows)), np.int32)
         addresses(rows, host)
-        batch = RaggedBatch(torch.from_numpy(host).to(self._device), self._tables.tensor)
+        batch = RaggedBatch(to_device(host, self._device), self._tables.tensor)
+        place_followed(rows, batch.tokens, self._sampled)
         kv = self._kv.tensor
         prefills = any(len(row.tokens) > SHORT for row in rows)
         config = self._decoder.config
@@ -273,7 +279,7 @@ class TorchCUDAExecutor:
         if self._adapters is not None:
             self._adapters.begin(batch.adapters if any(row.adapter is not None for row in rows) else None)
         hidden = self._decoder.hidden(batch.tokens, batch.positions, attend)
-        return self._decoder.logits(hidden[torch.tensor(at, dtype=torch.int64, device=self._device)])
+        return self._decoder.logits(hidden[to_device(np.array(at, np.int64), self._device)])
 
 
 def _is_short(row: Row) -> bool:
