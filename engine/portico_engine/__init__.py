@@ -39,6 +39,7 @@ Rooms, each with a map of its own:
     priors/            what a caller believes about an answer
     kv/                blocks, the prefix index, eviction, tiers
     executors/         run a plan: torch on CPU or CUDA, llama.cpp
+    parallel/          one model over several devices: what each has, and what they say to each other
     models/            decoders of the model families, and their weights
     weights/           model files: metadata and tensors
     linear/            linear layers, in bfloat16 or quantized

@@ -12,6 +12,7 @@
     device.py         GPU or CPU, how much memory it has, and why a GPU can't be used
     torch_import.py   how torch is imported, and which parts of it a process of our own leaves out
     usable_executors.py  which executors can be used here, and what the others lack
+    several_devices.py  a model over several devices: what one of them has, and the executor over all
     load_engine.py    which reader and which executor; puts the engine together
     engine_loader.py  the same, later, in another thread or process
 
