@@ -16,9 +16,10 @@ from typing import Any
 import gguf
 
 from portico_engine.errors import EngineError, ModelError
-from portico_engine.executors.llama_cpp.library import has_llama_cpp, kv_bytes_per_token
+from portico_engine.executors.llama_cpp.library import has_llama_cpp
 from portico_engine.loading.device import memory_bytes
 from portico_engine.loading.fitting import USABLE
+from portico_engine.loading.llama_plan import kv_bytes_per_token
 from portico_engine.loading.load_engine import Outlook, foresee, load_tokenizer, open_model, quantization_name
 from portico_engine.loading.memory_plan import n_parameters
 from portico_engine.models.config import read_config

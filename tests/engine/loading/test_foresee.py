@@ -32,6 +32,17 @@ def test_what_is_foreseen_is_what_a_loaded_model_says(tiny_path: Path) -> None:
     assert info.fallbacks["device"] == "the CPU instead of a GPU: torch finds no NVIDIA GPU"
 
 
+def test_what_is_foreseen_of_llama_cpp_is_what_a_loaded_model_says(tiny_path: Path) -> None:
+    pytest.importorskip("llama_cpp")
+    outlook = foresee(tiny_path, executor="llama_cpp", context=128)
+    engine = load_engine(tiny_path, executor="llama_cpp", context=128)
+    assert (outlook.executor, outlook.device) == ("llama_cpp", "this machine")
+    assert outlook.memory is not None
+    assert "tokens of running requests" in outlook.memory
+    assert engine.info.memory_plan == outlook.memory
+    engine.close()
+
+
 @pytest.mark.usefixtures("no_gpu")
 def test_a_cpu_that_was_asked_for_is_no_fallback(tiny_path: Path) -> None:
     assert "device" not in foresee(tiny_path, executor="torch-cpu").fallbacks
