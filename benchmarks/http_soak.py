@@ -5,8 +5,9 @@ usage: python benchmarks/http_soak.py [--requests 2000] [--at-once 24] [--no-wri
 `portico serve` with a small random model, so that tokens are cheap and blocks, batches, streams and pauses are the real ones.
 Clients read a streamed answer to its end, ask for tool calls under a grammar, hang up before the answer, in the middle of it or
 after half of their own body, or stop reading for seconds and then read on or hang up. An answer is lost where whoever read it
-to the end saw no finish. When all are through, no request may be left in the engine and no KV block held; blocks that are free
-or cached are all there were. Memory is that of the server and its engine (USS) after a fifth of the requests and at the end.
+to the end saw no finish. When all are through, no request may be left in the engine and no KV block held; blocks that are free,
+cached or pinned for a conversation's next turn are all there were. Memory is that of the server and its engine (USS) after a
+fifth of the requests and at the end.
 Exit code 1: not so, or grown by more than 10%.
 """
 
@@ -190,7 +191,7 @@ def main() -> int:
     table(["requests", "how they ended"], [[str(number), what] for what, number in found["ends"].items()])
     table(["engine", "at the start", "at the end"], [[key, f"{start[key]:.0f}", f"{end[key]:.0f}"] for key in start])
     print(f"{lost} lost; memory {growth:+.1%} ({found['warm_mib']} to {found['end_mib']} MiB); {seconds} s")
-    free = [sum(each[f"kv_blocks {state}"] for state in ("free", "cached")) for each in (start, end)]
+    free = [sum(each[f"kv_blocks {state}"] for state in ("free", "cached", "pinned")) for each in (start, end)]
     whole = end["kv_blocks held"] == 0 and free[0] == free[1] and not sum(end[f"engine_requests {s}"] for s in STATES)
     if not args.no_write:
         figures = {"requests": args.requests, "at_once": args.at_once, "lost": lost, "memory_growth": growth, **found}
