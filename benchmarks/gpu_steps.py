@@ -14,19 +14,21 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from portico_engine import Engine, Request, find_model, load_engine
-from portico_engine.executors.torch.cuda_executor import TorchCUDAExecutor
-from portico_engine.executors.torch.cuda_step import CUDAStep
+from portico_engine.executors.protocol import Executor, PendingStep
 from portico_engine.models.decoder_weights import ExpertsWeights, StackedExperts
 from portico_engine.plan import Row, StepPlan, blocks_for
 from portico_engine.request import STEP_PARTS, SamplingParams
 from portico_engine.sampling import SamplingState
 from report import table, write
+
+if TYPE_CHECKING:
+    from portico_engine.executors.torch.cuda_executor import TorchCUDAExecutor
 
 PREFILL = 2048
 GREEDY = SamplingState(SamplingParams(temperature=0), 0, 0)
@@ -35,11 +37,12 @@ GREEDY = SamplingState(SamplingParams(temperature=0), 0, 0)
 def seconds(run: Callable[[], object], repeats: int) -> float:
     """Median wall time, after one warm-up."""
     times = []
+    wait = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
     for i in range(repeats + 1):
-        torch.cuda.synchronize()
+        wait()
         start = time.perf_counter()
         run()
-        torch.cuda.synchronize()
+        wait()
         if i:
             times.append(time.perf_counter() - start)
     return statistics.median(times)
@@ -64,21 +67,23 @@ def step_bytes(executor: TorchCUDAExecutor, batch: int, context: int) -> int:
     return read + batch * context * executor._decoder.config.kv_bytes_per_token
 
 
-def decode(executor: TorchCUDAExecutor, batch: int, context: int, steps: int, *, ahead: bool = False) -> float:
+def decode(executor: Executor, batch: int, context: int, steps: int, *, ahead: bool = False) -> float:
     """Seconds a step: from one's tokens to the next one's. `ahead`: each is begun before the one before it is finished."""
+    most = min(40_000, executor.caps.vocab_size)
     width = blocks_for(context + steps + 1)
     tables = [tuple(range(i * width, (i + 1) * width)) for i in range(batch)]
     rng = np.random.default_rng(0)
     for i, blocks in enumerate(tables):
-        tokens = tuple(rng.integers(3, 40_000, context).tolist())
+        tokens = tuple(rng.integers(3, most, context).tolist())
         executor.submit(StepPlan((Row(i, tokens, 0, blocks),))).finish()
     last: list[int] | None = [100] * batch
 
-    def begin(at: int) -> CUDAStep:
+    def begin(at: int) -> PendingStep:
         tokens = [0] * batch if last is None else last
         rows = [Row(i, (tokens[i],), at, blocks, (0,), GREEDY, follows=last is None) for i, blocks in enumerate(tables)]
         step = executor.submit(StepPlan(tuple(rows)))
-        step.sample()
+        if ahead:
+            step.sample()
         return step
 
     times = []
@@ -100,8 +105,7 @@ def decode(executor: TorchCUDAExecutor, batch: int, context: int, steps: int, *,
 
 def answer(engine: Engine, batch: int, context: int, tokens: int, *, ahead: bool) -> dict[str, float]:
     """Tokens a second of `batch` greedy answers at once, and a step's milliseconds by part, once all prompts are read."""
-    executor = engine._executor
-    assert isinstance(executor, TorchCUDAExecutor)
+    executor = cuda_executor(engine)
     executor.caps = replace(executor.caps, runs_ahead=ahead)
     rng = np.random.default_rng(1)
     params = SamplingParams(temperature=0, ignore_eos=True)
@@ -123,18 +127,27 @@ def answer(engine: Engine, batch: int, context: int, tokens: int, *, ahead: bool
     return {"tokens_per_second": round((after["generated_tokens"] - before["generated_tokens"]) / seconds), **parts}
 
 
-def prefill(executor: TorchCUDAExecutor, prompts: int) -> float:
+def prefill(executor: Executor, prompts: int, length: int = PREFILL) -> float:
     """Tokens a second."""
-    width = blocks_for(PREFILL)
-    tokens = tuple(np.random.default_rng(0).integers(3, 40_000, PREFILL).tolist())
-    rows = [Row(i, tokens, 0, tuple(range(i * width, (i + 1) * width)), (PREFILL - 1,), GREEDY) for i in range(prompts)]
-    together = max(1, executor.caps.step_tokens // PREFILL)
+    width = blocks_for(length)
+    most = min(40_000, executor.caps.vocab_size)
+    tokens = tuple(np.random.default_rng(0).integers(3, most, length).tolist())
+    rows = [Row(i, tokens, 0, tuple(range(i * width, (i + 1) * width)), (length - 1,), GREEDY) for i in range(prompts)]
+    together = max(1, executor.caps.step_tokens // length)
 
     def run() -> None:
         for at in range(0, prompts, together):
             executor.submit(StepPlan(tuple(rows[at : at + together]))).finish()
 
-    return prompts * PREFILL / seconds(run, 5)
+    return prompts * length / seconds(run, 5)
+
+
+def cuda_executor(engine: Engine) -> TorchCUDAExecutor:
+    """Its own, to be timed by itself."""
+    from portico_engine.executors.torch.cuda_executor import TorchCUDAExecutor
+
+    assert isinstance(engine._executor, TorchCUDAExecutor)
+    return engine._executor
 
 
 def main() -> None:
@@ -154,8 +167,7 @@ def main() -> None:
         kv_tokens=tokens,
         max_rows=max(batches),
     )
-    executor = engine._executor
-    assert isinstance(executor, TorchCUDAExecutor)
+    executor = cuda_executor(engine)
     figures: list[dict[str, Any]] = []
     for batch in batches:
         answers = {ahead: answer(engine, batch, args.context, args.steps, ahead=ahead) for ahead in (False, True)}

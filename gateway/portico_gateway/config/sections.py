@@ -126,6 +126,9 @@ class ModelConfig(ConfigSection):
         le=16,
         description="tokens of a greedy answer that are guessed from the text before and checked in one step",
     )
+    kv_type: Literal["f16", "q8_0"] = Field(
+        default="f16", description="what llama.cpp stores keys and values as: 16 bits a number, or 8 and a half"
+    )
 
     @model_validator(mode="after")
     def _adapter_is_there(self) -> ModelConfig:
@@ -150,6 +153,7 @@ class NamedModelConfig(ConfigSection):
     context: int | None = Field(default=None, gt=0, description="context length in tokens; default: the model's own")
     executor: Literal["auto", "torch", "torch-cpu", "torch-cuda", "llama_cpp"] = "auto"
     memory: float | None = Field(default=None, gt=0, le=1, description="share of a GPU's free memory; default: [engine]'s")
+    devices: int | None = Field(default=None, ge=1, le=16, description="GPUs that it is spread over; default: [engine]'s")
     max_rows: int | None = Field(default=None, gt=0, le=256, description="requests in one step; default: [engine]'s")
     kv_tokens: int | None = Field(default=None, gt=0, description="tokens of KV in all; default: [engine]'s")
     kv_disk_gib: float = Field(default=0.0, ge=0, description="GiB on disk for prompts' beginnings; 0: none")
@@ -158,6 +162,7 @@ class NamedModelConfig(ConfigSection):
         default=None, description="how /v1/embeddings makes one vector of a text's; default: the model's own, or mean"
     )
     speculation: int = Field(default=0, ge=0, le=16, description="see [model]")
+    kv_type: Literal["f16", "q8_0"] = Field(default="f16", description="see [model]")
     adapters: dict[Annotated[str, Field(pattern=_ADAPTER_NAME)], Path] = Field(default={}, max_length=32)
 
     @field_validator("keep_alive")
@@ -182,12 +187,14 @@ class NamedModelConfig(ConfigSection):
             chat_template=self.chat_template,
             pooling=self.pooling,
             speculation=self.speculation,
+            kv_type=self.kv_type,
             adapters=self.adapters,
         )
 
     def engine_config(self, shared: EngineConfig) -> EngineConfig:
         """[engine], with what this model says otherwise."""
-        own = {"memory": self.memory, "max_rows": self.max_rows, "kv_tokens": self.kv_tokens}
+        own: dict[str, float | None] = {"memory": self.memory, "max_rows": self.max_rows, "kv_tokens": self.kv_tokens}
+        own |= {"devices": self.devices, "expert_parallel": False if self.devices == 1 else None}
         return shared.model_copy(update={key: value for key, value in own.items() if value is not None})
 
 
@@ -228,9 +235,24 @@ class EngineConfig(ConfigSection):
         gt=0,
         description="GiB that the models of [models] may take together; default: 60% of the memory",
     )
+    devices: int = Field(
+        default=1,
+        ge=1,
+        le=16,
+        description="GPUs of this machine that a model is spread over, a process each (tensor parallel); by torch",
+    )
+    expert_parallel: bool = Field(
+        default=False, description="a mixture's experts are dealt out whole to the devices, in place of a part of each"
+    )
     adapter_rank: int = Field(
         default=64, gt=0, le=512, description="the largest rank of an adapter; on a GPU, memory for it is taken for each one"
     )
+
+    @model_validator(mode="after")
+    def _experts_have_devices(self) -> EngineConfig:
+        if self.expert_parallel and self.devices == 1:
+            raise ValueError("expert_parallel deals experts out to several devices: give devices = 2 or more too")
+        return self
 
     @property
     def urls(self) -> tuple[str, ...]:

@@ -21,16 +21,24 @@ def load_options(config: ModelConfig, engine: EngineConfig | None = None) -> dic
         options["chat_template"] = chat_template(config.chat_template)
     if config.speculation:
         options["speculation"] = config.speculation
+    if config.kv_type != "f16":
+        options["kv_type"] = config.kv_type
     if config.pooling:
         options["pooling"] = config.pooling
     if engine is not None:
         options |= {"memory": engine.memory, "max_rows": engine.max_rows, "kv_tokens": engine.kv_tokens}
+        options |= device_options(engine)
     loaded = {config.adapter} - {"none"} | (set(config.adapters) if engine is not None else set())  # clients may name any
     if loaded:
         options |= {"adapters": len(loaded), "adapter_rank": (engine or EngineConfig()).adapter_rank}
     if config.kv_disk_gib:
         options |= {"kv_dir": kv_folder(), "kv_dir_bytes": max(1, int(config.kv_disk_gib * 2**30))}
     return options
+
+
+def device_options(engine: EngineConfig) -> dict[str, Any]:
+    """Over which devices: of `load_engine`'s keyword arguments, for one client too."""
+    return {"devices": engine.devices, "expert_parallel": engine.expert_parallel} if engine.devices > 1 else {}
 
 
 def chat_template(given: str) -> str:

@@ -37,6 +37,9 @@ from portico_engine.models.cuda_weight_loader import CUDAWeightLoader
 from portico_engine.models.decode_layers import DecodeLayers, unfit
 from portico_engine.models.decoder import Decoder
 from portico_engine.models.weight_loader import Progress
+from portico_engine.parallel.expert_parallel import AUTO, Exchange
+from portico_engine.parallel.rank_group import RankGroup
+from portico_engine.parallel.sharded_weights import with_ranks
 from portico_engine.plan import BLOCK_TOKENS, Row, StepPlan, blocks_for
 from portico_engine.request import Pooling
 from portico_engine.weights.model_file import ModelFile
@@ -110,10 +113,12 @@ class TorchCUDAExecutor:
         progress: Progress | None = None,
         fallbacks: Fallbacks | None = None,
         host_layers: int = 0,
+        group: RankGroup | None = None,
+        exchange: Exchange = AUTO,
     ) -> TorchCUDAExecutor:
         """Read a model onto the GPU: quantized matrices as codes unless told otherwise, with copies in bfloat16 if asked for.
         The memory of `adapters` is taken before KV gets the rest. Experts of the last `host_layers` stay in this machine's
-        memory.
+        memory. With `group`, `file` and `config` are this rank's (`parallel.sharded_config`).
 
         Raises ModelError where it doesn't fit.
         """
@@ -127,6 +132,8 @@ class TorchCUDAExecutor:
                 weights = loader.weights(progress)
                 places = CUDALoraPlaces(weights, config, adapters) if adapters else None
                 weights = places.weights if places else weights
+                if group is not None:
+                    weights = with_ranks(weights, config, group, exchange._replace(least=max(exchange.least, SIZES[-1] + 1)))
                 torch.cuda.empty_cache()  # what reading took
                 if not isinstance(sizes, Sizes):
                     sizes = sizes(free - torch.cuda.mem_get_info(device)[0])
