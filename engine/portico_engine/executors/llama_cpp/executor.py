@@ -18,9 +18,10 @@ from portico_engine.errors import AdapterError, RequestError
 from portico_engine.executors.host_step import HostStep
 from portico_engine.executors.kv_ops import run_ops
 from portico_engine.executors.llama_cpp.attention import Attention, choose_attention
+from portico_engine.executors.llama_cpp.batches import independent_batches
 from portico_engine.executors.llama_cpp.embedding import LlamaEmbeddings
 from portico_engine.executors.llama_cpp.library import MAX_SEQUENCES, LlamaContext, LlamaModel, version
-from portico_engine.executors.llama_cpp.sequences import PASSING_SEQUENCES, SequenceBlocks, independent_batches
+from portico_engine.executors.llama_cpp.sequences import PASSING_SEQUENCES, SequenceBlocks
 from portico_engine.executors.llama_cpp.states import SequenceStates
 from portico_engine.executors.protocol import BlockStore, Capabilities, Sizes
 from portico_engine.plan import BLOCK_TOKENS, Row, StepPlan

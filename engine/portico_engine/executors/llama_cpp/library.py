@@ -107,7 +107,7 @@ class LlamaModel:
 
 
 class LlamaContext:
-    """A unified cache of `n_cells` for `n_sequences`, at most MAX_SEQUENCES. Implements `sequences.SequenceCache`.
+    """A unified cache of `n_cells` for `n_sequences`, at most MAX_SEQUENCES. Implements `SequenceCache`.
 
     What `seq_get_state` gives comes back to the bit.
     """

@@ -20,32 +20,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
+from portico_engine.executors.llama_cpp.sequence_cache import SequenceCache
 from portico_engine.plan import BLOCK_TOKENS, Copy, Row, blocks_for
 
 PASSING_SEQUENCES = 2  # beside the slots' own
 _IDLE_STEPS = 8  # looking at cells so often costs what moving them out and back does (benchmarks/llama_context.py)
 _WASTE = 512  # free cells below the last one in use that are not worth moving the others
-
-
-class SequenceCache(Protocol):
-    """llama.cpp's cache, cells by sequence, under its own names; positions are first to end, `end` excluded, -1 for all that
-    follow."""
-
-    def seq_rm(self, sequence: int, first: int, end: int) -> None: ...
-
-    def seq_cp(self, source: int, target: int, first: int, end: int) -> None:
-        """What `source` holds there `target` holds too."""
-        ...
-
-    def seq_get_state(self, sequence: int) -> memoryview:
-        """All that a sequence holds."""
-        ...
-
-    def seq_set_state(self, sequence: int, content: bytes | memoryview) -> None:
-        """The inverse of `seq_get_state`, into a sequence that holds nothing."""
-        ...
 
 
 @dataclass(slots=True)
@@ -109,12 +90,13 @@ class SequenceBlocks:
 
     def drop(self, block: int) -> None:
         """The block's content is dead: nobody sees it any more."""
-        content = self._blocks.pop(block, None)
+        content = self._blocks.get(block)
         if content is None:
             return
         for slot in tuple(content.holders):
             assert content.index is not None
             self._truncate(slot, content.index * BLOCK_TOKENS, dead=content)
+        del self._blocks[block]
 
     # --- steps ----------------------------------------------------------------------------------------------------------------
 
@@ -237,9 +219,11 @@ class SequenceBlocks:
 
     def _make_room(self, rows: Sequence[Row], running: Collection[int]) -> None:
         """Of sequences that don't run, the one that ended longest ago goes first."""
+        idle = [slot for slot, held in enumerate(self._slots) if slot not in running and held.length]
+        if not idle:
+            return
         asked = {block for row in rows for block in row.block_table[: blocks_for(row.start + len(row.tokens))]}
         lacking = sum(block not in self._blocks or not self._blocks[block].holders for block in asked)
-        idle = [slot for slot, held in enumerate(self._slots) if slot not in running and held.length]
         for slot in sorted(idle, key=lambda slot: self._slots[slot].used):
             if self._in_cells + lacking <= self._n_blocks:
                 return
@@ -280,13 +264,12 @@ class SequenceBlocks:
         if length >= held.length:
             return
         kept = blocks_for(length)
-        for index in range(kept, blocks_for(held.length)):
-            block = self._blocks.get(held.table[index])
-            block = dead if block is None else block
-            assert block is not None
+        gone = [self._blocks[number] for number in held.table[kept:]]
+        for block in gone:
+            if block.holders == {slot} and block.saved is None and block is not dead:
+                block.saved = self._save(block)
+        for index, block in enumerate(gone, kept):
             if block.holders == {slot}:
-                if block.saved is None and block is not dead:
-                    block.saved = self._save(block)
                 self._used -= block.length
                 self._in_cells -= 1
                 self._cut_base(held.table[index], index * BLOCK_TOKENS)
@@ -326,26 +309,3 @@ class SequenceBlocks:
                 break
             same += 1
         return same * BLOCK_TOKENS
-
-
-def independent_batches(rows: Sequence[Row]) -> list[list[Row]]:
-    """The rows in as many batches as it takes for each to read only what earlier ones have written: one, mostly."""
-    out: list[list[Row]] = []
-    todo = list(rows)
-    while todo:
-        writers = {block: row for row in todo for block in _written(row)}
-        ready = [row for row in todo if all(writers.get(block, row) is row for block in _read(row))]
-        assert ready, "rows that read what each other write"
-        out.append(ready)
-        todo = [row for row in todo if row not in ready]
-    return out
-
-
-def _read(row: Row) -> tuple[int, ...]:
-    """The blocks that hold what comes before a row."""
-    return row.block_table[: blocks_for(row.start)]
-
-
-def _written(row: Row) -> tuple[int, ...]:
-    """The blocks that a row writes into."""
-    return row.block_table[row.start // BLOCK_TOKENS : blocks_for(row.start + len(row.tokens))]

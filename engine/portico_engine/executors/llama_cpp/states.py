@@ -4,7 +4,7 @@ A state goes by the block of its last token, which is all that is known of it: i
 process's memory, or both. Nothing is shared; a copy is saved content. What is in the cache beside running sequences is moved
 out when another one begins.
 
-It owns the mapping. `sequences.SequenceCache` is the cache itself; nothing here knows models or files.
+It owns the mapping. `SequenceCache` is the cache itself; nothing here knows models or files.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from portico_engine.executors.llama_cpp.sequences import SequenceCache
+from portico_engine.executors.llama_cpp.sequence_cache import SequenceCache
 from portico_engine.plan import BLOCK_TOKENS, Copy, Row
 
 

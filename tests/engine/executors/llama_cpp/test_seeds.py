@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("llama_cpp")
 
 from tests.engine.fakes import run
-from tests.engine.tiny_model import write_tiny_llama
+from tests.engine.tiny_model import Shape, write_tiny_llama
 from tests.engine.tiny_recurrent import write_tiny_lfm2, write_tiny_mamba
 
 from portico_engine import Engine, Request, SamplingParams, load_engine
@@ -43,21 +43,21 @@ def answers(engine: Engine, *requests: Request) -> list[Answer]:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Engine]:
-    engine = load_engine(path, executor="llama_cpp", context=768, max_rows=4)
+def opened(path: Path, kv_type: str) -> Iterator[Engine]:
+    engine = load_engine(path, executor="llama_cpp", context=768, max_rows=4, kv_type=kv_type)
     yield engine
     engine.close()
 
 
-def check_seeds(path: Path) -> None:
+def check_seeds(path: Path, kv_type: str = "f16") -> None:
     """Each question cold, in an engine of its own; then in one engine cold, warm, from a prefix that another one's has begun,
     after answers that ran side by side, and in other orders."""
     cold: dict[str, Answer] = {}
     for question in QUESTIONS:
-        with opened(path) as engine:
+        with opened(path, kv_type) as engine:
             (cold[question],) = answers(engine, request(engine, question))
             assert answers(engine, request(engine, question)) == [cold[question]], f"warm: {question}"
-    with opened(path) as engine:
+    with opened(path, kv_type) as engine:
         for question in (*QUESTIONS, *QUESTIONS[::-1], QUESTIONS[2]):
             assert answers(engine, request(engine, question)) == [cold[question]], f"after others: {question}"
         others = [request(engine, question + " Say more.", f"o{i}") for i, question in enumerate(QUESTIONS)]
@@ -76,3 +76,8 @@ def test_the_default_model_repeats_a_seed(smollm2_path: Path) -> None:
 def test_a_small_model_repeats_a_seed(tmp_path: Path, write: Callable[..., Path]) -> None:
     path = write(tmp_path / "tiny.gguf", context=1024)
     check_seeds(path)
+
+
+def test_keys_and_values_of_8_bits_and_flash_attention_repeat_a_seed(tmp_path: Path) -> None:
+    path = write_tiny_llama(tmp_path / "tiny.gguf", context=1024, shape=Shape(hidden=128, heads=4, kv_heads=2))
+    check_seeds(path, "q8_0")

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from portico_engine.executors.llama_cpp.sequences import SequenceBlocks, independent_batches
+from portico_engine.executors.llama_cpp.batches import independent_batches
+from portico_engine.executors.llama_cpp.sequences import SequenceBlocks
 from portico_engine.plan import BLOCK_TOKENS, Copy, Row, blocks_for
 
 
