@@ -263,12 +263,17 @@ class ModelInfo:
 
     @property
     def memory_plan(self) -> str | None:
-        """What goes where in memory, in a line; None where the executor is not torch's."""
+        """What goes where in memory, in a line; None where it writes no text."""
         return self.extra.get(MEMORY)
 
     @property
     def repeats_seeds(self) -> bool:
-        """Does a request alone on the machine say the same under its seed, whatever of its prompt is known already? llama.cpp
-        sums over its cache in the order in which there was room in it; on a GPU nobody has measured it.
+        """Does a request alone on the machine say the same under its seed, whatever of its prompt is known already? So it does
+        on a CPU; on a GPU nobody has measured it.
         """
-        return self.executor != "llama_cpp" and "-cuda-" not in self.numerics_id
+        return not self.on_gpu
+
+    @property
+    def on_gpu(self) -> bool:
+        """Is it computed on a GPU, by whichever executor?"""
+        return "-cuda-" in self.numerics_id or "-gpu-" in self.numerics_id

@@ -16,9 +16,10 @@ from typing import Any
 import gguf
 
 from portico_engine.errors import EngineError, ModelError
-from portico_engine.executors.llama_cpp.library import has_llama_cpp, kv_bytes_per_token
+from portico_engine.executors.llama_cpp.library import has_llama_cpp
 from portico_engine.loading.device import memory_bytes
 from portico_engine.loading.fitting import USABLE
+from portico_engine.loading.llama_plan import kv_bytes_per_token
 from portico_engine.loading.load_engine import Outlook, foresee, load_tokenizer, open_model, quantization_name
 from portico_engine.loading.memory_plan import n_parameters
 from portico_engine.models.config import read_config
@@ -162,11 +163,11 @@ def _types(file: ModelFile) -> tuple[TensorType, ...]:
 
 def _on_cpu(kind: gguf.GGMLQuantizationType) -> str:
     """By torch."""
-    from portico_engine.linear.int4 import int4_supported
+    from portico_engine.linear.cpu_codes import codes_supported
 
     if not is_quantized(kind):
         return _PLAIN.get(kind, "bfloat16")
-    return "int4 product for few tokens, bfloat16 for many" if int4_supported() else "bfloat16"
+    return "codes for few tokens, bfloat16 for many" if codes_supported() else "bfloat16"
 
 
 def _on_gpu(kind: gguf.GGMLQuantizationType) -> str:
@@ -178,9 +179,9 @@ def _on_gpu(kind: gguf.GGMLQuantizationType) -> str:
 
 def _keeps_codes(file: ModelFile) -> bool:
     """Has torch on this CPU codes beside its bfloat16?"""
-    from portico_engine.linear.int4 import int4_supported
+    from portico_engine.linear.cpu_codes import codes_supported
 
-    return int4_supported() and any(is_quantized(info.type) for info in file.tensors.values())
+    return codes_supported() and any(is_quantized(info.type) for info in file.tensors.values())
 
 
 def _tokenizer(file: ModelFile) -> TokenizerFacts:

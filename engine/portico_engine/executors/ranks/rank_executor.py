@@ -61,7 +61,12 @@ class RankExecutor:
             raise
         inner = self._loaded.executor.caps
         numerics = f"{inner.numerics_id}-{model.world_size}ranks{'-ep' if model.expert_parallel else ''}"
-        self.caps = replace(inner, block_bytes=inner.block_bytes * model.world_size, numerics_id=numerics)
+        self.caps = replace(
+            inner,
+            block_bytes=inner.block_bytes * model.world_size,
+            numerics_id=numerics,
+            runs_ahead=False,  # what was sampled is on the first rank's device alone, and rows of all ranks begin with it
+        )
 
     @classmethod
     def load(
@@ -117,7 +122,7 @@ class RankExecutor:
         self._end()
 
     def _load(self, model: RankModel, sizes: Sizes | SizesFor, progress: Progress | None, fallbacks: Fallbacks) -> LoadedRank:
-        opened = model.open(0)  # before any process is started
+        opened, free = model.open(0), free_memory(model)
         threads = 0 if model.cuda else _share_threads(model.world_size)
         children = self._children = RankChildren(model.world_size, self._watch.ended, cuda=model.cuda, threads=threads)
         children.tell_each(lambda rank: messages.LoadModel(model, rank, self._folder))
@@ -125,10 +130,10 @@ class RankExecutor:
         children.tell(messages.Meet())
         group = self._group = RankGroup.join(0, model.world_size, self._folder, cuda=model.cuda)
 
-        def agreed(taken: int) -> Sizes:
-            free = free_memory(model)
-            (least,) = group.largest(-free)
-            found = sizes if isinstance(sizes, Sizes) else sizes(taken + free + least)  # as if the fullest had been this one
+        def agreed(_taken: int) -> Sizes:
+            """By the fullest device, and with what the connections to the others take."""
+            (negative,) = group.largest(-free_memory(model))
+            found = sizes if isinstance(sizes, Sizes) else sizes(free + negative)
             children.tell(messages.AgreedSizes(found))
             return found
 
@@ -189,11 +194,21 @@ class _RankStep:
         """The inner step's, for who measures."""
         return self._inner.logits  # type: ignore[attr-defined]
 
+    def sample(self, bitmask: Bitmask | None = None, bias: Bias | None = None) -> None:
+        """See `PendingStep.sample`."""
+        with self._watched():
+            self._inner.sample(bitmask, bias)
+
     def finish(self, bitmask: Bitmask | None = None, bias: Bias | None = None) -> StepResult:
         """Wait and sample here. Raises DeviceLost where a rank ended under it: then what was waited for means nothing."""
+        with self._watched():
+            return self._inner.finish(bitmask, bias)
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
         self._watch.begin()
         try:
-            found = self._inner.finish(bitmask, bias)
+            yield
         except Exception as error:
             if self._watch.is_lost():
                 raise self._watch.error() from error
@@ -202,7 +217,6 @@ class _RankStep:
             self._watch.end()
         if self._watch.is_lost():
             raise self._watch.error()
-        return found
 
 
 def _share_threads(world_size: int) -> int:

@@ -21,6 +21,11 @@ from portico_engine.executors.torch.cpu_attention import CPUPagedKV
 from portico_engine.executors.torch.device_faults import named_faults
 from portico_engine.executors.torch.embedding import embed_texts
 from portico_engine.executors.torch.lora_places import CPULoraPlaces
+from portico_engine.fallbacks import Fallbacks
+from portico_engine.kernels import reference
+from portico_engine.kernels.cpu.build import KernelsUnavailable
+from portico_engine.kernels.cpu.library import KernelLibrary, load_kernels
+from portico_engine.kernels.cpu.operations import CPUOperations
 from portico_engine.linear.int4 import int4_supported
 from portico_engine.models.config import DecoderConfig, read_config
 from portico_engine.models.cpu_weight_loader import CPUWeightLoader
@@ -47,14 +52,16 @@ class TorchCPUExecutor:
         *,
         vocab_size: int | None = None,
         adapters: CPULoraPlaces | None = None,
+        kernels: KernelLibrary | None = None,
     ) -> None:
         """`vocab_size` is the tokenizer's where the embeddings are padded beyond it. `adapters` are beside the decoder's
-        weights; None takes none."""
+        weights; None takes none. `kernels` are those that the decoder has; None is plain torch."""
         self._decoder = decoder
         self._adapters = adapters
-        self._kv = CPUPagedKV(decoder.config, sizes.blocks)
+        self._kv = CPUPagedKV(decoder.config, sizes.blocks, kernels)
         self._store: BlockStore | None = None
-        int4 = "-int4" if decoder.weights.has_codes else ""
+        codes = "" if not decoder.weights.has_codes else "-int4" if kernels is None else "-codes"
+        own = "" if kernels is None else f"-{kernels.numerics}"
         self.caps = Capabilities(
             blocks=sizes.blocks,
             rows=sizes.max_rows,
@@ -62,7 +69,7 @@ class TorchCPUExecutor:
             light_tokens=LIGHT_TOKENS,
             vocab_size=vocab_size or decoder.config.vocab_size,
             context_length=sizes.context_length,
-            numerics_id=f"torch-{torch.__version__}-cpu-bf16{int4}{decoder.numerics}",
+            numerics_id=f"torch-{torch.__version__}-cpu-bf16{codes}{own}{decoder.numerics}",
             block_bytes=self._kv.block_bytes,
             window=decoder.config.widest_window,
             adapters=adapters.limits.count if adapters else 0,
@@ -77,32 +84,32 @@ class TorchCPUExecutor:
         file: ModelFile,
         sizes: Sizes,
         *,
-        int4: bool | None = None,
+        codes: bool | None = None,
         config: DecoderConfig | None = None,
         vocab_size: int | None = None,
         adapters: AdapterLimits | None = None,
         progress: Progress | None = None,
+        fallbacks: Fallbacks | None = None,
+        kernels: bool = True,
         group: RankGroup | None = None,
         exchange: Exchange = AUTO,
     ) -> TorchCPUExecutor:
-        """Read a model. `int4` None takes the 4-bit product where this CPU has a fast one and the file has 4-bit weights.
-        `adapters` is the room for them. With `group`, `file` and `config` are this rank's (`parallel.sharded_config`).
+        """Read a model. `codes` None computes few rows from the file's codes where this machine has a fast product for them.
+        `adapters` is the room for them. `kernels` takes this machine's compiled ones, or tells `fallbacks` why there are none.
+        With `group`, `file` and `config` are this rank's (`parallel.sharded_config`).
         """
         config = config or read_config(file)
-        use_int4 = int4_supported() if int4 is None else int4
+        library = _kernels(fallbacks or Fallbacks()) if kernels else None
+        use_codes = (library is not None or int4_supported()) if codes is None else codes
         with torch.inference_mode():
-            weights = CPUWeightLoader(file, config, codes=use_int4).weights(progress)
+            weights = CPUWeightLoader(file, config, codes=use_codes, kernels=library).weights(progress)
             places = CPULoraPlaces(weights, config, adapters) if adapters else None
             weights = places.weights if places else weights
             if group is not None:
                 weights = with_ranks(weights, config, group, exchange)
-            decoder = Decoder(config, weights, sizes.context_length)
-        return cls(
-            decoder,
-            sizes,
-            vocab_size=vocab_size,
-            adapters=places,
-        )
+            operations = reference if library is None else CPUOperations(library)
+            decoder = Decoder(config, weights, sizes.context_length, operations)
+        return cls(decoder, sizes, vocab_size=vocab_size, adapters=places, kernels=library)
 
     def attach(self, store: BlockStore) -> None:
         """See `Executor.attach`."""
@@ -152,3 +159,11 @@ class TorchCPUExecutor:
 
     def close(self) -> None:
         """Nothing to end: memory goes with the object."""
+
+
+def _kernels(fallbacks: Fallbacks) -> KernelLibrary | None:
+    try:
+        return load_kernels()
+    except KernelsUnavailable as missing:
+        fallbacks.record("kernels", str(missing), expected=missing.building)
+        return None
