@@ -1,7 +1,7 @@
 """How fast the engine is on this CPU, by its kernels and by plain torch, beside llama.cpp in the same run.
 
     python benchmarks/engine_cpu.py [--context 2048] [--repeats 9] [--threads N] [--format Q4_1|Q8_0] [--clock wall|cpu]
-                                    [--no-load]
+                                    [--no-load] [--quick]
 
 A step of m tokens over a cached context is a decode (m = 1) or a forced run (m > 1, logits of the last only); k sequences of a
 token each are one batch for every engine. They take turns, so that a busy machine slows all; the ratios are the figures to look
@@ -153,6 +153,12 @@ class Comparison:
         ours = (lambda engine=engine: engine.prefill(self.tokens) for engine in (self.kernels, self.plain))
         self.line(f"prefill {self.context}", 3, *ours, by_llama)
 
+    def fill(self) -> None:
+        """What `prefill` leaves, unmeasured."""
+        self.llama.eval(self.tokens, 0)
+        for engine in (self.kernels, self.plain):
+            engine.prefill(self.tokens)
+
     def run_of(self, m: int) -> None:
         def by_llama() -> None:
             self.llama.forget_from(self.context)
@@ -195,6 +201,7 @@ def main() -> None:
     parser.add_argument("--format", choices=("Q4_1", "Q8_0"), default="Q4_1")
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
     parser.add_argument("--no-load", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="no prefill, single steps and batches alone")
     args = parser.parse_args()
     clock = time.perf_counter if args.clock == "wall" else time.process_time
     torch.set_num_threads(args.threads)
@@ -210,9 +217,12 @@ def main() -> None:
         numerics = compared.kernels.executor.caps.numerics_id
         print(f"{args.format}, {numerics}, {args.threads} threads, load {before[0]:.1f}")
         print(f"{'':28}{'portico ms':>10}{'plain torch':>13}{'llama.cpp':>12}{'faster than':>11}{'llama.cpp':>9}")
-        compared.prefill()
-        for m in RUNS:
-            compared.run_of(m)
+        if args.quick:
+            compared.fill()
+        else:
+            compared.prefill()
+            for m in RUNS:
+                compared.run_of(m)
         compared.fill_sequences()
         for count in SEQUENCES:
             compared.sequences(count)
