@@ -6,8 +6,8 @@ usage: python benchmarks/http_soak.py [--requests 2000] [--at-once 24] [--no-wri
 Clients read a streamed answer to its end, ask for tool calls under a grammar, hang up before the answer, in the middle of it or
 after half of their own body, or stop reading for seconds and then read on or hang up. An answer is lost where whoever read it
 to the end saw no finish. When all are through, no request may be left in the engine and no KV block held; blocks that are free,
-cached or pinned for a conversation's next turn are all there were. Memory is that of the server and its engine (USS) after a
-fifth of the requests and at the end.
+cached or pinned for a conversation's next turn are all there were. Memory is that of the server and its engine (USS), taken at
+each twentieth of the requests and compared over the second half, when all caches are full.
 Exit code 1: not so, or grown by more than 10%.
 """
 
@@ -124,27 +124,22 @@ async def soak(port: int, model: str, server: psutil.Process, count: int, at_onc
     ends: Counter[str] = Counter()
     kinds = rng.choices([*KINDS], weights=[*KINDS.values()], k=count)
     numbers = iter(range(count))
-    memory: dict[int, float] = {}
+    memory: list[tuple[float, ...]] = []
 
     async def client() -> None:
         for number in numbers:
-            if number in (count // 5, count - 1):
-                memory[number] = await asyncio.to_thread(uss_mib, server)
+            if number % (count // 20) == 0:
+                memory.append(await asyncio.to_thread(uss_mib, server))
             end = await request(port, kinds[number], model, random.Random(number))
             ends[f"{kinds[number]}: {end}"] += 1
 
     await asyncio.gather(*(client() for _ in range(at_once)))
-    return {"ends": dict(sorted(ends.items())), "warm_mib": memory[count // 5], "end_mib": memory[count - 1]}
+    return {"ends": dict(sorted(ends.items())), "memory_mib": memory}
 
 
-def uss_mib(server: psutil.Process) -> float:
-    total = 0
-    for process in (server, *server.children(recursive=True)):
-        try:
-            total += process.memory_full_info().uss
-        except psutil.NoSuchProcess:
-            continue
-    return round(total / 2**20, 1)
+def uss_mib(server: psutil.Process) -> tuple[float, ...]:
+    """Of the gateway, and of its engine."""
+    return tuple(round(each.memory_full_info().uss / 2**20, 1) for each in (server, *server.children(recursive=True)))
 
 
 def engine_stats(port: int) -> dict[str, int]:
@@ -187,10 +182,12 @@ def main() -> int:
             seconds = round(time.perf_counter() - began, 1)
             end = settled(port)
     lost = sum(number for what, number in found["ends"].items() if "lost" in what)
-    growth = round(found["end_mib"] / found["warm_mib"] - 1, 4)
+    whole_mib = [sum(each) for each in found["memory_mib"]]
+    growth = round(whole_mib[-1] / whole_mib[len(whole_mib) // 2] - 1, 4)
     table(["requests", "how they ended"], [[str(number), what] for what, number in found["ends"].items()])
     table(["engine", "at the start", "at the end"], [[key, f"{start[key]:.0f}", f"{end[key]:.0f}"] for key in start])
-    print(f"{lost} lost; memory {growth:+.1%} ({found['warm_mib']} to {found['end_mib']} MiB); {seconds} s")
+    print(f"{lost} lost; memory {growth:+.1%} over the second half; {seconds} s")
+    print(f"MiB of the gateway and of its engine: {found['memory_mib']}")
     free = [sum(each[f"kv_blocks {state}"] for state in ("free", "cached", "pinned")) for each in (start, end)]
     whole = end["kv_blocks held"] == 0 and free[0] == free[1] and not sum(end[f"engine_requests {s}"] for s in STATES)
     if not args.no_write:
