@@ -165,6 +165,7 @@ class Request:
     shared_prefix_tokens: int = 0  # tokens at the prompt's beginning that hold nobody's text: their full blocks have no salt
     keep: int = 0  # tokens at the prompt's beginning whose KV shall survive a restart: instructions and tools
     pin: float = 0.0  # seconds that prompt and answer stay in memory before others, because their next turn is under way
+    pin_where: str = ""  # only an answer with this text in it is pinned: the mark of a call, whose result is on its way
     whole: bool = False  # the answer is told at its end, in one delta: for who would only put it together
     shown_tokens: frozenset[int] = frozenset()  # control tokens whose text belongs to the answer: a call's marker
 
@@ -262,6 +263,8 @@ class ModelInfo:
     @property
     def repeats_seeds(self) -> bool:
         """Does a request alone on the machine say the same under its seed, whatever of its prompt is known already? llama.cpp
-        sums over its cache in the order in which there was room in it; on a GPU nobody has measured it.
+        sums over its cache in the order in which there was room in it; on a GPU nobody has measured it; keys and values of 8
+        bits below memory are others than those that were computed.
         """
-        return self.executor != "llama_cpp" and "-cuda-" not in self.numerics_id
+        exact = "-cuda-" not in self.numerics_id and not self.numerics_id.endswith("-kv-int8")
+        return self.executor != "llama_cpp" and exact
