@@ -54,8 +54,8 @@ class CPULinear:
         return bool((self(x).float() - exact).norm() <= _AGREEMENT * exact.norm())
 
     @property
-    def has_codes(self) -> bool:
-        return bool(self._int4_terms)
+    def form(self) -> str:
+        return f"int4x{len(self._int4_terms)}" if self._int4_terms else "bf16"
 
     @property
     def n_bytes(self) -> int:
