@@ -2,6 +2,7 @@
 
     options.py        what a user may ask for (`LoadOptions`), and the sizes that memory allows
     memory_plan.py    what memory goes to: weights, steps and KV
+    weight_memory.py  what weights take in each device's forms, from the headers
     weight_forms.py   what weights are stored as, and what products with them run from, in a line
     fitting.py        which quantization and which context a memory has room for
     description.py    what a model on disk is, before it is loaded
