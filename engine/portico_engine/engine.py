@@ -29,6 +29,7 @@ from portico_engine.kv.cache import KVCache
 from portico_engine.kv.disk import DEFAULT_MAX_BYTES
 from portico_engine.kv.eviction import CostAware
 from portico_engine.kv.hashing import root_key
+from portico_engine.kv.host_tier import open_host_tier
 from portico_engine.kv.offloader import Offloader, open_tier
 from portico_engine.plan import Row
 from portico_engine.priors.token_texts import TokenTexts
@@ -87,7 +88,7 @@ class Engine:
         root = root_key(info.name, str(info.bytes_on_disk), info.fingerprint, executor.caps.numerics_id)
         tier = open_tier(executor, kv_dir, root, kv_dir_bytes)
         caps = executor.caps
-        pool = BlockPool(caps.blocks, policy=CostAware(), tier=tier)
+        pool = BlockPool(caps.blocks, policy=CostAware(), tier=tier, host=open_host_tier(caps))
         self._kv = KVCache(pool, root, window=caps.window, step_tokens=caps.step_tokens)
         self._offloader = Offloader(executor, self._kv)
         self._speculation = speculation
@@ -276,7 +277,9 @@ class Engine:
             matchers = self.grammars if any(seq.matcher for seq in planned.sequences) else None
             return constrain(planned, matchers, self._executor.caps.vocab_size)
 
+        before = self._timing.total
         outcome = self._runner.run(planned.plan, lambda: constraints()[:2], self._timing.lap)
+        self._kv.note_step(planned.plan.n_tokens, self._timing.total - before)
         self._restart(outcome, deltas)
         for i, (seq, row) in enumerate(zip(planned.sequences, planned.plan.rows, strict=True)):
             if i not in outcome.unread:
@@ -500,8 +503,8 @@ class Engine:
         seq.error = error
         if reason in (FinishReason.STOP, FinishReason.LENGTH):
             seq.flush_text()
-        answered = reason in (FinishReason.STOP, FinishReason.LENGTH)
-        self._scheduler.finish(seq, pin=seq.request.pin if answered else 0.0, trusted=trusted)
+        awaits = reason in (FinishReason.STOP, FinishReason.LENGTH) and seq.request.pin_where in seq.text
+        self._scheduler.finish(seq, pin=seq.request.pin if awaits else 0.0, trusted=trusted)
         assert seq.state is SequenceState.FINISHED
         if seq.adapter is not None:
             self._adapters.release(seq.adapter)

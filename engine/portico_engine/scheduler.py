@@ -147,7 +147,7 @@ class Scheduler:
             if first is None or not self._fits(first):
                 break
             self._admit(first)
-            count = min(most(first), budget) if takes_part(first) else 0
+            count = min(most(first), budget) if takes_part(first) and not self._awaits_blocks(first, rows) else 0
             if count <= 0:
                 continue  # it runs, and its turn comes
             if not self._make_room(first, count):
@@ -286,6 +286,12 @@ class Scheduler:
         self._rows[seq.request.caller] += 1
         self._accounts[seq.rank, seq.request.caller] += 1
         self._in_order = False
+
+    def _awaits_blocks(self, seq: Sequence, rows: list[Row]) -> bool:
+        """Is its prefix on its way from the host's memory, and are there others whose step that goes beside?"""
+        assert seq.table is not None
+        arriving, seq.table.arriving = seq.table.arriving, False
+        return arriving and bool(rows)
 
     def _make_room(self, seq: Sequence, count: int) -> bool:
         """Blocks for `count` more tokens; False where the sequence itself had to go. Rows planned before it are never victims:

@@ -13,14 +13,15 @@ from collections.abc import Callable, Iterable, Sequence
 
 from portico_engine.kv.eviction import LRU, EvictionPolicy
 from portico_engine.kv.free_runs import FreeRuns
+from portico_engine.kv.host_tier import HostTier
 from portico_engine.kv.prefix_index import IndexedBlock, PrefixIndex
 from portico_engine.kv.retention import RetainedPrefixes
 from portico_engine.kv.tier import FullBlock, Tier
-from portico_engine.plan import BLOCK_TOKENS, Copy, Drop, KVOp, Load, Save
+from portico_engine.plan import BLOCK_TOKENS, Copy, Drop, Fetch, KVOp, Load, Offload, Save
 
 _EVICT_AT_ONCE = 16
 _RECOMPUTE = 50.0  # what computing a block anew costs, in loads from below (benchmarks/kv_tiers.py, one thread)
-_MOST_REUSES = 8  # that count: what was popular once must be able to go
+_MOST_REUSES = 1  # that count: what came often once does not come more often again than what came twice (docs/kv-cache.md)
 
 
 class BlockPool:
@@ -33,11 +34,13 @@ class BlockPool:
         policy: EvictionPolicy | None = None,
         tier: Tier | None = None,
         clock: Callable[[], float] = time.monotonic,
+        host: HostTier | None = None,
     ) -> None:
         self.n_blocks = n_blocks
         self.block_tokens = block_tokens
         self.index = PrefixIndex(block_tokens)
         self.tier = tier
+        self.host = host
         self.retained = RetainedPrefixes(clock)
         self.evictions = 0
         self._policy: EvictionPolicy = LRU() if policy is None else policy
@@ -142,6 +145,11 @@ class BlockPool:
         assert self._refs[block] > 0
         self._ops.append(Load(key, block))
 
+    def fetch(self, slot: int, block: int) -> None:
+        """Fill a held block with content of the host's memory."""
+        assert self._refs[block] > 0
+        self._ops.append(Fetch(slot, block))
+
     def planned_loads(self, key: bytes) -> int:
         """Loads of this content that `take_ops` has not given out yet."""
         return sum(isinstance(op, Load) and op.key == key for op in self._ops)
@@ -166,6 +174,8 @@ class BlockPool:
         if self.tier is not None and keys:
             self._ops = [op for op in self._ops if not (isinstance(op, Save) and op.key in keys)]
             self.tier.discard(keys)
+        if self.host is not None:
+            self.host.forget(keys)
 
     def abandon_ops(self) -> None:
         """What was planned will not be done, because nothing that it was for is left: only the dead blocks stay dead."""
@@ -175,7 +185,9 @@ class BlockPool:
             self.tier.abandon()
 
     def clear(self) -> None:
-        """Forget all cached content. Held blocks stay, no longer indexed."""
+        """Forget all cached content, the host's too. Held blocks stay, no longer indexed."""
+        if self.host is not None:
+            self.host.clear()
         while len(self._policy):
             self._drop_cached(self._policy.pop())
         for entry in list(self.index):
@@ -191,18 +203,34 @@ class BlockPool:
         for _ in range(count):
             block = self._policy.pop()
             entry = self.index.entry(block)
+            kept = self._offload(entry)
             if self.tier is not None and entry.key is not None:
-                pinned = self.retained.until(block) is not None and not self.tier.has(entry.key)
+                pinned = not kept and self.retained.until(block) is not None and not self.tier.has(entry.key)
                 if pinned or self.tier.is_save_requested(entry.key):
                     self.save(entry)
             self._drop_cached(block)
             self.evictions += 1
         return count > 0
 
+    def _offload(self, entry: IndexedBlock) -> bool:
+        """Is the block in the host's memory, or on its way there?"""
+        if self.host is None or entry.key is None:
+            return False
+        slot = self.host.place(full_block(entry), self._worth(entry.block), self.retained.until(entry.block))
+        if slot is not None:
+            self._ops.append(Offload(entry.block, slot))
+        return self.host.has(entry.key)
+
     def _cost(self, block: int) -> float:
         key = self.index.entry(block).key
-        saved = self.tier is not None and key is not None and self.tier.has(key)
-        return (1.0 if saved else _RECOMPUTE) * (1 + min(self._reuses[block], _MOST_REUSES))
+        saved = key is not None and (
+            (self.tier is not None and self.tier.has(key)) or (self.host is not None and self.host.has(key))
+        )
+        return (1.0 if saved else _RECOMPUTE) * self._worth(block)
+
+    def _worth(self, block: int) -> float:
+        """More for content that came again."""
+        return 1.0 + min(self._reuses[block], _MOST_REUSES)
 
     def _drop_cached(self, block: int) -> None:
         self.index.remove(block)
@@ -224,6 +252,8 @@ class BlockPool:
         free = set(self._free)
         if self.tier is not None:
             self.tier.check_integrity(self._ops)
+        if self.host is not None:
+            self.host.check_integrity()
         expected = Counter(block for table in tables for block in table)
         for block in range(self.n_blocks):
             assert self._refs[block] == expected[block], (

@@ -161,9 +161,9 @@ class _Loading:
         device = "this machine"
         if name != "llama_cpp":
             try:
-                _, found, sizes, placed = self._plan_torch(name)
+                config, found, sizes, placed = self._plan_torch(name)
                 if not isinstance(sizes, Sizes):
-                    sizes(sum(weight_bytes(self.file, found)[: 1 + placed.second]))
+                    sizes(sum(weight_bytes(self.file, config, found)[: 1 + placed.second]))
                 kind = "torch-cuda" if found.cuda else "torch-cpu"
                 return Outlook(kind, found.name, self.plan, self.fallbacks.described(), self.weights)
             except UnsupportedModel as error:
@@ -186,6 +186,7 @@ class _Loading:
             config=config,
             vocab_size=self.tokenizer.vocab_size,
             adapters=self._limits if self.options.adapters else None,
+            offloading=self.options.offloading(to_host=device.cuda),
             progress=self._report,
         )
 
@@ -211,11 +212,11 @@ class _Loading:
         codes = device.cuda or self._has_fast_codes(placed.second)
         self.weights = describe_weights(self.file, cuda=device.cuda, codes=codes, copies=placed.second)
         if isinstance(sizes, Sizes) and not device.cuda:
-            self._check_kv(sizes, weight_bytes(self.file, device)[0], config.kv_bytes_per_token, device.memory)
+            self._check_kv(sizes, weight_bytes(self.file, config, device)[0], config.kv_bytes_per_token, device.memory)
         if not device.cuda:
-            weights = sum(weight_bytes(self.file, device)[: 1 + codes])
+            weights = sum(weight_bytes(self.file, config, device)[: 1 + codes])
             assert isinstance(sizes, Sizes), "a CPU's memory is not filled"
-            self.plan = describe_host(device.memory, weights, sizes, config.kv_bytes_per_token)
+            self.plan = describe_host(device.memory, weights, sizes, config)
         return _Torch(config, device, sizes, placed)
 
     def _has_fast_codes(self, second: bool) -> bool:
@@ -270,6 +271,11 @@ class _Loading:
             raise AdapterError(
                 "executor llama_cpp takes no adapters: all rows of one of its steps have the same; executor torch does, for a "
                 "model that it has a decoder for"
+            )
+        if self.options.kv_offload_dtype != "bf16":
+            raise RequestError(
+                f"executor llama_cpp keeps keys and values in a form of its own: kv_offload_dtype is "
+                f"{self.options.kv_offload_dtype!r}, and must be 'bf16' for it"
             )
         self._report("weights", 0.0)
         arch = self.file.get("general.architecture", str)
