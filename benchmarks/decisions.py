@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 from portico_engine import EngineClient, find_model
 from portico_gateway.http.decisions.calibration import UNCALIBRATED, Calibration, calibration_of
 from portico_gateway.http.decisions.decide import Decider, PriorCache
-from portico_gateway.http.decisions.question import Kind, Question, choice, predicate, score
+from portico_gateway.http.decisions.question import Kind, StateQuestion, choice, predicate, score
 from portico_gateway.model.start import start_engine
 from report import table, write
 
@@ -40,7 +40,7 @@ class Labelled(NamedTuple):
     """A question about a text, and the place of its right answer."""
 
     state: str
-    question: Question
+    question: StateQuestion
     right: int
 
 

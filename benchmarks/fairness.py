@@ -87,9 +87,9 @@ def engine_figures(port: int) -> dict[str, float]:
     with closing(HTTPConnection("127.0.0.1", port, timeout=START_SECONDS)) as connection:
         connection.request("GET", "/metrics", headers={"Authorization": "Bearer watch"})
         text = connection.getresponse().read().decode()
-    wanted = r"engine_requests\{state=\"\w+\"\}|engine_step\w*|preemptions\w*|tokens_generated\w*"
-    found = re.findall(rf"^portico_({wanted}) (\S+)$", text, re.MULTILINE)
-    return {name.replace("_total", ""): float(value) for name, value in found}
+    wanted = r"(?:engine_requests|engine_steps|preemptions|tokens_generated)\w*"
+    found = re.findall(rf"^portico_({wanted})\{{model=\"[^\"]*\",?([^}}]*)\}} (\S+)$", text, re.MULTILINE)
+    return {name.replace("_total", "") + (f"{{{labels}}}" if labels else ""): float(value) for name, labels, value in found}
 
 
 def health(port: int, seconds: float) -> list[float]:

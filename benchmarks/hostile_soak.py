@@ -1,10 +1,12 @@
-"""What thousands of hostile calls leave behind in a gateway: memory, handles, processes.
+"""What thousands of hostile calls leave behind in a gateway: memory, handles, processes; and does each of them end?
 
-    python benchmarks/hostile_soak.py [--calls 10000]
+    python benchmarks/hostile_soak.py [--calls 20000]
 
-`portico stdio` with a server that answers wrongly in every way of tests/attacks/odd_server.py, and one that has started a
-process in a session of its own. A host calls with bad names and bad arguments, and gives calls up. Memory and handles are read
-after a tenth of the calls and at the end; then the gateway gets SIGKILL, and what is left after 5 seconds is counted.
+`portico stdio` with a server that answers wrongly in every way of tests/attacks/odd_server.py, three that die in the middle of
+an answer, never answer, and flood (tests/attacks/failing_server.py), and one that has started a process in a session of its
+own. A host calls with bad names and bad arguments, and gives calls up. Every other call has to end within BOUND seconds, by a
+result or by an error with a code. Memory and handles are read after a tenth of the calls and at the end; then the gateway gets
+SIGKILL, and what is left after 5 seconds is counted.
 """
 
 from __future__ import annotations
@@ -16,8 +18,10 @@ import signal
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,8 +40,28 @@ MODES = (
     "list_result", "float_id", "nan_result", "long_number", "surrogate_result", "structured_only", "empty_result",
     "string_content", "new_content_type", "new_field", "untyped_block", "structured_list", "odd_meta_result", "text_is_number",
 )  # fmt: skip
+KINDS = (
+    "wrong", "no such tool", "declined", "no such resource", "odd text", "die", "flood", "wrong", "hang", "given up", "wrong",
+)  # fmt: skip
 AT_ONCE = 8
+FAILURES = ("die", "hang", "flood")
+HANG_SECONDS = 0.5  # that the gateway gives the server which never answers
+BOUND = 15.0  # seconds
 LEFT_AFTER = 5.0  # seconds
+
+
+@dataclass(slots=True)
+class Ends:
+    """How calls ended, and how long each took; `late` ended past the bound, or not at all."""
+
+    by_kind: Counter[str] = field(default_factory=Counter)
+    longest: dict[str, float] = field(default_factory=dict)
+    late: int = 0
+
+    def note(self, kind: str, outcome: str, seconds: float) -> None:
+        self.by_kind[f"{kind}: {outcome}"] += 1
+        self.longest[kind] = max(self.longest.get(kind, 0.0), round(seconds, 3))
+        self.late += outcome == "none" or seconds > BOUND
 
 
 class Sample(NamedTuple):
@@ -58,32 +82,46 @@ async def refuse(context: object, params: mcp_types.ElicitRequestParams) -> mcp_
     return mcp_types.ElicitResult(action="decline")
 
 
-async def hostile_call(client: Client, number: int) -> None:
-    """One of many kinds; every outcome but the host's own end is fine."""
-    mode = MODES[number % len(MODES)]
-    kind = number % 10
+async def hostile_call(client: Client, number: int, ends: Ends) -> None:
+    """One of many kinds, to its end."""
+    kind = KINDS[number % len(KINDS)]
+    began, outcome = time.perf_counter(), "none"
     try:
-        with anyio.move_on_after(0.02 if kind == 9 else 30.0):
-            if kind == 1:
-                await client.call_tool(f"no_such__tool{number}", {"x": "y" * 1000})
-            elif kind == 2:
-                await client.call_tool("odd__write", {"text": f"{number}" * 500})  # a person declines
-            elif kind == 3:
-                await client.read_resource(f"portico://odd/file://{number}")
-            elif kind == 9:
-                await client.call_tool("odd__slow", {})  # given up
-            else:
-                await client.call_tool("odd__odd", {"mode": mode, "junk": "\0\u202e" if kind == 4 else ["z" * 2000]})
-    except (MCPError, RuntimeError, ValueError):
-        pass
+        with anyio.move_on_after(0.02 if kind == "given up" else 2 * BOUND):
+            outcome = "a result" if await _call(client, number, kind) else "an error for the model"
+    except MCPError as error:
+        outcome = f"error {error.error.code}"
+    except (RuntimeError, ValueError) as error:  # the host's own SDK does not take what a server sent
+        outcome = type(error).__name__
+    ends.note(kind, "given up" if kind == "given up" and outcome == "none" else outcome, time.perf_counter() - began)
 
 
-async def calls(client: Client, first: int, last: int) -> None:
+async def _call(client: Client, number: int, kind: str) -> bool:
+    """Whether it went well."""
+    if kind == "no such resource":
+        await client.read_resource(f"portico://odd/file://{number}")
+        return True
+    arguments: dict[str, Any] = {"mode": MODES[number // len(KINDS) % len(MODES)], "junk": ["z" * 2000]}
+    name = "odd__odd"
+    if kind == "no such tool":
+        name, arguments = f"no_such__tool{number}", {"x": "y" * 1000}
+    elif kind == "declined":
+        name, arguments = "odd__write", {"text": f"{number}" * 500}
+    elif kind == "given up":
+        name, arguments = "odd__slow", {}
+    elif kind == "odd text":
+        arguments["junk"] = "\0\u202e"
+    elif kind in FAILURES:
+        name, arguments = f"{kind}__fail", {}
+    return not (await client.call_tool(name, arguments)).is_error
+
+
+async def calls(client: Client, first: int, last: int, ends: Ends) -> None:
     numbers = iter(range(first, last))
 
     async def worker() -> None:
         for number in numbers:
-            await hostile_call(client, number)
+            await hostile_call(client, number, ends)
 
     async with anyio.create_task_group() as tasks:
         for _ in range(AT_ONCE):
@@ -92,15 +130,21 @@ async def calls(client: Client, first: int, last: int) -> None:
 
 @asynccontextmanager
 async def gateway(folder: Path) -> AsyncIterator[tuple[Client, psutil.Process]]:
-    config = {
-        "odd": {"command": sys.executable, "args": [str(ATTACKS / "odd_server.py"), "plain"]},
-        "daemon": {"command": sys.executable, "args": [str(ATTACKS / "daemon_server.py"), str(folder / "pids"), "setsid"]},
+    servers = {
+        "odd": ["odd_server.py", "plain"],
+        "daemon": ["daemon_server.py", str(folder / "pids"), "setsid"],
+        **{how: ["failing_server.py", how] for how in FAILURES},
     }
-    (folder / "servers.json").write_text(json.dumps({"mcpServers": config}))
+    lines = ["[gateway]", "own_servers = []"]
+    for name, (script, *arguments) in servers.items():
+        lines += [f"[servers.{name}]", f"command = {json.dumps(sys.executable)}"]
+        lines += [f"args = {json.dumps([str(ATTACKS / script), *arguments])}"]
+        lines += [f"call_timeout = {HANG_SECONDS}"] if name == "hang" else []
+    (folder / "portico.toml").write_text("\n".join(lines))
     environment = {
         **os.environ, "PORTICO_LOG_DIR": str(folder / "logs"), "PORTICO_AUDIT_FILE": str(folder / "audit.db"),
     }  # fmt: skip
-    arguments = ["-m", "portico_gateway", "stdio", "--config", str(folder / "servers.json")]
+    arguments = ["-m", "portico_gateway", "stdio", "--config", str(folder / "portico.toml")]
     parameters = StdioServerParameters(command=sys.executable, args=arguments, env=environment, cwd=folder)
     async with Client(parameters, mode="legacy", cache=None, elicitation_callback=refuse) as client:
         await client.list_tools()
@@ -126,12 +170,13 @@ async def soak(folder: Path, count: int) -> dict[str, Any]:
     found: dict[str, Any] = {}
     try:
         async with gateway(folder) as (client, process):
-            await calls(client, 0, count // 10)
+            await calls(client, 0, count // 10, Ends())
             warm = sample(process)
-            began = time.perf_counter()
-            await calls(client, count // 10, count)
+            ends, began = Ends(), time.perf_counter()
+            await calls(client, count // 10, count, ends)
             await anyio.sleep(1.5)  # what was given up ends at the server
             found = {"warm": warm._asdict(), "end": sample(process)._asdict(), "seconds": time.perf_counter() - began}
+            found |= {"ends": dict(sorted(ends.by_kind.items())), "longest_s": ends.longest, "late": ends.late}
             under = process.children(recursive=True)
             under += [psutil.Process(pid) for pid in json.loads((folder / "pids").read_text())]
             process.send_signal(signal.SIGKILL)
@@ -144,7 +189,7 @@ async def soak(folder: Path, count: int) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--calls", type=int, default=10_000)
+    parser.add_argument("--calls", type=int, default=20_000)
     count = parser.parse_args().calls
     with tempfile.TemporaryDirectory() as folder:
         found = anyio.run(soak, Path(folder), count)
@@ -153,8 +198,11 @@ def main() -> None:
     rows = [[name, f"{warm[name]:.0f}", f"{end[name]:.0f}"] for name in ("mib", "handles", "threads", "processes")]
     table(["the gateway", f"after {count // 10} calls", f"after {count}"], rows)
     print(f"memory {growth:+.1%}; of {found['under']} processes {found['left']} are left {LEFT_AFTER:g} s after SIGKILL")
+    for end_, number in found["ends"].items():
+        print(f"  {number:6} {end_}")
+    print(f"{found['late']} calls ended past {BOUND:g} s or not at all; the longest by kind: {found['longest_s']}")
     write("hostile_soak", {"calls": count, "memory_growth": growth, **found})
-    held = growth <= 0.10 and end["handles"] <= warm["handles"] + 2 and not found["left"]
+    held = growth <= 0.10 and end["handles"] <= warm["handles"] + 2 and not found["left"] and not found["late"]
     sys.exit(0 if held else 1)
 
 

@@ -11,37 +11,24 @@ on Linux: `--check` ends with exit code 1 past the bounds below.
 from __future__ import annotations
 
 import argparse
-import json
 import sqlite3
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any
 
 from local_server import serving
+from mcp_calls import Call, free_port, http_call, stdio_call
 from report import percentile, table, write
 
 WARM = 20
 START_SECONDS = 120.0
 MODELS_BOUND = 3.0  # ms, p50
 CALL_BOUND = 1.3  # ms over stdio's p50
-PROTOCOL = "2025-11-25"
-START = {"protocolVersion": PROTOCOL, "capabilities": {}, "clientInfo": {"name": "latency", "version": "1"}}
-Call = Callable[[], Any]
-
-
-def message(method: str, params: dict[str, Any], number: int | None = 1) -> bytes:
-    said = {"jsonrpc": "2.0", "method": method, "params": params, **({} if number is None else {"id": number})}
-    return json.dumps(said).encode()
-
-
-TOOL_CALL = message("tools/call", {"name": "tables", "arguments": {}})
 
 
 @contextmanager
@@ -69,47 +56,6 @@ def models(connection: HTTPConnection) -> Call:
             time.sleep(0.2)
 
 
-def http_call(connection: HTTPConnection) -> Call:
-    headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
-    connection.request("POST", "/mcp", message("initialize", START), headers)
-    answer = connection.getresponse()
-    answer.read()
-    headers |= {"Mcp-Session-Id": answer.headers["mcp-session-id"], "Mcp-Protocol-Version": PROTOCOL}
-    connection.request("POST", "/mcp", message("notifications/initialized", {}, None), headers)
-    connection.getresponse().read()
-
-    def call() -> None:
-        connection.request("POST", "/mcp", TOOL_CALL, headers)
-        said = connection.getresponse().read()
-        assert b'"result"' in said, said[:300]
-
-    return call
-
-
-@contextmanager
-def stdio_call(command: list[str], folder: Path) -> Iterator[Call]:
-    with subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        send, receive = process.stdin, process.stdout
-        assert send is not None
-        assert receive is not None
-
-        def ask(line: bytes) -> bytes:
-            send.write(line + b"\n")
-            send.flush()
-            return receive.readline()
-
-        ask(message("initialize", START))
-        send.write(message("notifications/initialized", {}, None) + b"\n")
-
-        def call() -> None:
-            said = ask(TOOL_CALL)
-            assert b'"result"' in said, said[:300]
-
-        yield call
-        send.close()
-        process.wait(30)
-
-
 def measure(folder: Path, count: int, *, model: bool) -> dict[str, list[float]]:
     """Milliseconds of each request, by way."""
     database = folder / "one.db"
@@ -120,7 +66,7 @@ def measure(folder: Path, count: int, *, model: bool) -> dict[str, list[float]]:
     spent: dict[str, list[float]] = {}
     with ExitStack() as stack:
         portico = stack.enter_context(connected(gateway + ([] if model else ["--no-model"]), folder))
-        served = stack.enter_context(connected([*db, "--http", str(_free_port())], folder))
+        served = stack.enter_context(connected([*db, "--http", str(free_port())], folder))
         ways = {
             "GET /v1/models": models(portico),
             "MCP call, HTTP": http_call(served),
@@ -135,14 +81,6 @@ def measure(folder: Path, count: int, *, model: bool) -> dict[str, list[float]]:
                 if turn >= WARM:
                     spent.setdefault(name, []).append(1_000 * (time.perf_counter() - began))
     return spent
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -15,7 +15,7 @@ from portico_engine.executors.protocol import Capabilities
 from portico_engine.kv.block_pool import BlockPool
 from portico_engine.kv.cache import KVCache
 from portico_engine.kv.eviction import EvictionPolicy
-from portico_engine.kv.hashing import BlockKeys
+from portico_engine.kv.hashing import BlockKeys, root_key
 from portico_engine.plan import BLOCK_TOKENS, blocks_for
 from portico_engine.request import Request, SamplingParams
 from portico_engine.sampling import SampledToken
@@ -23,7 +23,7 @@ from portico_engine.scheduler import Scheduler
 from portico_engine.sequence import Sequence
 from portico_engine.text.detokenizer import IncrementalDetokenizer, StopStrings
 
-ROOT_KEY = b"root"
+ROOT_KEY = root_key("trace")
 ROWS, STEP_TOKENS = 16, 2048
 STEP_SECONDS, TOKEN_SECONDS = 8e-3, 5e-5  # of the clock: a model of 8 billion parameters on a GPU, about
 GREEDY = SamplingParams(temperature=0.0)
@@ -110,17 +110,18 @@ class Belady:
     def unpinned(self) -> int:
         return len(self._live)
 
-    @property
-    def pinned(self) -> int:
-        return 0
+    def pinned_blocks(self) -> list[int]:
+        return []
 
-    def add(self, block: int, cost: float = 1.0, pinned_until: float | None = None) -> None:
-        entry = self._replay.kv.pool.index.entry(block)
-        self._live[block] = (-self._future.next_use(entry.key, entry.parent, entry.tokens[0]), next(self._order))
-        heapq.heappush(self._heap, (*self._live[block], block))
+    def add(self, blocks: Iterable[int], cost: float = 1.0, pinned_until: float | None = None) -> None:
+        for block in blocks:
+            entry = self._replay.kv.pool.index.entry(block)
+            self._live[block] = (-self._future.next_use(entry.key, entry.parent, entry.tokens[0]), next(self._order))
+            heapq.heappush(self._heap, (*self._live[block], block))
 
-    def remove(self, block: int) -> None:
-        del self._live[block]
+    def remove(self, blocks: Iterable[int]) -> None:
+        for block in blocks:
+            del self._live[block]
 
     def pop(self) -> int:
         while True:
@@ -133,10 +134,10 @@ class Belady:
         """What was to be used by this turn is used by the next one now."""
         self._future.came(turn)
         for key in self._future.keys[turn]:
-            entry = self._replay.kv.pool.index.full(key)
-            if entry is not None and entry.block in self._live:
-                self.remove(entry.block)
-                self.add(entry.block)
+            block = self._replay.kv.pool.index.full(key)
+            if block is not None and block in self._live:
+                self.remove([block])
+                self.add([block])
 
 
 class Replay:

@@ -197,7 +197,8 @@ class _Tensors:
         if kind not in self._pools:
             config, layout = self._config, _LAYOUTS[kind]
             block, block_bytes = gguf.GGML_QUANT_SIZES[kind]
-            count = config.hidden * max(config.vocab_size, config.feed_forward) // block
+            together = config.experts.count * config.experts.feed_forward if config.experts else 0
+            count = config.hidden * max(config.vocab_size, config.feed_forward, together) // block
             blocks = np.frombuffer(np.random.default_rng(1).bytes(count * block_bytes), np.uint8).reshape(count, -1).copy()
             scale = config.hidden**-0.5 / layout.deviation
             for at, value in ((layout.scale, scale), (layout.minimum, layout.middle * scale)):

@@ -38,10 +38,10 @@ def machine() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def write(name: str, figures: Mapping[str, Any]) -> Path:
-    """Write results/NAME-DATE.json, replacing the same day's."""
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}-{datetime.date.today().isoformat()}.json"
+def write(name: str, figures: Mapping[str, Any], folder: Path = RESULTS) -> Path:
+    """Write results/NAME-DATE.json, replacing the same day's; or in another folder."""
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{name}-{datetime.date.today().isoformat()}.json"
     path.write_text(json.dumps({"date": datetime.date.today().isoformat(), "machine": machine(), **figures}, indent=1) + "\n")
     print(f"written: {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}")
     return path

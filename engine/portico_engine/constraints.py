@@ -15,7 +15,7 @@ from portico_engine.grammar.protocol import Bitmask, Matcher, MatcherFactory
 from portico_engine.plan import Bias
 from portico_engine.repetition import dry_penalties
 from portico_engine.sampling import unpack_mask
-from portico_engine.scheduler import ScheduledStep
+from portico_engine.scheduled_step import ScheduledStep
 from portico_engine.sequence import Sequence
 
 _Added = tuple[np.ndarray, np.ndarray]  # (tokens, what is added to their logits)

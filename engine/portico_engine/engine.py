@@ -1,29 +1,26 @@
 """The engine: requests in, deltas out, one step at a time.
 
-It owns the loop: schedule, run, mask, sample, accept, and how an answer ends. It knows the parts by their seams (Executor,
-Matcher) and nothing of MCP, HTTP, threads or torch, nor of who makes one (loading/). Not thread-safe: front/ puts it on a
-thread of its own.
+It owns the loop: schedule, run, mask, sample, accept, each step behind the one before it where the executor can run ahead. It
+knows the parts by their seams (Executor, Matcher) and nothing of MCP, HTTP, threads or torch, nor of who makes one (loading/).
+Not thread-safe: front/ puts it on a thread of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Sequence as Seq
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import Any, NamedTuple
 
 from portico_engine.adapters.adapter import Adapter, AdapterInfo
 from portico_engine.adapters.adapter_registry import AdapterRegistry
+from portico_engine.answers import Answers
 from portico_engine.constraints import Constraints, constrain
 from portico_engine.errors import ChatTemplateError, EngineError, RequestError
 from portico_engine.executors.protocol import Executor
-from portico_engine.faults import describe_fault
 from portico_engine.grammar.compiled import CompiledGrammar
-from portico_engine.grammar.protocol import Matcher, MatcherFactory
-from portico_engine.grammar.work_slice import WorkSlice
+from portico_engine.grammar.protocol import MatcherFactory
 from portico_engine.kv.block_pool import BlockPool
 from portico_engine.kv.cache import KVCache
 from portico_engine.kv.disk import DEFAULT_MAX_BYTES
@@ -36,13 +33,13 @@ from portico_engine.priors.token_texts import TokenTexts
 from portico_engine.repetition import DEFAULT_BREAKERS
 from portico_engine.request import EXPERT_TOKENS, Delta, Embeddings, FinishReason, ModelInfo, Pooling, Request, SamplingParams
 from portico_engine.request_checks import check_budget, check_request, check_tokens
-from portico_engine.sampling import SampledToken, TopLogprobs, resolve_seed
+from portico_engine.sampling import SampledToken, resolve_seed
+from portico_engine.scheduled_step import ScheduledStep
 from portico_engine.scheduler import Scheduler
 from portico_engine.scoring import Scorer
-from portico_engine.sequence import Sequence, SequenceState
-from portico_engine.settlement import Settlement
+from portico_engine.sequence import Sequence
 from portico_engine.speculation import PromptLookup
-from portico_engine.step_runner import StepOutcome, StepRunner
+from portico_engine.step_runner import StepOutcome, StepRunner, StepUnderWay
 from portico_engine.step_timing import StepTiming
 from portico_engine.text.chat_template import ChatTemplate
 from portico_engine.text.detokenizer import IncrementalDetokenizer, StopStrings
@@ -52,8 +49,16 @@ from portico_engine.text.untrusted import clean_text
 from portico_engine.tool import Tool
 
 _MOST_RESTARTS = 2
-_NEAR_TIE = 0.1  # nats: what bfloat16 in steps of different sizes was seen to round is some 0.06
 _KEPT_BREAKERS = 16  # lists of texts whose tokens are kept
+
+
+class _StepUnderWay(NamedTuple):
+    """A step that the executor has, and what its rows may say."""
+
+    planned: ScheduledStep
+    running: StepUnderWay
+    constraints: Callable[[], Constraints]
+    begun: float  # seconds of all steps before it
 
 
 class Engine:
@@ -90,6 +95,7 @@ class Engine:
         caps = executor.caps
         pool = BlockPool(caps.blocks, policy=CostAware(), tier=tier, host=open_host_tier(caps))
         self._kv = KVCache(pool, root, window=caps.window, step_tokens=caps.step_tokens)
+        self._under_way: _StepUnderWay | None = None  # between two calls of `step`: one that the next may follow
         self._offloader = Offloader(executor, self._kv)
         self._speculation = speculation
         self._scheduler = Scheduler(self._kv, executor.caps, drafts=speculation)
@@ -98,16 +104,13 @@ class Engine:
         self._adapters = AdapterRegistry(executor, executor.caps.adapters, read_adapter)
         self._live: dict[str, Sequence] = {}
         self._ended: list[Delta] = []  # deltas of requests that ended outside of a step
-        self._settlement = Settlement()
-        self._slice = WorkSlice()
+        vocab_size = executor.caps.vocab_size
+        self._answers = Answers(self._scheduler, self._adapters, lambda: self.grammars, vocab_size)
         self._arrivals = 0
         self._steps = 0
+        self._steps_ahead = 0
         self._timing = StepTiming()
         self._breakers = lru_cache(_KEPT_BREAKERS)(self._find_breakers)
-        self._generated = 0
-        self._forced = 0
-        self._drafted = 0
-        self._accepted = 0
 
     @property
     def chat_template(self) -> str:
@@ -153,7 +156,7 @@ class Engine:
     @property
     def has_work(self) -> bool:
         """Is there something to do in a step? Saving prefixes, when nothing else is, counts; what is paused does not."""
-        return self._scheduler.has_work or bool(self._ended) or self._offloader.has_work
+        return self._scheduler.has_work or bool(self._ended) or self._under_way is not None or self._offloader.has_work
 
     def render_chat(
         self,
@@ -228,7 +231,7 @@ class Engine:
         self._arrivals += 1
         self._live[request.id] = seq
         self._scheduler.add(seq)
-        self._accept(seq)
+        self._answers.accept(seq)
         self._collect(seq, self._ended, only_finished=True)
 
     def _ends(self, sampling: SamplingParams) -> frozenset[int]:
@@ -240,7 +243,7 @@ class Engine:
         """End a request with CANCELLED; no effect on one that ended already."""
         seq = self._live.get(request_id)
         if seq is not None and seq.finish is None:
-            self._end(seq, FinishReason.CANCELLED)
+            self._answers.end(seq, FinishReason.CANCELLED)
             self._collect(seq, self._ended)
 
     def pause(self, request_id: str) -> None:
@@ -259,103 +262,90 @@ class Engine:
         """Run one step of whatever waits; what happened in it. Empty where there is nothing to do."""
         deltas, self._ended = self._ended, []
         self._timing.start()
-        self._slice = WorkSlice()
-        for seq in self._settlement.in_turn():
-            if self._slice.is_over:
-                break
-            self._settle(seq)
+        for seq in self._answers.settle_in_turn():
             self._collect(seq, deltas)
-        planned = self._scheduler.schedule()
-        if planned is None:
-            if not deltas and self._offloader.has_work:
-                self._offloader.step()
-            return deltas
+        under_way, self._under_way = self._under_way, None
+        planned = self._scheduler.schedule(None if under_way is None else under_way.planned)
         self._timing.lap("schedule")
+        begun = None if planned is None else self._begin(planned)
+        if under_way is not None and not self._finish(under_way, deltas, begun):
+            return deltas
+        if begun is not None and self._may_be_followed(begun):
+            self._under_way = begun
+        elif begun is not None:
+            self._finish(begun, deltas)
+        elif under_way is None and not deltas and self._offloader.has_work:
+            self._offloader.step()
+        if self._check and not self._scheduler.has_work:
+            self._scheduler.check_integrity()
+            self._adapters.check_integrity()
+        return deltas
 
+    def _begin(self, planned: ScheduledStep) -> _StepUnderWay:
         @cache
         def constraints() -> Constraints:
             matchers = self.grammars if any(seq.matcher for seq in planned.sequences) else None
             return constrain(planned, matchers, self._executor.caps.vocab_size)
 
-        before = self._timing.total
-        outcome = self._runner.run(planned.plan, lambda: constraints()[:2], self._timing.lap)
-        self._kv.note_step(planned.plan.n_tokens, self._timing.total - before)
-        self._restart(outcome, deltas)
-        for i, (seq, row) in enumerate(zip(planned.sequences, planned.plan.rows, strict=True)):
+        begun = self._timing.total
+        running = self._runner.begin(planned.plan, lambda: constraints()[:2], self._timing.lap)
+        return _StepUnderWay(planned, running, constraints, begun)
+
+    def _may_be_followed(self, step: _StepUnderWay) -> bool:
+        """May the next step be begun before this one is finished? Where one row has a grammar none runs ahead of it: it would
+        have a part in every second step only.
+        """
+        if not self._executor.caps.runs_ahead or step.running.has_failed:
+            return False
+        return all(seq.may_be_followed for seq in step.planned.sequences)
+
+    def _finish(self, step: _StepUnderWay, deltas: list[Delta], follower: _StepUnderWay | None = None) -> bool:
+        """Take what a step came to. False where it failed, and with it the one that was begun behind it."""
+        planned, failed = step.planned, step.running.wait() is not None
+        if failed and follower is not None:
+            self._restart(self._runner.abandon(follower.running), deltas)
+        outcome = self._runner.finish(step.running, planned.rows_again)
+        self._kv.note_step(planned.plan.n_tokens, self._timing.total - step.begun)
+        self._restart(outcome.damaged, deltas)
+        for i, seq, row in planned.rows():
             if i not in outcome.unread:
-                self._finish_row(i, seq, row, outcome, constraints)
+                self._finish_row(i, seq, row, outcome, step.constraints)
                 self._collect(seq, deltas)
         self._steps += 1
+        self._steps_ahead += follower is not None and not failed
         self._timing.lap("accept")
-        if self._check and not self._scheduler.has_work:
-            self._scheduler.check_integrity()
-            self._adapters.check_integrity()
-        return deltas
+        return not failed
 
     def _finish_row(
         self, i: int, seq: Sequence, row: Row, outcome: StepOutcome, constraints: Callable[[], Constraints]
     ) -> None:
         """What a step's row comes to: more that is computed, a token, or its end."""
         if i in outcome.faults:
-            self._end(seq, FinishReason.ERROR, outcome.faults[i])
+            self._answers.end(seq, FinishReason.ERROR, outcome.faults[i])
             return
         failed = i in outcome.result.failed_rows
         if failed and not constraints().allows_nothing(i, self._executor.caps.vocab_size):
-            self._end(seq, FinishReason.ERROR, "the model's output is not a number", trusted=False)
+            self._answers.end(seq, FinishReason.ERROR, "the model's output is not a number", trusted=False)
             return
         self._scheduler.computed(seq, len(row.tokens) - row.drafts)
         if not row.logits_indices:
             return
         if failed:
-            self._end(seq, FinishReason.ERROR, "its grammar allows nothing")
+            self._answers.end(seq, FinishReason.ERROR, "its grammar allows nothing")
         elif i in constraints().faults:
-            self._end(seq, FinishReason.ERROR, constraints().faults[i])
+            self._answers.end(seq, FinishReason.ERROR, constraints().faults[i])
         else:
             result = outcome.result
             tokens, logprobs, tops = result.tokens[i], result.logprobs[i], result.top_logprobs[i]
-            self._accept(seq, SampledToken(tokens[0], logprobs[0], tops[0]))
+            self._answers.accept(seq, SampledToken(tokens[0], logprobs[0], tops[0]))
             if row.drafts:
-                self._verify(seq, row, tokens, tops)
+                self._answers.verify(seq, row, tokens, tops)
 
-    def _verify(self, seq: Sequence, row: Row, sampled: tuple[int, ...], tops: tuple[TopLogprobs, ...]) -> None:
-        """Go on behind guesses as long as they are what the answer has: each is computed then, and the token sampled behind it
-        is the next one, unless the grammar has forced that already. Where the grammar doesn't allow it, or another was nearly
-        as likely, so that a step of one token might have rounded otherwise, the next step samples.
-        """
-        assert seq.lookup is not None
-        seq.lookup.drafted += row.drafts
-        self._drafted += row.drafts
-        for index, token, best in zip(row.logits_indices[1:], sampled[1:], tops[1:], strict=True):
-            position = row.start + index
-            if seq.finish is not None or len(seq.tokens) <= position or seq.tokens[position] != row.tokens[index]:
-                return
-            known = len(seq.tokens) > position + 1
-            tie = len(best) < 2 or best[0][1] - best[1][1] < _NEAR_TIE
-            if not known and (tie or not self._allows(seq, token)):
-                return  # the guess was right, but it is to be read again, for what follows
-            self._scheduler.computed(seq, 1)
-            seq.lookup.accepted += 1
-            self._accepted += 1
-            if not known:
-                self._accept(seq, SampledToken(token, 0.0, ()))
-
-    def _allows(self, seq: Sequence, token: int) -> bool:
-        """Does its grammar allow this token here, as its mask would have?"""
-        if seq.matcher is None:
-            return True
-        bitmask = np.full((1, -(-self._executor.caps.vocab_size // 32)), -1, dtype=np.int32)
-        try:
-            self.grammars.fill_bitmasks(bitmask, [(0, seq.matcher, seq.remaining)])
-        except BaseException as error:  # noqa: BLE001 - the request's own: its next step says so
-            describe_fault("its grammar", error)
-            return False
-        return bool(bitmask[0].view(np.uint32)[token // 32] >> np.uint32(token % 32) & 1)
-
-    def _restart(self, outcome: StepOutcome, deltas: list[Delta]) -> None:
+    def _restart(self, damaged: Iterable[int], deltas: list[Delta]) -> None:
         """Blocks that could not be filled: who holds one computes it, but nobody for ever."""
-        for seq in self._scheduler.restart(outcome.damaged):
+        for seq in self._scheduler.restart(damaged):
             if seq.restarts > _MOST_RESTARTS:
-                self._end(seq, FinishReason.ERROR, "its cached prefix can't be read")
+                self._answers.end(seq, FinishReason.ERROR, "its cached prefix can't be read")
                 self._collect(seq, deltas)
 
     def generate(self, request: Request) -> Iterator[Delta]:
@@ -376,6 +366,9 @@ class Engine:
         two steps: who asks for a long prompt's scores lets a request compute it first, in its turn. `salt`: see `Request`.
         """
         try:
+            if self._under_way is not None:
+                step, self._under_way = self._under_way, None
+                self._finish(step, self._ended)
             return self._scorer.score(prompt, continuations, salt)
         except EngineError:
             raise
@@ -401,8 +394,9 @@ class Engine:
         """End every request with ERROR; the deltas come from the next `step`. Cached blocks are forgotten: a step may have died
         half-way.
         """
+        self._under_way = None
         for seq in self._scheduler.sequences():
-            self._end(seq, FinishReason.ERROR, message)
+            self._answers.end(seq, FinishReason.ERROR, message)
             self._collect(seq, self._ended)
         self._kv.reset()
 
@@ -415,11 +409,9 @@ class Engine:
             "running": self._scheduler.n_running,
             "paused": self._scheduler.n_paused,
             "steps": self._steps,
+            "steps_ahead": self._steps_ahead,
             **self._timing.stats(),
-            "generated_tokens": self._generated,
-            "forced_tokens": self._forced,
-            "drafted_tokens": self._drafted,
-            "accepted_drafts": self._accepted,
+            **self._answers.stats(),
             "preemptions": self._scheduler.preemptions,
             **self._kv.stats(),
             **{
@@ -437,77 +429,6 @@ class Engine:
             self._offloader.close()
         finally:
             self._executor.close()
-
-    def _accept(self, seq: Sequence, sampled: SampledToken | None = None) -> None:
-        """A sampled token, if there is one yet, and the run that the grammar forces behind it. What fails in that is the
-        request's own, and ends it.
-        """
-        try:
-            if (sampled is None or self._take(seq, sampled, forced=False)) and seq.matcher is not None:
-                seq.unsettled = "run"
-        except BaseException as error:  # noqa: BLE001 - see `describe_fault`
-            self._fail(seq, error)
-        self._settle(seq)
-
-    def _settle(self, seq: Sequence) -> None:
-        """Have the grammar force what it forces here, and prepare the mask behind it, as far as this step's share of work goes:
-        until then the sequence has no part in a step.
-        """
-        try:
-            while (what := seq.unsettled) is not None and seq.finish is None and seq.remaining > 0:
-                assert seq.matcher is not None
-                if not seq.matcher.prepare(what, seq.remaining, self._slice):
-                    break
-                seq.unsettled = "mask" if what == "run" and self._take_forced(seq, seq.matcher) else None
-        except BaseException as error:  # noqa: BLE001 - see `describe_fault`
-            self._fail(seq, error)
-        self._settlement.note(seq)
-
-    def _fail(self, seq: Sequence, error: BaseException) -> None:
-        """Its grammar, or its text, is what failed."""
-        fault = describe_fault("its grammar" if seq.matcher is not None else "its text", error)
-        if seq.finish is None:
-            self._end(seq, FinishReason.ERROR, fault)
-
-    def _take_forced(self, seq: Sequence, matcher: Matcher) -> bool:
-        """The run that the grammar forces here. Does the answer go on?"""
-        return all(
-            self._take(seq, SampledToken(token, 0.0, ((token, 0.0),)), forced=True)
-            for token in matcher.forced_tokens(seq.remaining)
-        )
-
-    def _take(self, seq: Sequence, sampled: SampledToken, *, forced: bool) -> bool:
-        """One token, however it came: grammar, text, stop checks, length. Does the answer go on?"""
-        if seq.matcher is not None and not seq.matcher.accept_token(sampled.token):
-            refused = f"the grammar refused the token {sampled.token}, which its own mask allowed"
-            self._end(seq, FinishReason.ERROR, seq.matcher.error() or refused)
-            return False
-        seq.append(sampled, forced=forced)
-        self._generated += 1
-        self._forced += forced
-        if sampled.token in seq.ends:
-            self._end(seq, FinishReason.STOP)
-            return False
-        seq.append_text(seq.detokenizer.add(sampled.token))
-        if seq.stops.met is not None or (seq.matcher is not None and seq.matcher.is_terminated()):
-            self._end(seq, FinishReason.STOP)
-        elif seq.remaining <= 0:
-            seq.unfinished = seq.matcher is not None and not seq.matcher.is_accepting()
-            self._end(seq, FinishReason.LENGTH)
-        return seq.finish is None
-
-    def _end(self, seq: Sequence, reason: FinishReason, error: str | None = None, *, trusted: bool = True) -> None:
-        """`trusted` False: its keys and values are forgotten, wherever they are."""
-        assert seq.finish is None
-        seq.finish = reason
-        seq.error = error
-        if reason in (FinishReason.STOP, FinishReason.LENGTH):
-            seq.flush_text()
-        awaits = reason in (FinishReason.STOP, FinishReason.LENGTH) and seq.request.pin_where in seq.text
-        self._scheduler.finish(seq, pin=seq.request.pin if awaits else 0.0, trusted=trusted)
-        assert seq.state is SequenceState.FINISHED
-        if seq.adapter is not None:
-            self._adapters.release(seq.adapter)
 
     def _collect(self, seq: Sequence, deltas: list[Delta], *, only_finished: bool = False) -> None:
         if only_finished and seq.finish is None:

@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias, get_args
 
 _log = logging.getLogger(__name__)
 
-Kind: TypeAlias = Literal["device", "weights", "experts", "graphs", "layers", "executor"]
+Kind: TypeAlias = Literal["device", "weights", "experts", "graphs", "layers", "executor", "devices"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 _INSTEAD: Mapping[Kind, str] = MappingProxyType(
     {
@@ -23,6 +23,7 @@ _INSTEAD: Mapping[Kind, str] = MappingProxyType(
         "graphs": "one launch after the other instead of CUDA graphs",
         "layers": "single operations instead of five kernels a layer for steps of few tokens",
         "executor": "llama.cpp instead of torch",
+        "devices": "one device instead of several",
     }
 )
 

@@ -75,8 +75,9 @@ class Row(NamedTuple):
     `logits_indices` are indices into `tokens` after which logits are needed: for the next token, sampled by `sampling`, or,
     with `targets` (one an index), for the log-probability of that token. `adapter` is the place of the one that its tokens are
     computed with. The last `drafts` of `tokens` are guesses: masks and biases count for the first of the `logits_indices`
-    alone, and keys and values of guesses that were wrong are written over by a later step. A named tuple, because every step
-    makes one a row and a frozen dataclass takes longer to make.
+    alone, and keys and values of guesses that were wrong are written over by a later step. A row that `follows` has one token,
+    the one that the step before samples for its slot: what `tokens` says in its place is not it. A named tuple, because every
+    step makes one a row and a frozen dataclass takes longer to make.
     """
 
     slot: int
@@ -88,6 +89,7 @@ class Row(NamedTuple):
     targets: tuple[int, ...] = ()
     adapter: int | None = None
     drafts: int = 0
+    follows: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -222,6 +222,13 @@ GENERATES = "generates"  # False for a model that makes embeddings and no text
 StepPart: TypeAlias = Literal["schedule", "launch", "mask", "wait", "accept"]
 STEP_PARTS: tuple[StepPart, ...] = get_args(StepPart)  # each is step_seconds_PART in an engine's stats
 
+# A block of KV that is not free: a request has it; it is kept for whoever goes on from it, or before others for one that is
+# known to come back. It holds nobody's text (`Request.shared_prefix_tokens`), or some caller's.
+KVState: TypeAlias = Literal["held", "cached", "pinned"]
+KVOwner: TypeAlias = Literal["shared", "callers"]
+KV_STATES: tuple[KVState, ...] = get_args(KVState)  # each pair is blocks_STATE_OWNER in an engine's stats
+KV_OWNERS: tuple[KVOwner, ...] = get_args(KVOwner)
+
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
@@ -266,5 +273,5 @@ class ModelInfo:
         sums over its cache in the order in which there was room in it; on a GPU nobody has measured it; keys and values of 8
         bits below memory are others than those that were computed.
         """
-        exact = "-cuda-" not in self.numerics_id and not self.numerics_id.endswith("-kv-int8")
+        exact = "-cuda-" not in self.numerics_id and "-kv-int8" not in self.numerics_id
         return self.executor != "llama_cpp" and exact

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -25,14 +25,15 @@ _WORD = (1 << 64) - 1
 _XTC_STREAM = 1
 
 
-@dataclass(slots=True)
-class SamplingState:
-    """How to sample one row's next token: the request's parameters and where its answer stands."""
+class SamplingState(NamedTuple):
+    """How to sample one row's next token: the request's parameters and where its answer stands. A named tuple for the reason
+    that `plan.Row` is one.
+    """
 
     params: SamplingParams
     seed: int
     position: int  # tokens of the answer so far
-    counts: Mapping[int, int] = field(default_factory=dict)  # of the answer's tokens, for frequency and presence penalties
+    counts: Mapping[int, int] = MappingProxyType({})  # of the answer's tokens, for frequency and presence penalties
     seen: frozenset[int] | set[int] = frozenset()  # of prompt and answer, for the repetition penalty
 
     @property

@@ -9,14 +9,14 @@ nobody waits for its reader; its KV stays in the prefix index like that of one t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from portico_engine.executors.protocol import Capabilities
 from portico_engine.fairness.fair_queue import FairQueue, fair_shares
 from portico_engine.fairness.turns import Turns
 from portico_engine.kv.cache import KVCache
-from portico_engine.plan import Row, StepPlan
+from portico_engine.scheduled_step import ScheduledStep, StepBatch
 from portico_engine.sequence import Sequence, SequenceState
 
 _MOST_YIELDS = 4  # times that a sequence gives its row to lower ranks: then it is let alone, and ends
@@ -25,12 +25,10 @@ _BRIEF = 8  # times the executor's `light_tokens`: such a step's most tokens; sm
 _SHORT = 32  # pending tokens up to here are a decode or a forced run: they don't wait behind a prefill
 
 
-@dataclass(frozen=True, slots=True)
-class ScheduledStep:
-    """A plan and whose rows they are."""
+class _Only(NamedTuple):
+    """The adapter that all rows of a step have."""
 
-    plan: StepPlan
-    sequences: tuple[Sequence, ...]
+    place: int | None
 
 
 class Scheduler:
@@ -77,7 +75,9 @@ class Scheduler:
     def add(self, seq: Sequence) -> None:
         """Queue a new sequence."""
         self._queue.enter(seq)
-        seq.block_keys = seq.block_keys or self._kv.block_keys(seq.salt, seq.adapter.digest if seq.adapter else b"")
+        if seq.block_keys is None:
+            digest = seq.adapter.digest if seq.adapter else b""
+            seq.block_keys = self._kv.block_keys(seq.salt, digest, seq.request.shared_prefix_tokens)
         self._wait(seq)
 
     def finish(self, seq: Sequence, *, pin: float = 0.0, trusted: bool = True) -> None:
@@ -108,60 +108,89 @@ class Scheduler:
             del self._paused[seq.arrival]
             self.add(seq)
 
-    def schedule(self) -> ScheduledStep | None:
-        """The next step, or None where nothing can run."""
+    def schedule(self, under_way: ScheduledStep | None = None) -> ScheduledStep | None:
+        """The next step, or None where nothing can run. Behind one that is `under_way`, not `computed` yet, rows begin where
+        those of that one end, and follow them where they sample a token.
+        """
+        followed = [] if under_way is None else list(under_way.rows())
+        for _, seq, row in followed:
+            seq.known += len(row.tokens)
+            seq.awaited = int(bool(row.logits_indices) and seq.remaining > 1)
+        planned = self._plan()
+        for _, seq, _ in followed:
+            seq.known, seq.awaited = 0 if seq.table is None else seq.table.computed, 0
+        return planned
+
+    def _plan(self) -> ScheduledStep | None:
         self._step += 1
         self._queue.begin_step(self._step)
         self._sort_running()
         self._make_way()
-        rows: list[Row] = []
-        planned: list[Sequence] = []
         budget = self._budget()
-        preemptions = self.preemptions
-        takes_part = self._takes_part()
+        only = self._only_adapter()
         heads = [*self._queue.heads().values()] if self._slots else []
         turns = Turns(self._running, heads, self._caps.light_tokens, budget) if self._is_shared(heads) else None
-        most = turns.tokens if turns is not None else _at_once  # of a sequence in this step
-        pending = ((seq, seq.pending) for seq in self._running if takes_part(seq))
-        short = {seq.arrival: n if n == 1 and turns is None else most(seq) for seq, n in pending if n <= _SHORT}
-        reserved = sum(short.values())
-        shares = self._shares(budget - reserved)
-        for seq in list(self._running):
-            if seq.state is not SequenceState.RUNNING:  # preempted by one before it
-                continue
-            if (wanted := short.get(seq.arrival)) is not None:
-                reserved -= wanted
-                count = min(wanted, budget)
-            elif not takes_part(seq):
-                continue  # not its turn
+        preemptions = self.preemptions
+        batch = StepBatch(self._step, budget)
+        self._continue_running(batch, only, turns)
+        if self._slots and self.preemptions == preemptions:
+            self._admit_waiting(batch, only, turns)
+        return batch.scheduled(self._kv.take_ops()) if batch.rows else None
+
+    def _continue_running(self, batch: StepBatch, only: _Only | None, turns: Turns | None) -> None:
+        """Rows of those that run already: short ones whatever there is of long ones before them, which get what is left."""
+        running, reserve = list(self._running), self._kv.reserve
+        most = turns.tokens if turns is not None else _at_once
+        counts: list[int | None] = []  # None: a long one
+        for seq in running:
+            if seq.unsettled is not None or (only is not None and seq.place != only.place):
+                counts.append(0)
+            elif (pending := seq.pending) == 1 and turns is None:
+                counts.append(1)
             else:
-                count = min(most(seq), budget - reserved, shares.get(seq.request.caller, budget))
-            if count > 0 and self._make_room(seq, count):
-                rows.append(self._row(seq, count, self._draft(seq, count, budget - reserved - count) if self._drafts else ()))
-                planned.append(seq)
-                budget -= len(rows[-1].tokens)
-                if shares and wanted is None:
+                counts.append(most(seq) if pending <= _SHORT else None)
+        reserved = sum(filter(None, counts))
+        shares = self._shares(batch.budget - reserved)
+        for seq, short in zip(running, counts, strict=True):
+            if short == 0 or seq.table is None:  # not its turn, or preempted by one before it
+                continue
+            if short is not None:
+                reserved -= short
+                count = short
+            else:
+                count = min(most(seq), batch.budget - reserved, shares.get(seq.request.caller, batch.budget))
+            if count > batch.budget:
+                count = batch.budget
+            if count > 0 and (reserve(seq.table, seq.known + count) or self._make_room(seq, seq.known + count)):
+                drafts = self._draft(seq, count, batch.budget - reserved - count) if self._drafts else ()
+                batch.add(seq, count, drafts)
+                if shares and short is None:
                     shares[seq.request.caller] -= count
-        while budget > 0 and self._slots and self.preemptions == preemptions:
+
+    def _admit_waiting(self, batch: StepBatch, only: _Only | None, turns: Turns | None) -> None:
+        """Begin to run who waits, as long as there is room."""
+        preemptions = self.preemptions
+        while batch.budget > 0 and self._slots and self.preemptions == preemptions:
             first = self._queue.first()
             if first is None or not self._fits(first):
-                break
+                return
             self._admit(first)
-            count = min(most(first), budget) if takes_part(first) and not self._awaits_blocks(first, rows) else 0
+            count = 0
+            settled = first.unsettled is None and (only is None or first.place == only.place)
+            if settled and not self._awaits_blocks(first, batch):
+                count = min(turns.tokens(first) if turns is not None else first.at_once, batch.budget)
             if count <= 0:
                 continue  # it runs, and its turn comes
-            if not self._make_room(first, count):
-                break
-            rows.append(self._row(first, count))
-            planned.append(first)
-            budget -= count
-        return ScheduledStep(StepPlan(tuple(rows), self._kv.take_ops()), tuple(planned)) if rows else None
+            if not self._make_room(first, first.known + count):
+                return
+            batch.add(first, count)
 
     def computed(self, seq: Sequence, count: int) -> None:
         """A step computed `count` more tokens of a sequence."""
         table = seq.table
         assert table is not None
-        self._kv.commit(table, seq.tokens, table.computed + count)
+        seq.known = table.computed + count
+        self._kv.commit(table, seq.tokens, seq.known)
         self._queue.charge(seq, count)
 
     def preempt_last(self) -> bool:
@@ -223,17 +252,13 @@ class Scheduler:
             last.yielded += 1
             self.preempt_last()
 
-    def _takes_part(self) -> Callable[[Sequence], bool]:
-        """Which sequences may have a part in this step: those whose grammars have settled what comes next; where an executor
-        can't mix adapters, of these the ones with the adapter of who waits longest for a step.
-        """
+    def _only_adapter(self) -> _Only | None:
+        """Where an executor can't mix adapters: that of the sequence which waits longest for a step; else all have a part."""
         if self._caps.mixed_adapters:
-            return _is_settled
-        settled = filter(_is_settled, self._running)
+            return None
+        settled = (seq for seq in self._running if seq.unsettled is None)
         first = min(settled, key=lambda seq: seq.planned, default=None) or self._queue.first()
-        if first is None:
-            return _is_settled
-        return lambda seq: seq.unsettled is None and seq.place == first.place
+        return None if first is None else _Only(first.place)
 
     def _is_shared(self, heads: Iterable[Sequence]) -> bool:
         """Are several callers, or ranks, in this step?"""
@@ -278,27 +303,31 @@ class Scheduler:
         """It runs, for the rest of this step as the last."""
         self._queue.admit(seq)
         seq.table = self._kv.allocate(seq.tokens, seq.block_keys)
+        seq.known = seq.table.computed
         if seq.cached_tokens is None:
             seq.cached_tokens = min(seq.table.computed, len(seq.request.prompt))
         seq.slot = self._slots.pop()
         seq.state = SequenceState.RUNNING
+        last = self._running[-1] if self._running else seq
         self._running.append(seq)
         self._rows[seq.request.caller] += 1
         self._accounts[seq.rank, seq.request.caller] += 1
-        self._in_order = False
+        in_turn = (last.rank, last.arrival) <= (seq.rank, seq.arrival)
+        self._in_order = self._in_order and in_turn and len(self._rows) == 1
 
-    def _awaits_blocks(self, seq: Sequence, rows: list[Row]) -> bool:
+    def _awaits_blocks(self, seq: Sequence, batch: StepBatch) -> bool:
         """Is its prefix on its way from the host's memory, and are there others whose step that goes beside?"""
         assert seq.table is not None
         arriving, seq.table.arriving = seq.table.arriving, False
-        return arriving and bool(rows)
+        return arriving and bool(batch.rows)
 
-    def _make_room(self, seq: Sequence, count: int) -> bool:
-        """Blocks for `count` more tokens; False where the sequence itself had to go. Rows planned before it are never victims:
+    def _make_room(self, seq: Sequence, n_tokens: int) -> bool:
+        """Blocks for `n_tokens` in all; False where the sequence itself had to go. Rows planned before it are never victims:
         they stand before it.
         """
-        assert seq.table is not None
-        while not self._kv.reserve(seq.table, seq.table.computed + count):
+        table = seq.table
+        assert table is not None
+        while not self._kv.reserve(table, n_tokens):
             itself = self._running[-1] is seq
             self.preempt_last()
             if itself:
@@ -310,6 +339,7 @@ class Scheduler:
         assert seq.slot is not None
         self._kv.free(seq.table, seq.tokens)
         seq.table = None
+        seq.known = seq.awaited = 0
         self._slots.append(seq.slot)
         seq.slot = None
         self._running.remove(seq)
@@ -329,22 +359,8 @@ class Scheduler:
         assert seq.table is not None
         assert seq.lookup is not None
         drafts = seq.lookup.propose(seq.tokens, min(self._drafts, seq.remaining - 1, budget))
-        known = seq.table.computed + count
+        known = seq.known + count
         return drafts if drafts and self._kv.reserve(seq.table, known + len(drafts)) else ()
-
-    def _row(self, seq: Sequence, count: int, drafts: tuple[int, ...] = ()) -> Row:
-        table, slot = seq.table, seq.slot
-        assert table is not None
-        assert slot is not None
-        seq.planned = self._step
-        start, stop = table.computed, table.computed + count
-        tokens = tuple(seq.tokens[start:stop])
-        if stop < len(seq.tokens):
-            return Row(slot, tokens, start, table.numbers, adapter=seq.place)
-        if drafts:
-            wanted, sampling = tuple(range(count - 1, count + len(drafts))), seq.sampling_state(drafts=True)
-            return Row(slot, (*tokens, *drafts), start, table.numbers, wanted, sampling, (), seq.place, len(drafts))
-        return Row(slot, tokens, start, table.numbers, (count - 1,), seq.sampling_state(), (), seq.place)
 
     def check_integrity(self) -> None:
         """Assert that queues, slots and tables agree."""
@@ -360,10 +376,7 @@ class Scheduler:
         )
         slots = [s.slot for s in self._running if s.slot is not None]
         assert sorted([*slots, *self._slots]) == list(range(self._caps.rows))
-
-
-def _is_settled(seq: Sequence) -> bool:
-    return seq.unsettled is None
+        assert all(s.known == (s.table.computed if s.table else 0) and not s.awaited for s in self.sequences())
 
 
 def _at_once(seq: Sequence) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from time import perf_counter
 
 from portico_engine.adapters.adapter_registry import LoadedAdapter
@@ -16,11 +16,12 @@ from portico_engine.kv.block_table import BlockTable
 from portico_engine.kv.hashing import BlockKeys, Salt
 from portico_engine.plan import BLOCK_TOKENS
 from portico_engine.priors.protocol import TokenPrior
-from portico_engine.request import Delta, FinishReason, Request, Usage
+from portico_engine.request import Delta, FinishReason, Request, SamplingParams, Usage
 from portico_engine.sampling import SampledToken, SamplingState, TopLogprobs
 from portico_engine.speculation import PromptLookup
 from portico_engine.text.detokenizer import IncrementalDetokenizer, StopStrings
 
+_new = tuple.__new__  # a named tuple at once: one is made of every sequence in every step
 FIRST_RANK = -(1 << 62)  # before any priority
 
 
@@ -63,6 +64,8 @@ class Sequence:
     restarts: int = 0  # because a block could not be filled
     planned: int = 0  # the last step that it had a part in
     promoted: bool = False  # it has waited so long that it goes before all others
+    known: int = 0  # while it runs: the table's `computed`, and what is under way while the step behind that is planned
+    awaited: int = 0  # tokens that are sampled under way, none where they end it
     # these are set by the engine
     text: str = ""  # all of it, what a stop string may still take back among it
     forced: int = 0
@@ -73,6 +76,10 @@ class Sequence:
     unfinished: bool = False  # cut by its length, where its grammar wants more
     submitted: float = field(default_factory=perf_counter)
     first_token: float | None = None
+    _params: SamplingParams = field(default_factory=SamplingParams)
+    _n_prompt: int = 0
+    _greedy: SamplingState | None = None
+    _is_plain: bool = False  # see `may_be_followed`
     _counts: Counter[int] = field(default_factory=Counter)
     _seen: set[int] = field(default_factory=set)
     _unsent: list[tuple[int, float, TopLogprobs]] = field(default_factory=list)
@@ -80,8 +87,14 @@ class Sequence:
 
     def __post_init__(self) -> None:
         self.tokens = list(self.request.prompt)
-        if self.request.sampling.repetition_penalty != 1.0:
+        self._n_prompt = len(self.tokens)
+        params = self._params = self.request.sampling
+        if params.is_greedy:
+            self._greedy = SamplingState(params, self.seed, 0, self._counts, self._seen)
+        if params.repetition_penalty != 1.0:
             self._seen.update(self.tokens)
+        penalized = params.repetition_penalty != 1.0 or params.frequency_penalty or params.presence_penalty
+        self._is_plain = self.matcher is None and self.lookup is None and not penalized and not params.dry_multiplier
 
     @property
     def salt(self) -> Salt | None:
@@ -102,7 +115,7 @@ class Sequence:
     @property
     def n_new(self) -> int:
         """Tokens of the answer so far."""
-        return len(self.tokens) - len(self.request.prompt)
+        return len(self.tokens) - self._n_prompt
 
     @property
     def too_short(self) -> bool:
@@ -117,7 +130,7 @@ class Sequence:
     @property
     def pending(self) -> int:
         """Tokens that wait for a step."""
-        return len(self.tokens) - (self.table.computed if self.table else 0)
+        return len(self.tokens) + self.awaited - self.known
 
     @property
     def at_once(self) -> int:
@@ -138,11 +151,19 @@ class Sequence:
         plain = plain and not params.dry_multiplier and params.logprobs is None and not params.logit_bias
         return self.lookup is not None and plain and params.is_greedy and self.prior is None and not self.too_short
 
-    def sampling_state(self, *, drafts: bool = False) -> SamplingState:
-        """How to sample the next token; behind `drafts`, how near the second likeliest is has to be known."""
-        request = self.request
-        params = replace(request.sampling, logprobs=2) if drafts else request.sampling
-        return SamplingState(params, self.seed, len(self.tokens) - len(request.prompt), self._counts, self._seen)
+    @property
+    def may_be_followed(self) -> bool:
+        """May its next token be computed with before anybody has seen it? Not where a grammar, guesses, or what is added to its
+        logits depend on that token.
+        """
+        return self._is_plain and not self.too_short
+
+    def sampling_state(self) -> SamplingState:
+        """How to sample the next token that is not awaited yet. Where that is the likeliest one, its position plays no part."""
+        if self._greedy is not None:
+            return self._greedy
+        position = len(self.tokens) + self.awaited - self._n_prompt
+        return _new(SamplingState, (self._params, self.seed, position, self._counts, self._seen))
 
     def append(self, sampled: SampledToken, *, forced: bool) -> None:
         """One more token of the answer."""

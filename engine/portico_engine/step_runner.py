@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from collections.abc import Sequence as Seq
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from portico_engine.executors.protocol import Executor
+from portico_engine.executors.protocol import Executor, PendingStep
 from portico_engine.faults import describe_fault, raise_if_end
 from portico_engine.grammar.protocol import Bitmask
 from portico_engine.kv.block_pool import BlockPool
@@ -25,14 +26,15 @@ from portico_engine.sampling import SamplingState
 from portico_engine.step_timing import Lap, no_lap
 
 _log = logging.getLogger(__name__)
-Limits = Callable[[], tuple[Bitmask | None, Bias | None]]  # what `PendingStep.finish` takes, for the whole plan
+Limits = Callable[[], tuple[Bitmask | None, Bias | None]]  # what `PendingStep.sample` takes, for the whole plan
+Again = Callable[[], Seq[Row | None]]  # a plan's rows, once more
 
 
 class StepOutcome(NamedTuple):
     """A step's result, and what of it there isn't.
 
     `faults`: rows that the executor failed at, and how. `damaged`: blocks that could not be filled; `unread`: rows that have
-    one of them, and were not computed. `result` has nothing of either.
+    one of them, or that nobody asks for any more, and were not computed. `result` has nothing of either.
     """
 
     result: StepResult
@@ -49,27 +51,49 @@ class StepRunner:
         self._pool = pool
 
     def run(self, plan: StepPlan, limits: Limits = lambda: (None, None), lap: Lap = no_lap) -> StepOutcome:
-        """Compute all rows that can be. `limits` is asked once, while the first attempt is under way. `lap` hears when a part
-        is over: launch, mask, wait.
+        """Compute all rows that can be: `begin` and `finish`."""
+        return self.finish(self.begin(plan, limits, lap))
+
+    def begin(self, plan: StepPlan, limits: Limits, lap: Lap = no_lap) -> StepUnderWay:
+        """Have a plan computed and sampled. `limits` is asked once, while it is under way. `lap` hears when a part is over:
+        launch, mask, wait. Raises DeviceLost, and orders to end.
+        """
+        step = StepUnderWay(_Batch(self._executor, plan.rows, limits, lap), OpsUnderWay(plan.kv_ops))
+        step.begin()
+        return step
+
+    def finish(self, step: StepUnderWay, again: Again | None = None) -> StepOutcome:
+        """What it came to. Where it failed, all rows are computed that can be: the plan's, or those of `again`, a None in place
+        of each that nobody asks for any more.
 
         Raises DeviceLost, orders to end, and the executor's own error where it does not do the simplest of rows any more.
         """
-        ops = OpsUnderWay(plan.kv_ops)
-        batch = _Batch(self._executor, plan.rows, limits, lap)
-        error = batch.attempt(range(len(plan.rows)), ops)
+        error, batch = step.wait(), step.batch
         if error is None:
             return StepOutcome(batch.result(), {})
-        _log.warning("a step of %d rows failed, and is taken apart", len(plan.rows), exc_info=error)
-        before_rows = ops.stopped_at()[0] is not None
-        damaged = finish_ops(self._executor, self._pool, ops, error)
-        unread = {i for i, row in enumerate(plan.rows) if damaged.intersection(row.block_table)}
-        others = [i for i in range(len(plan.rows)) if i not in unread]
+        _log.warning("a step of %d rows failed, and is taken apart", len(batch.rows), exc_info=error)
+        unwanted: set[int] = set()
+        if again is not None:
+            rows = again()
+            unwanted = {i for i, row in enumerate(rows) if row is None}
+            batch.rows = tuple(row or old for row, old in zip(rows, batch.rows, strict=True))
+        before_rows = step.ops.stopped_at()[0] is not None
+        damaged = finish_ops(self._executor, self._pool, step.ops, error)
+        unread = {i for i, row in enumerate(batch.rows) if damaged.intersection(row.block_table)} | unwanted
+        others = [i for i in range(len(batch.rows)) if i not in unread]
         left = batch.attempt(others) if before_rows and others else error
-        if left is not None:
+        if left is not None and others:
             batch.split(others, left)
         if len(batch.faults) == len(others) > 0:
-            self._check(plan.rows[others[0]].slot, error)
+            self._check(batch.rows[others[0]].slot, error)
         return StepOutcome(batch.result(), batch.faults, unread, damaged)
+
+    def abandon(self, step: StepUnderWay) -> AbstractSet[int]:
+        """Let go of a step that follows one that failed: none of its rows counts, its operations on blocks do. Returns blocks
+        that could not be filled.
+        """
+        error = step.wait()
+        return set() if error is None else finish_ops(self._executor, self._pool, step.ops, error)
 
     def _check(self, slot: int, error: BaseException) -> None:
         """Every row failed: is it them, or the executor? It is asked for one token after one. Raises `error` where it fails, or
@@ -84,7 +108,30 @@ class StepRunner:
         except BaseException:  # noqa: BLE001 - whatever it is, the first one tells more
             raise error from None
         finally:
-            self._pool.release(block)
+            self._pool.release([block])
+
+
+@dataclass(slots=True)
+class StepUnderWay:
+    """A plan that the executor was given, as far as it took it."""
+
+    batch: _Batch
+    ops: OpsUnderWay
+    _pending: PendingStep | BaseException | None = None  # None: waited for
+
+    def begin(self) -> None:
+        self._pending = self.batch.submit(list(enumerate(self.batch.rows)), self.ops)
+
+    @property
+    def has_failed(self) -> bool:
+        """Has it failed before anybody waited for it?"""
+        return isinstance(self._pending, BaseException)
+
+    def wait(self) -> BaseException | None:
+        """Until its result is there; what went wrong. Asked again, it says the same."""
+        if self._pending is not None and not isinstance(self._pending, BaseException):
+            self._pending = self.batch.take(range(len(self.batch.rows)), self._pending)
+        return self._pending
 
 
 @dataclass(slots=True)
@@ -100,9 +147,14 @@ class _Batch:
     _limits: tuple[Bitmask | None, Bias | None] | None = None
     _whole: StepResult | None = None
 
-    def attempt(self, which: range | list[int], ops: OpsUnderWay | tuple[()] = ()) -> BaseException | None:
+    def attempt(self, which: Seq[int]) -> BaseException | None:
         """Compute these rows in one step; what went wrong."""
-        found = self._submit([(i, self.rows[i]) for i in which], ops)
+        pending = self.submit([(i, self.rows[i]) for i in which])
+        return pending if isinstance(pending, BaseException) else self.take(which, pending)
+
+    def take(self, which: Seq[int], pending: PendingStep) -> BaseException | None:
+        """The result of a step of these rows; what went wrong."""
+        found = self._finish(pending)
         if isinstance(found, BaseException):
             return found
         if len(which) == len(self.rows):
@@ -137,14 +189,16 @@ class _Batch:
         moved = tuple(at - cut for at in row.logits_indices)
         second = row._replace(tokens=row.tokens[cut:], start=row.start + cut, logits_indices=moved)
         for piece in (first, second):
-            found: StepResult | BaseException | None = self._submit([(i, piece)])
+            pending = self.submit([(i, piece)])
+            found: StepResult | BaseException | None = pending if isinstance(pending, BaseException) else self._finish(pending)
             if isinstance(found, MemoryError):
                 found = self._in_pieces(i, piece) or found
             if not isinstance(found, StepResult) or found.failed_rows:
                 break
         return found
 
-    def _submit(self, rows: list[tuple[int, Row]], ops: OpsUnderWay | tuple[()] = ()) -> StepResult | BaseException:
+    def submit(self, rows: list[tuple[int, Row]], ops: OpsUnderWay | tuple[()] = ()) -> PendingStep | BaseException:
+        """Have a step of these numbered rows computed and sampled; or what went wrong."""
         try:
             step = self.executor.submit(StepPlan(tuple(row for _, row in rows), ops))
         except BaseException as error:  # noqa: BLE001 - native code's panics among it
@@ -160,7 +214,16 @@ class _Batch:
             bitmask = None if bitmask is None else bitmask[numbers]
             bias = {at: bias[i] for at, i in enumerate(numbers) if i in bias} if bias else None
         try:
-            return step.finish(bitmask, bias)
+            step.sample(bitmask, bias)
+        except BaseException as error:  # noqa: BLE001 - the same
+            raise_if_end(error)
+            return error
+        self.lap("launch")
+        return step
+
+    def _finish(self, step: PendingStep) -> StepResult | BaseException:
+        try:
+            return step.finish()
         except BaseException as error:  # noqa: BLE001 - the same
             raise_if_end(error)
             return error

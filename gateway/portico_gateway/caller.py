@@ -47,7 +47,13 @@ class ConsentRequest(Protocol):
 
 
 TellHost: TypeAlias = Callable[[mcp_types.LoggingMessageNotification | mcp_types.ElicitCompleteNotification], Awaitable[None]]
-AskHost: TypeAlias = Callable[[mcp_types.InputRequest], Awaitable[mcp_types.InputResponse]]
+
+
+class AskHost(Protocol):
+    """Asks the host. `key` is what the server calls its question, where it gave a name. Raises MCPError where the host answers
+    with an error."""
+
+    async def __call__(self, request: mcp_types.InputRequest, key: str = "") -> mcp_types.InputResponse: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +88,7 @@ class Caller:
     client: str = ""
     conversation: str = ""  # of its host: where a server asks, it asks one conversation
     capabilities: mcp_types.ClientCapabilities = field(default_factory=mcp_types.ClientCapabilities)
-    ask: AskHost | None = None  # raises MCPError where the host answers with an error
+    ask: AskHost | None = None
     consent: AskConsent | None = None
     tell: TellHost | None = None  # takes a server's notification that belongs to the call
     log_level: mcp_types.LoggingLevel | None = None  # from which on the host wants that; None: as the server sees fit

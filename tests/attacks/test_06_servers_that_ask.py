@@ -103,7 +103,7 @@ async def test_a_server_that_nobody_calls_has_no_model() -> None:
 async def test_the_hosts_user_and_model_are_asked_a_few_times_too() -> None:
     asked: list[str] = []
 
-    async def ask(request: mcp_types.InputRequest) -> mcp_types.InputResponse:
+    async def ask(request: mcp_types.InputRequest, key: str = "") -> mcp_types.InputResponse:
         asked.append(request.method)
         return mcp_types.ElicitResult(action="decline")
 
@@ -121,7 +121,7 @@ async def test_a_question_that_is_never_answered_stops_the_clock_for_a_while_and
 ) -> None:
     monkeypatch.setattr("portico_gateway.upstreams.server_requests.MAX_PAUSE", 0.1)
 
-    async def ask(request: mcp_types.InputRequest) -> mcp_types.InputResponse:
+    async def ask(request: mcp_types.InputRequest, key: str = "") -> mcp_types.InputResponse:
         await anyio.sleep_forever()
         raise AssertionError
 

@@ -109,7 +109,7 @@ async def test_audit_rows_metrics_and_logs_hold_none_of_it(tmp_path: Path, caplo
         assert isinstance(result, mcp_types.ReadResourceResult)
         with pytest.raises(UnknownName) as unknown:
             await calls.read_resource(f"portico://gone/https://joe:{SECRET}@h/?token={SECRET}", ALICE)
-        metrics = await Metrics(calls.upstreams, None).text()
+        metrics = await Metrics(calls.upstreams).text()
         log.close()
     found = rows(tmp_path)
     assert [row["kind"] for row in found] == ["tool", "tool", "resource"]

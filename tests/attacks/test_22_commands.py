@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from portico_gateway.cli.main import run
-from portico_gateway.cli.top_snapshot import ServeReader, ServerUnreachable
+from portico_gateway.cli.top_snapshot import ServeReader, ServeUnreachable
 from portico_gateway.cli.top_view import top_view
 from portico_servers.docs.__main__ import main as portico_docs
 
@@ -186,7 +186,7 @@ def test_numbers_that_are_none_are_shown(value: str) -> None:
 def test_another_servers_answer_is_said_to_be_none(health: str) -> None:
     try:
         text = shown(METRICS, health.encode("utf-8", "surrogatepass").decode("utf-8", "replace"))
-    except ServerUnreachable:
+    except ServeUnreachable:
         return
     assert "requests" in text
 

@@ -1,7 +1,7 @@
 """Agent frameworks, the real packages, complete a task with a tool through the gateway.
 
-They live in an environment of their own (`make clients`), since some want other versions than ours; the model's words are
-scripted behind the same HTTP path, for it is the path that is tested.
+They live in an environment of their own (packaging/clients.sh, which `make setup-dev` runs), since some want other versions
+than ours; the model's words are scripted behind the same HTTP path, for it is the path that is tested.
 """
 
 from __future__ import annotations
@@ -49,7 +49,9 @@ def base() -> Iterator[str]:
 def test_a_framework_calls_a_tool_and_answers_with_its_result(base: str, script: str, tmp_path: Path) -> None:
     python = CLIENTS / "bin" / "python"
     if not list(CLIENTS.glob(f"lib/python3*/site-packages/{PACKAGES[script]}")):
-        pytest.skip(f"{PACKAGES[script]} is not installed in .venv/clients (make clients)")
+        missing = CLIENTS / ".missing"  # what the registry did not have
+        why = missing.read_text() if missing.exists() else "make setup-dev installs it"
+        pytest.skip(f"{PACKAGES[script]} is not installed in .venv/clients: {why}")
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "LLM_USER_PATH": str(tmp_path / "llm")}
     command = [str(python), "-P", str(HERE / "clients" / f"{script}.py"), base]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment, check=False)

@@ -90,7 +90,7 @@ def portico(folder: Path, *urls: str) -> Iterator[str]:
 def served(base: str, url: str) -> float:
     """Requests that the server at `url` got, as /metrics tells them."""
     text = httpx2.get(f"{base}/metrics", timeout=30).text
-    found = re.search(rf'portico_model_server_requests_total{{url="{re.escape(url)}"}} (\S+)', text)
+    found = re.search(rf'portico_model_server_requests_total{{model="[^"]*",url="{re.escape(url)}"}} (\S+)', text)
     return float(found[1]) if found else 0.0
 
 

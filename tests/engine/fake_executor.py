@@ -32,8 +32,21 @@ class FakeStep:
 
     executor: FakeExecutor
     plan: StepPlan
+    result: StepResult | None = None
+
+    def sample(self, bitmask: Bitmask | None = None, bias: Bias | None = None) -> None:
+        self.result = self._sampled(bitmask, bias)
+        rows = zip(self.plan.rows, self.result.tokens, strict=True)
+        self.executor.sampled = {row.slot: tokens[-1] for row, tokens in rows if tokens}
 
     def finish(self, bitmask: Bitmask | None = None, bias: Bias | None = None) -> StepResult:
+        if self.result is None:
+            self.sample(bitmask, bias)
+        assert self.result is not None
+        self.executor.finished += bool(self.plan.rows)
+        return self.result
+
+    def _sampled(self, bitmask: Bitmask | None, bias: Bias | None) -> StepResult:
         tokens: list[tuple[int, ...]] = []
         logprobs: list[tuple[float, ...]] = []
         failed: list[int] = []
@@ -87,6 +100,11 @@ class FakeExecutor:
     host_blocks: int = 0
     swap_seconds: float = 0.0
     host: dict[int, dict[int, Cell]] = field(default_factory=dict)
+    runs_ahead: bool = False
+    sampled: dict[int, int] = field(default_factory=dict)  # in the last step, by slot
+    begun: int = 0  # steps with rows
+    finished: int = 0
+    ahead: int = 0  # steps that were submitted before the one before was finished
 
     @property
     def caps(self) -> Capabilities:
@@ -103,6 +121,7 @@ class FakeExecutor:
             adapter_rank=8,
             mixed_adapters=self.mixed_adapters,
             rewrites=True,
+            runs_ahead=self.runs_ahead,
         )
 
     def attach(self, store: BlockStore) -> None:
@@ -139,13 +158,22 @@ class FakeExecutor:
         written: set[tuple[int, int]] = set()
         for row in plan.rows:
             adapter = None if row.adapter is None else self.adapters[row.adapter]
-            for i, token in enumerate(row.tokens):
+            for i, token in enumerate(self.tokens(row)):
                 position = row.start + i
                 block, offset = row.block_table[position // BLOCK_TOKENS], position % BLOCK_TOKENS
                 assert (block, offset) not in written, "two rows write the same slot"
                 written.add((block, offset))
                 self.cells.setdefault(block, {})[offset] = (position, seen_by(adapter, token))
+        self.ahead += bool(plan.rows) and self.begun > self.finished
+        self.begun += bool(plan.rows)
         return FakeStep(self, plan)
+
+    def tokens(self, row: Row) -> tuple[int, ...]:
+        """A row's tokens, the one that it follows by what the last step sampled."""
+        if row.follows:
+            assert self.runs_ahead
+            assert row.tokens == (0,), "nobody knows the token yet"
+        return (self.sampled[row.slot],) if row.follows else row.tokens
 
     def read(self, row: Row, position: int) -> list[int]:
         """All tokens up to a position, or as many as the window has, as the block table shows them."""

@@ -38,13 +38,13 @@ class FaultyExecutor(FakeExecutor):
             super().submit(StepPlan((), (op,)))
         if plan.n_tokens > self.most_tokens:
             raise MemoryError
-        bad = any(self.poison in row.tokens for row in plan.rows) or self.attempts in self.faults_at
+        bad = any(self.poison in self.tokens(row) for row in plan.rows) or self.attempts in self.faults_at
         if bad and not self.late:
             for row in plan.rows:
                 self._scribble(row)
             raise self.fault()
         step = super().submit(StepPlan(plan.rows))
-        return _Late(self, plan, self.fault) if bad else step
+        return _Late(self, plan, fault=self.fault) if bad else step
 
     def _spoil(self, op: KVOp) -> None:
         """What was to be filled has something else in it."""
@@ -62,7 +62,7 @@ class FaultyExecutor(FakeExecutor):
 
 @dataclass
 class _Late(FakeStep):
-    fault: Callable[[], BaseException]
+    fault: Callable[[], BaseException] = RuntimeError
 
     def finish(self, bitmask: Bitmask | None = None, bias: Bias | None = None) -> StepResult:
         raise self.fault()

@@ -24,6 +24,7 @@ REQUESTS = st.lists(st.tuples(PROMPTS, st.integers(1, 40), st.integers(0, 2), st
     step_tokens=st.integers(1, 70),
     aborts=st.sets(st.integers(0, 9)),
     light_tokens=st.sampled_from((2, 8, 512)),
+    runs_ahead=st.booleans(),
 )
 @settings(max_examples=120, deadline=None)
 def test_every_request_gets_its_solitary_answer_and_exactly_one_end(
@@ -33,10 +34,11 @@ def test_every_request_gets_its_solitary_answer_and_exactly_one_end(
     step_tokens: int,
     aborts: set[int],
     light_tokens: int,
+    runs_ahead: bool,
 ) -> None:
     """Whatever arrives when, however small the pool: batching, chunks, prefix reuse and preemption change nothing."""
     limits = {"blocks": blocks, "rows": rows, "step_tokens": max(step_tokens, rows), "light_tokens": light_tokens}
-    engine = fake_engine(FakeExecutor(vocab_size=269, **limits))
+    engine = fake_engine(FakeExecutor(vocab_size=269, runs_ahead=runs_ahead, **limits))
     todo = sorted(
         (
             (at, Request(str(i), prompt, max_tokens=new, priority=priority, caller=f"caller {i % 3}"))

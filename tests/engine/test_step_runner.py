@@ -35,14 +35,16 @@ def ended_well(engine: Engine, requests: list[Request]) -> None:
     assert not engine.has_work
 
 
+@pytest.mark.parametrize("ahead", [False, True])
 @pytest.mark.parametrize("late", [False, True])
 @pytest.mark.parametrize(
     "fault", [lambda: RuntimeError("a bad row"), lambda: Panic("a bad row"), lambda: MemoryError("a bad row")]
 )
 @pytest.mark.parametrize("place", range(4))
-def test_only_the_row_that_fails_ends(place: int, fault: type[BaseException], late: bool) -> None:
+def test_only_the_row_that_fails_ends(place: int, fault: type[BaseException], late: bool, ahead: bool) -> None:
     requests = [*GOOD[:place], BAD, *GOOD[place:]]
-    ended_well(fake_engine(faulty(poison=POISON, fault=lambda: fault("a bad row"), late=late)), requests)
+    executor = faulty(poison=POISON, fault=lambda: fault("a bad row"), late=late, runs_ahead=ahead)
+    ended_well(fake_engine(executor), requests)
 
 
 def test_what_the_request_hears_is_what_happened() -> None:
@@ -194,6 +196,7 @@ def test_whatever_fails_the_others_say_what_they_say_alone(data: st.DataObject) 
         step_tokens=data.draw(st.sampled_from([16, 64])),
         faults_at=set() if once is None else {once},
         faulty_ops=fails,
+        runs_ahead=data.draw(st.booleans()),
     )
     engine = fake_engine(executor)
     requests: list[Request] = []

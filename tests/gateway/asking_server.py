@@ -55,6 +55,12 @@ def build() -> MCPServer[Any]:
         return f"{answer.model}: {answer.content.text}"
 
     @server.tool(annotations=READ)
+    def able(ctx: Context[Any, Any]) -> dict[str, Any]:
+        """What the caller can be asked, as far as the server is told."""
+        can = ctx.session.client_capabilities
+        return {} if can is None else can.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+    @server.tool(annotations=READ)
     def where(roots: Annotated[ListRootsResult, Resolve(ask_roots)]) -> list[str]:
         """Ask for the host's roots."""
         return [str(root.uri) for root in roots.roots]

@@ -85,6 +85,8 @@ def _parts(name: str, matrix: LowRank, config: DecoderConfig) -> Iterator[tuple[
 
 def _shape(stored: StoredAdapter, name: str, part: str, config: DecoderConfig, shapes: Mapping[str, _Shape]) -> _Shape:
     what = f"{stored.path}: it changes {stored.labels[name]}"
+    if config.latent is not None:
+        raise AdapterError(f"{what} ({name}); a model with latent attention (MLA) takes no adapters here")
     match = _LAYER.fullmatch(part)
     if match is None or match[2] not in shapes:
         can = ", ".join(shapes)
@@ -96,6 +98,11 @@ def _shape(stored: StoredAdapter, name: str, part: str, config: DecoderConfig, s
         raise AdapterError(f"{what} ({name}); what an adapter can change here is {can}{reason}")
     if int(match[1]) >= config.n_layers:
         raise AdapterError(f"{what}, but the model has {config.n_layers} layers{_made_for(stored)}")
+    if config.conv_layers and config.conv_layers[int(match[1])]:
+        others = ", ".join(str(i) for i, conv in enumerate(config.conv_layers) if not conv)
+        raise AdapterError(
+            f"{what} ({name}), a layer with a short convolution; an adapter can change those with attention: {others}"
+        )
     return shapes[match[2]]
 
 

@@ -27,9 +27,15 @@ class HostStep:
         self._plan = plan
         self.logits = logits
         self._damaged = frozenset(damaged)
+        self._limits: tuple[Bitmask | None, Bias | None] = None, None
+
+    def sample(self, bitmask: Bitmask | None = None, bias: Bias | None = None) -> None:
+        """See `PendingStep.sample`: here it is done in `finish`, since nobody follows it."""
+        self._limits = bitmask, bias
 
     def finish(self, bitmask: Bitmask | None = None, bias: Bias | None = None) -> StepResult:
         """Sample and score. The logits are consumed."""
+        bitmask, bias = self._limits if bitmask is None and bias is None else (bitmask, bias)
         scores: list[float] = []
         sampled: list[SampledToken | None] = []
         at = 0

@@ -19,6 +19,12 @@ from portico_engine.request import Pooling
 class PendingStep(Protocol):
     """A step under way."""
 
+    def sample(self, bitmask: Bitmask | None = None, bias: Bias | None = None) -> None:
+        """Have it sample, without waiting for it: then `finish` takes nothing, and rows of the next plan may follow this one's
+        (`Capabilities.runs_ahead`).
+        """
+        ...
+
     def finish(self, bitmask: Bitmask | None = None, bias: Bias | None = None) -> StepResult:
         """Wait for it, sample and score. `bitmask` [rows, words] of all rows, or None where no row is constrained."""
         ...
@@ -78,6 +84,7 @@ class Capabilities:
     adapter_rank: int = 0
     mixed_adapters: bool = True
     rewrites: bool = False  # a row may begin at positions that were written before: drafts that were wrong
+    runs_ahead: bool = False  # a plan's rows may follow those of a step that is not finished, but does sample
     generates: bool = True  # False: it makes embeddings and has no next token
     embedding_size: int = 0  # of one embedding; 0: it makes none
 

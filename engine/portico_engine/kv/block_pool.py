@@ -11,13 +11,17 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
+import numpy as np
+import numpy.typing as npt
+
 from portico_engine.kv.eviction import LRU, EvictionPolicy
 from portico_engine.kv.free_runs import FreeRuns
 from portico_engine.kv.host_tier import HostTier
-from portico_engine.kv.prefix_index import IndexedBlock, PrefixIndex
+from portico_engine.kv.prefix_index import PrefixIndex
 from portico_engine.kv.retention import RetainedPrefixes
 from portico_engine.kv.tier import FullBlock, Tier
 from portico_engine.plan import BLOCK_TOKENS, Copy, Drop, Fetch, KVOp, Load, Offload, Save
+from portico_engine.request import KVOwner, KVState
 
 _EVICT_AT_ONCE = 16
 _RECOMPUTE = 50.0  # what computing a block anew costs, in loads from below (benchmarks/kv_tiers.py, one thread)
@@ -38,14 +42,15 @@ class BlockPool:
     ) -> None:
         self.n_blocks = n_blocks
         self.block_tokens = block_tokens
-        self.index = PrefixIndex(block_tokens)
+        self.index = PrefixIndex(n_blocks, block_tokens)
         self.tier = tier
         self.host = host
         self.retained = RetainedPrefixes(clock)
         self.evictions = 0
         self._policy: EvictionPolicy = LRU() if policy is None else policy
-        self._refs = [0] * n_blocks
-        self._reuses = [0] * n_blocks  # of the content, by other sequences
+        self._refs = np.zeros(n_blocks, np.int32)
+        self._reuses = np.zeros(n_blocks, np.int64)  # of the content, by other sequences
+        self._shared = np.zeros(n_blocks, np.bool_)  # has content that is nobody's text
         self._free = FreeRuns(n_blocks)
         self._ops: list[KVOp] = []
 
@@ -59,11 +64,6 @@ class BlockPool:
         return len(self._policy)
 
     @property
-    def pinned(self) -> int:
-        """Those of the cached blocks that go last."""
-        return self._policy.pinned
-
-    @property
     def free(self) -> int:
         return len(self._free)
 
@@ -71,9 +71,30 @@ class BlockPool:
         """Does nobody hold the block, though it has content?"""
         return block in self._policy
 
-    def count_cached(self, blocks: Iterable[int]) -> int:
+    def count_cached(self, blocks: Sequence[int]) -> int:
         """How many of these nobody holds, though they have content."""
-        return sum(not self._refs[block] for block in blocks)
+        return int(np.count_nonzero(self._refs[np.array(blocks, np.int64)] == 0))
+
+    def mark_shared(self, blocks: Sequence[int]) -> None:
+        """The content of these held blocks is nobody's text."""
+        self._shared[np.array(blocks, np.int64)] = True
+
+    def count_by_owner(self) -> dict[tuple[KVState, KVOwner], int]:
+        """Blocks that are not free. Changes nothing: any thread may ask, and hears how it is while it changes."""
+        held = self._refs > 0
+        pinned = np.zeros(self.n_blocks, np.bool_)
+        pinned[self._policy.pinned_blocks()] = True
+        n_pinned = int(np.count_nonzero(pinned))
+        of_state: tuple[tuple[KVState, npt.NDArray[np.bool_], int], ...] = (
+            ("held", held, int(np.count_nonzero(held))),
+            ("cached", ~held & ~pinned, len(self._policy) - n_pinned),
+            ("pinned", pinned, n_pinned),
+        )
+        counts: dict[tuple[KVState, KVOwner], int] = {}
+        for state, there, total in of_state:
+            counts[state, "shared"] = shared = int(np.count_nonzero(self._shared & there))
+            counts[state, "callers"] = max(0, total - shared)
+        return counts
 
     def take_ops(self) -> tuple[KVOp, ...]:
         """What the executor must do before the next rows, in order."""
@@ -94,45 +115,62 @@ class BlockPool:
         self._refs[block] = 1
         return block
 
-    def hold(self, *blocks: int) -> None:
-        """One more reference to each of these held or cached blocks."""
-        refs = self._refs
-        for block in blocks:
-            if not refs[block]:
-                self._policy.remove(block)
-            refs[block] += 1
+    def hold(self, blocks: Sequence[int]) -> None:
+        """One more reference to each of these held or cached blocks, none of which is named twice."""
+        if not blocks:
+            return
+        at = np.array(blocks)
+        cached = at[self._refs[at] == 0]
+        if cached.size:
+            self._policy.remove(cached.tolist())
+        self._refs[at] += 1
 
-    def release(self, *blocks: int) -> None:
-        """One reference less for each. The last one leaves a block cached where it is indexed, else free."""
-        refs = self._refs
-        for block in blocks:
-            assert refs[block] > 0, f"block {block} has no references"
-            refs[block] -= 1
-            if not refs[block]:
-                if block in self.index:
-                    self._policy.add(block, self._cost(block), self.retained.until(block))
-                else:
-                    self._set_free(block)
+    def release(self, blocks: Sequence[int]) -> None:
+        """One reference less for each. The last one leaves a block cached where it is indexed, else free; the first of them
+        goes first.
+        """
+        if not blocks:
+            return
+        at = np.array(blocks)
+        self._refs[at] -= 1
+        refs = self._refs[at]
+        assert refs.min() >= 0, f"one of the blocks {blocks} has no references"
+        let_go = at[refs == 0]
+        indexed = self.index.contains(let_go)
+        for block in let_go[~indexed].tolist():
+            self._set_free(block)
+        if indexed.any():
+            self._cache(let_go[indexed])
+
+    def _cache(self, at: npt.NDArray[np.int64]) -> None:
+        """Nobody holds these indexed blocks any more: neighbours that are worth the same go to the policy together."""
+        blocks: list[int] = at.tolist()
+        costs, ends = self._costs(at), self.retained.ends(blocks)
+        begin = 0
+        for stop in (*(np.flatnonzero((costs[1:] != costs[:-1]) | (ends[1:] != ends[:-1])) + 1).tolist(), len(blocks)):
+            until = float(ends[begin])
+            self._policy.add(blocks[begin:stop], float(costs[begin]), until if until > 0 else None)
+            begin = stop
 
     def reuse(self, blocks: Sequence[int], tokens: Sequence[int]) -> list[int]:
         """Held blocks, full of the first of `tokens`, serve a further sequence; how many each has served so far. Who waited for
         that sequence waits no more.
         """
-        reuses = []
-        for n, block in enumerate(blocks, 1):
-            assert self._refs[block] > 0
-            if self.retained.is_awaited(block):
-                self._resolve(block, tokens[n * self.block_tokens : (n + 1) * self.block_tokens])
-            self._reuses[block] += 1
-            reuses.append(self._reuses[block])
+        if not blocks:
+            return []
+        for n in self.retained.awaited_among(blocks):
+            self._resolve(blocks[n], tokens[(n + 1) * self.block_tokens : (n + 2) * self.block_tokens])
+        at = np.array(blocks)
+        self._reuses[at] += 1
+        reuses: list[int] = self._reuses[at].tolist()
         return reuses
 
     def _resolve(self, block: int, following: Sequence[int]) -> None:
         """A sequence goes on from the block with these tokens."""
         for waiting in self.retained.resolve(block, following):
             if waiting in self._policy:
-                self._policy.remove(waiting)
-                self._policy.add(waiting, self._cost(waiting), self.retained.until(waiting))
+                self._policy.remove([waiting])
+                self._cache(np.array([waiting]))
 
     def copy(self, source: int, target: int, n_tokens: int) -> None:
         """Copy-on-write: the first positions of a shared block into one's own."""
@@ -154,23 +192,30 @@ class BlockPool:
         """Loads of this content that `take_ops` has not given out yet."""
         return sum(isinstance(op, Load) and op.key == key for op in self._ops)
 
-    def save(self, entry: IndexedBlock) -> None:
+    def save(self, block: int) -> None:
         """Send a full block's content to the tier."""
         assert self.tier is not None
-        self.tier.begin_save(full_block(entry))
-        self._ops.append(Save(entry.block, full_block(entry).key))
+        saved = self.full_block(block)
+        self.tier.begin_save(saved)
+        self._ops.append(Save(block, saved.key))
+
+    def full_block(self, block: int) -> FullBlock:
+        """An indexed, full block as the tier knows it."""
+        entry = self.index.entry(block)
+        assert entry.key is not None
+        return FullBlock(entry.key, entry.parent, entry.tokens)
 
     def forget(self, blocks: Sequence[int]) -> None:
         """Blocks whose content can't be trusted: they are found no more, and neither saved nor kept below."""
-        entries = [self.index.entry(block) for block in blocks if block in self.index]
-        for entry in entries:
-            if self.is_cached(entry.block):
-                self._policy.remove(entry.block)
-                self._drop_cached(entry.block)
+        known = [block for block in blocks if block in self.index]
+        keys = [key for block in known if (key := self.index.key(block)) is not None]
+        for block in known:
+            if self.is_cached(block):
+                self._policy.remove([block])
+                self._drop_cached(block)
             else:
-                self.index.remove(entry.block)
-                self.retained.forget(entry.block)
-        keys = [entry.key for entry in entries if entry.key is not None]
+                self.index.remove(block)
+                self.retained.forget(block)
         if self.tier is not None and keys:
             self._ops = [op for op in self._ops if not (isinstance(op, Save) and op.key in keys)]
             self.tier.discard(keys)
@@ -179,7 +224,7 @@ class BlockPool:
 
     def abandon_ops(self) -> None:
         """What was planned will not be done, because nothing that it was for is left: only the dead blocks stay dead."""
-        assert not any(self._refs)
+        assert not self._refs.any()
         self._ops = [op for op in self._ops if isinstance(op, Drop)]
         if self.tier is not None:
             self.tier.abandon()
@@ -190,8 +235,8 @@ class BlockPool:
             self.host.clear()
         while len(self._policy):
             self._drop_cached(self._policy.pop())
-        for entry in list(self.index):
-            self.index.remove(entry.block)
+        for block in list(self.index):
+            self.index.remove(block)
 
     def _evict(self) -> bool:
         """Several at once: a policy lets go of a sequence's end first, so that single victims would come in falling order.
@@ -202,35 +247,40 @@ class BlockPool:
         count = min(len(self._policy), wished)
         for _ in range(count):
             block = self._policy.pop()
-            entry = self.index.entry(block)
-            kept = self._offload(entry)
-            if self.tier is not None and entry.key is not None:
-                pinned = not kept and self.retained.until(block) is not None and not self.tier.has(entry.key)
-                if pinned or self.tier.is_save_requested(entry.key):
-                    self.save(entry)
+            key = self.index.key(block)
+            kept = key is not None and self._offload(block, key)
+            if self.tier is not None and key is not None:
+                pinned = not kept and self.retained.until(block) is not None and not self.tier.has(key)
+                if pinned or self.tier.is_save_requested(key):
+                    self.save(block)
             self._drop_cached(block)
             self.evictions += 1
         return count > 0
 
-    def _offload(self, entry: IndexedBlock) -> bool:
-        """Is the block in the host's memory, or on its way there?"""
-        if self.host is None or entry.key is None:
+    def _offload(self, block: int, key: bytes) -> bool:
+        """Is the full block in the host's memory, or on its way there?"""
+        if self.host is None:
             return False
-        slot = self.host.place(full_block(entry), self._worth(entry.block), self.retained.until(entry.block))
-        if slot is not None:
-            self._ops.append(Offload(entry.block, slot))
-        return self.host.has(entry.key)
+        if not self.host.has(key):
+            worth = float(self._worth(np.array([block]))[0])
+            slot = self.host.place(self.full_block(block), worth, self.retained.until(block))
+            if slot is None:
+                return False
+            self._ops.append(Offload(block, slot))
+        return True
 
-    def _cost(self, block: int) -> float:
-        key = self.index.entry(block).key
-        saved = key is not None and (
-            (self.tier is not None and self.tier.has(key)) or (self.host is not None and self.host.has(key))
-        )
-        return (1.0 if saved else _RECOMPUTE) * self._worth(block)
+    def _costs(self, at: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        costs = _RECOMPUTE * self._worth(at)
+        below = [tier.has for tier in (self.tier, self.host) if tier is not None]
+        if not below:
+            return costs
+        keys = map(self.index.key, at.tolist())
+        saved = [key is not None and any(has(key) for has in below) for key in keys]
+        return np.where(saved, costs / _RECOMPUTE, costs)
 
-    def _worth(self, block: int) -> float:
+    def _worth(self, at: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         """More for content that came again."""
-        return 1.0 + min(self._reuses[block], _MOST_REUSES)
+        return 1.0 + np.minimum(self._reuses[at], _MOST_REUSES)
 
     def _drop_cached(self, block: int) -> None:
         self.index.remove(block)
@@ -239,6 +289,7 @@ class BlockPool:
     def _set_free(self, block: int) -> None:
         self._free.give(block)
         self._reuses[block] = 0
+        self._shared[block] = False
         self.retained.forget(block)
         self._ops.append(Drop(block))
 
@@ -266,9 +317,3 @@ class BlockPool:
             if block in free:
                 assert block not in self.index
                 assert self.retained.until(block) is None
-
-
-def full_block(entry: IndexedBlock) -> FullBlock:
-    """A full block as the tier knows it."""
-    assert entry.key is not None
-    return FullBlock(entry.key, entry.parent, entry.tokens)

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from portico_engine.kv.below import Below
-from portico_engine.kv.block_pool import BlockPool, full_block
+from portico_engine.kv.block_pool import BlockPool
 from portico_engine.kv.block_table import BlockTable
-from portico_engine.kv.hashing import BlockKeys, Salt, adapted_root
+from portico_engine.kv.hashing import KEY_BYTES, BlockKeys, Salt, adapted_root, block_content, content_tokens
 from portico_engine.kv.prefix_index import PrefixMatch
 from portico_engine.kv.tier import FullBlock
 from portico_engine.plan import KVOp
@@ -27,6 +27,7 @@ class KVCache:
         """`window`: no token sees more positions than so many, its own among them (0: it sees all). Steps have at most
         `step_tokens`.
         """
+        assert len(root) == KEY_BYTES
         self.pool = pool
         self._window = window
         self._most_blocks = self._blocks_for(window + step_tokens) + 1 if window else pool.n_blocks
@@ -38,9 +39,12 @@ class KVCache:
         self.hit_tokens = 0
         self._below = Below(pool)
 
-    def block_keys(self, salt: Salt | None = None, adapter: bytes = b"") -> BlockKeys:
-        """For a new sequence's blocks; those of another salt, or of an adapter with another digest, are not known to it."""
-        return BlockKeys(adapted_root(self._root, adapter), self.pool.block_tokens, salt)
+    def block_keys(self, salt: Salt | None = None, adapter: bytes = b"", shared_tokens: int = 0) -> BlockKeys:
+        """For a new sequence's blocks; those of another salt, or of an adapter with another digest, are not known to it. Its
+        first `shared_tokens` are nobody's text.
+        """
+        size = self.pool.block_tokens
+        return BlockKeys(adapted_root(self._root, adapter), size, salt, shared_tokens // size)
 
     def can_allocate(self, tokens: Sequence[int], names: BlockKeys | None = None) -> bool:
         """Would a sequence with all these tokens, and one more, find room now?"""
@@ -58,21 +62,22 @@ class KVCache:
         limit = len(tokens) - 1
         while True:
             hit = self._match(table.names, tokens, len(table.keys))
-            self.pool.hold(*hit.blocks)
+            self.pool.hold(hit.blocks)
             table.blocks += hit.blocks
             table.keys += hit.keys
             table.computed += len(hit.blocks) * self.pool.block_tokens
             if not self._load(table, tokens, limit):
                 break
         if hit.tail is not None:
-            self.pool.hold(hit.tail)  # so that making room doesn't evict what is to be copied
+            self.pool.hold([hit.tail])  # so that making room doesn't evict what is to be copied
             own = self.pool.allocate(table.blocks[-1] if table.blocks else None)
             if own is not None:
                 self.pool.copy(hit.tail, own, hit.tail_tokens)
                 table.blocks.append(own)
                 table.computed += hit.tail_tokens
-            self.pool.release(hit.tail)
+            self.pool.release([hit.tail])
         self._tables.add(table)
+        self._note_owner(table, 0)
         self._note_use(table, tokens)
         self.queried_tokens += len(tokens)
         self.hit_tokens += table.computed
@@ -90,15 +95,21 @@ class KVCache:
         size, before = self.pool.block_tokens, table.computed
         while not self._below.is_empty and table.computed + size <= limit:
             at = len(table.keys)
-            block = FullBlock(table.names.key(at, tokens), table.parent, table.names.piece(at, tokens))
+            content = table.names.content(at, tokens)
+            block = FullBlock(table.names.key(at, tokens), table.parent, content_tokens(content))
             own = None if self.pool.index.full(block.key) is not None else self._below.bring(table, block)
             if own is None:
                 break
-            self.pool.index.add_full(own, block.parent, block.tokens, block.key)
+            self.pool.index.add_full(own, content, block.key)
             table.blocks.append(own)
             table.keys.append(block.key)
             table.computed += size
         return table.computed > before
+
+    def _note_owner(self, table: BlockTable, first: int) -> None:
+        """Whose the full blocks from this one on are."""
+        if first < (end := min(len(table.keys), table.names.shared_blocks)):
+            self.pool.mark_shared(table.blocks[first:end])
 
     def _note_use(self, table: BlockTable, tokens: Sequence[int]) -> None:
         """What came often enough is kept."""
@@ -120,7 +131,7 @@ class KVCache:
                 return None
             self.pool.copy(table.blocks[full], own, rest)
         child = BlockTable(table.names.forked(full), table.blocks[:full], table.keys[:full], length, min(table.released, full))
-        self.pool.hold(*child.held)
+        self.pool.hold(child.held)
         if own is not None:
             child.blocks.append(own)
         self._tables.add(child)
@@ -140,20 +151,23 @@ class KVCache:
         size = self._block_tokens
         assert table.computed <= computed <= len(table.blocks) * size
         table.computed = computed
-        while (len(table.keys) + 1) * size <= computed:
-            i = len(table.keys)
-            key = table.names.key(i, tokens)
-            self.pool.index.add_full(table.blocks[i], table.parent, table.names.piece(i, tokens), key)
-            table.keys.append(key)
+        known, full = len(table.keys), computed // size
+        if known < full:
+            keys, contents = table.names.span(known, full, tokens)
+            table.keys += keys
+            step = len(contents) // len(keys)
+            for n, (block, key) in enumerate(zip(table.blocks[known:full], keys, strict=True)):
+                self.pool.index.add_full(block, contents[n * step : (n + 1) * step], key)
+            self._note_owner(table, known)
         if self._window:
             self._release_unseen(table)
 
     def _release_unseen(self, table: BlockTable) -> None:
         """Let go of blocks before the window of the next token: they are known as long as nobody needs room."""
-        unseen = max(0, table.computed + 1 - self._window) // self.pool.block_tokens
-        for i in range(table.released, unseen):
-            self.pool.release(table.blocks[i])
-        table.released = max(table.released, unseen)
+        unseen = max(0, table.computed + 1 - self._window) // self._block_tokens
+        if unseen > table.released:
+            self.pool.release(table.blocks[table.released : unseen])
+            table.released = unseen
 
     def persist(self, table: BlockTable, n_tokens: int) -> None:
         """The first `n_tokens` are a prefix that shall survive this process. What is no full block of it is left out."""
@@ -164,8 +178,8 @@ class KVCache:
         """The end before the beginning, so that the beginning is the younger file and outlives it."""
         assert self.pool.tier is not None
         new = [key for key in keys if not self.pool.tier.has(key)]
-        entries = [entry for key in new if (entry := self.pool.index.full(key)) is not None]
-        self.pool.tier.request_saves(full_block(entry) for entry in reversed(entries))
+        blocks = [block for key in new if (block := self.pool.index.full(key)) is not None]
+        self.pool.tier.request_saves(map(self.pool.full_block, reversed(blocks)))
 
     def note_step(self, n_tokens: int, seconds: float) -> None:
         """A step of so many tokens took so long: what computing anew costs."""
@@ -185,15 +199,15 @@ class KVCache:
         for _ in range(_SAVE_AT_ONCE):
             if not tier.has_save_requests:
                 return
-            entry = self.pool.index.full(tier.pop_save_request().key)
-            if entry is not None:
-                self.pool.save(entry)
+            block = self.pool.index.full(tier.pop_save_request().key)
+            if block is not None:
+                self.pool.save(block)
 
     def persist_pinned(self) -> None:
         """What is still waited for shall survive this process too."""
-        entries = [self.pool.index.entry(block) for block in self.pool.retained.pinned() if block in self.pool.index]
         if self.pool.tier is not None:
-            self.pool.tier.request_saves(full_block(entry) for entry in reversed(entries) if entry.key is not None)
+            full = [block for block in self.pool.retained.pinned() if self.pool.index.key(block) is not None]
+            self.pool.tier.request_saves(map(self.pool.full_block, reversed(full)))
 
     def pin(self, table: BlockTable, prompt: Sequence[int], seconds: float) -> None:
         """Others' blocks go before this table's, until a table begins that goes on from `prompt`, at most for so long."""
@@ -224,9 +238,9 @@ class KVCache:
         full = len(table.keys)
         rest = table.computed - full * self.pool.block_tokens
         if rest:
-            piece = tuple(tokens[full * self.pool.block_tokens : table.computed])
-            self.pool.index.add_tail(table.blocks[full], table.parent, piece)
-        self.pool.release(*reversed(table.held))
+            content = block_content(table.parent, tokens[full * self.pool.block_tokens : table.computed])
+            self.pool.index.add_tail(table.blocks[full], content)
+        self.pool.release(table.held[::-1])
         table.blocks.clear()
         table.released = 0
 
@@ -240,16 +254,18 @@ class KVCache:
         return self.pool.take_ops()
 
     def stats(self) -> dict[str, float]:
-        """Counters since the start, and blocks by state: free, cached (the pinned among them), held."""
+        """Counters since the start, and blocks by state: free, cached (the pinned among them), held; and by whose they are."""
         pool, tier, host = self.pool, self.pool.tier, self.pool.host
         fetched, loaded = self._below.fetched_tokens, self._below.loaded_tokens
+        owners = pool.count_by_owner()
         return {
             "blocks": pool.n_blocks,
             "blocks_available": pool.available,
             "blocks_free": pool.free,
             "blocks_cached": pool.cached,
-            "blocks_pinned": pool.pinned,
             "blocks_held": pool.n_blocks - pool.available,
+            "blocks_pinned": owners["pinned", "shared"] + owners["pinned", "callers"],
+            **{f"blocks_{state}_{owner}": n for (state, owner), n in owners.items()},
             "evictions": pool.evictions,
             "prompt_tokens": self.queried_tokens,
             "prompt_tokens_cached": self.hit_tokens,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import heapq
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from itertools import count
 from typing import Protocol
 
@@ -22,17 +23,16 @@ class EvictionPolicy(Protocol):
         """How many `pop` gives up before it comes to a pinned one."""
         ...
 
-    @property
-    def pinned(self) -> int:
+    def pinned_blocks(self) -> list[int]:
         """The others. Changes nothing: any thread may ask."""
         ...
 
-    def add(self, block: int, cost: float = 1.0, pinned_until: float | None = None) -> None:
-        """The block's last holder let go. `cost` is what its loss costs, in any unit."""
+    def add(self, blocks: Iterable[int], cost: float = 1.0, pinned_until: float | None = None) -> None:
+        """These blocks' last holder let go, of the first one first. `cost` is what the loss of one costs, in any unit."""
         ...
 
-    def remove(self, block: int) -> None:
-        """The block is held again."""
+    def remove(self, blocks: Iterable[int]) -> None:
+        """These blocks are held again."""
         ...
 
     def pop(self) -> int:
@@ -59,98 +59,129 @@ class LRU:
     def unpinned(self) -> int:
         return len(self._blocks)
 
-    @property
-    def pinned(self) -> int:
-        return 0
+    def pinned_blocks(self) -> list[int]:
+        return []
 
-    def add(self, block: int, cost: float = 1.0, pinned_until: float | None = None) -> None:
-        assert block not in self._blocks
-        self._blocks[block] = None
+    def add(self, blocks: Iterable[int], cost: float = 1.0, pinned_until: float | None = None) -> None:
+        for block in blocks:
+            assert block not in self._blocks
+            self._blocks[block] = None
 
-    def remove(self, block: int) -> None:
-        del self._blocks[block]
+    def remove(self, blocks: Iterable[int]) -> None:
+        for block in blocks:
+            del self._blocks[block]
 
     def pop(self) -> int:
         return self._blocks.popitem(last=False)[0]
+
+
+@dataclass(slots=True, eq=False)
+class _Lot:
+    """Blocks that were let go of together and are worth the same."""
+
+    priority: float
+    until: float | None  # when its pin ends
+    blocks: list[int]  # the next one to go is the last; some may be held again, or in another lot
+    live: int  # those that are not
 
 
 class CostAware:
     """The cheapest loss first, and what was let go long ago is cheap (GreedyDual; Young 1994, Cao and Irani 1997).
 
     A block's priority is its cost plus the priority of the last victim when it was let go; equal ones go in LRU's order. Pinned
-    blocks go last, those whose time ends first before the others.
+    blocks go last, those whose time ends first before the others. A sequence's end lets go of hundreds at once: they are kept
+    as one lot.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._order = count()
         self._age = 0.0
-        self._live: dict[int, tuple[float, int]] = {}  # block -> (priority, order)
-        self._heap: list[tuple[float, int, int]] = []  # (priority, order, block); outdated entries among them
-        self._pinned: dict[int, float] = {}  # block -> until
-        self._ends: list[
-            tuple[float, float, int, int]
-        ] = []  # heap of (until, priority, order, block); outdated ones among them
+        self._lots: dict[int, _Lot] = {}  # by block
+        self._heap: list[tuple[float, int, _Lot]] = []  # (priority, order, lot) of those that are not pinned
+        self._listed = 0  # blocks of the lots in it, outdated ones among them
+        self._pinned: set[_Lot] = set()
+        self._n_pinned = 0  # their blocks
+        self._ends: list[tuple[float, float, int, _Lot]] = []  # heap of (until, priority, order, lot) of these
 
     def __len__(self) -> int:
-        return len(self._live)
+        return len(self._lots)
 
     def __contains__(self, block: object) -> bool:
-        return block in self._live
+        return block in self._lots
 
     @property
     def unpinned(self) -> int:
         self._unpin()
-        return len(self._live) - len(self._pinned)
+        return len(self._lots) - self._n_pinned
 
-    @property
-    def pinned(self) -> int:
+    def pinned_blocks(self) -> list[int]:
         now = self._clock()
-        return sum(until > now for until in tuple(self._pinned.values()))
+        lots = [lot for lot in tuple(self._pinned) if (until := lot.until) is not None and until > now]
+        return [block for lot in lots for block in tuple(lot.blocks) if self._lots.get(block) is lot]
 
-    def add(self, block: int, cost: float = 1.0, pinned_until: float | None = None) -> None:
-        assert block not in self._live
-        self._live[block] = (self._age + cost, next(self._order))
+    def add(self, blocks: Iterable[int], cost: float = 1.0, pinned_until: float | None = None) -> None:
+        listed = list(blocks)
+        assert listed
+        lot = _Lot(self._age + cost, pinned_until, listed[::-1], len(listed))
+        self._lots.update(dict.fromkeys(listed, lot))
         if pinned_until is None:
-            self._push(block)
+            self._push(next(self._order), lot)
         else:
-            self._pinned[block] = pinned_until
-            heapq.heappush(self._ends, (pinned_until, *self._live[block], block))
+            self._pinned.add(lot)
+            self._n_pinned += len(listed)
+            heapq.heappush(self._ends, (pinned_until, lot.priority, next(self._order), lot))
 
-    def remove(self, block: int) -> None:
-        del self._live[block]
-        self._pinned.pop(block, None)
+    def remove(self, blocks: Iterable[int]) -> None:
+        for block in blocks:
+            lot = self._lots.pop(block)
+            lot.live -= 1
+            if lot.until is not None:
+                self._n_pinned -= 1
+                if not lot.live:
+                    self._pinned.remove(lot)
 
     def pop(self) -> int:
         self._unpin()
-        if len(self._pinned) == len(self._live):
-            entry = heapq.heappop(self._ends)
-            while not self._is_pinned(entry):
-                entry = heapq.heappop(self._ends)
-            self.remove(entry[-1])
-            return entry[-1]
+        if self._n_pinned == len(self._lots):
+            while (block := self._next_of(self._ends[0][-1])) is None:
+                heapq.heappop(self._ends)
+            return block
         while True:
-            priority, order, block = heapq.heappop(self._heap)
-            if self._live.get(block) == (priority, order):
+            priority, _, lot = self._heap[0]
+            listed = len(lot.blocks)
+            block = self._next_of(lot)
+            self._listed -= listed - len(lot.blocks)
+            if block is not None:
                 self._age = priority
-                del self._live[block]
                 return block
+            heapq.heappop(self._heap)
+
+    def _next_of(self, lot: _Lot) -> int | None:
+        """Give up a block of this lot; None where it has none any more."""
+        while lot.blocks:
+            block = lot.blocks.pop()
+            if self._lots.get(block) is lot:
+                self.remove([block])
+                return block
+        return None
 
     def _unpin(self) -> None:
         now = self._clock()
         while self._ends and self._ends[0][0] <= now:
-            entry = heapq.heappop(self._ends)
-            if self._is_pinned(entry):
-                del self._pinned[entry[-1]]
-                self._push(entry[-1])
+            _, _, order, lot = heapq.heappop(self._ends)
+            lot.until = None
+            if lot.live:
+                self._pinned.remove(lot)
+                self._n_pinned -= lot.live
+                self._push(order, lot)
 
-    def _is_pinned(self, entry: tuple[float, float, int, int]) -> bool:
-        """Is that still so, or an outdated entry?"""
-        until, priority, order, block = entry
-        return self._pinned.get(block) == until and self._live[block] == (priority, order)
-
-    def _push(self, block: int) -> None:
-        if len(self._heap) > 2 * len(self._live) + 64:
-            self._heap = [(*self._live[b], b) for b in self._live if b not in self._pinned and b != block]
+    def _push(self, order: int, lot: _Lot) -> None:
+        if self._listed > 2 * len(self._lots) + 64:
+            self._heap = [entry for entry in self._heap if entry[-1].live]
+            for _, _, old in self._heap:
+                old.blocks = [block for block in old.blocks if self._lots.get(block) is old]
             heapq.heapify(self._heap)
-        heapq.heappush(self._heap, (*self._live[block], block))
+            self._listed = sum(len(old.blocks) for _, _, old in self._heap)
+        heapq.heappush(self._heap, (lot.priority, order, lot))
+        self._listed += len(lot.blocks)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 _LAYOUT = b"portico-kv-1"
 _SALTED = b"portico-kv-salt"
 _ADAPTED = b"portico-kv-adapter"
+KEY_BYTES, TOKEN_BYTES = 32, 4  # of a block's content
 
 
 class Salt(NamedTuple):
@@ -37,9 +38,19 @@ def adapted_root(root: bytes, adapter: bytes) -> bytes:
     return hashlib.sha256(_ADAPTED + root + adapter).digest() if adapter else root
 
 
+def block_content(parent: bytes, tokens: Sequence[int]) -> bytes:
+    """What a block holds, and what its key is the digest of: the parent's key, then tokens as little-endian uint32."""
+    return parent + struct.pack(f"<{len(tokens)}I", *tokens)
+
+
+def content_tokens(content: bytes) -> tuple[int, ...]:
+    """The block's own tokens."""
+    return struct.unpack(f"<{(len(content) - KEY_BYTES) // TOKEN_BYTES}I", content[KEY_BYTES:])
+
+
 def chain_key(parent: bytes, tokens: Sequence[int]) -> bytes:
     """sha256 over (parent's key, tokens as little-endian uint32)."""
-    return hashlib.sha256(parent + struct.pack(f"<{len(tokens)}I", *tokens)).digest()
+    return hashlib.sha256(block_content(parent, tokens)).digest()
 
 
 def salted_key(parent: bytes, salt: bytes) -> bytes:
@@ -48,36 +59,57 @@ def salted_key(parent: bytes, salt: bytes) -> bytes:
 
 
 class BlockKeys:
-    """The keys of one sequence's full blocks. Its tokens only grow: each key is computed once, when it is first asked for."""
+    """The keys and contents of one sequence's full blocks. Its tokens only grow: each is computed once, when it is first asked
+    for.
+    """
 
-    def __init__(self, root: bytes, block_tokens: int, salt: Salt | None = None) -> None:
+    def __init__(self, root: bytes, block_tokens: int, salt: Salt | None = None, shared_blocks: int = 0) -> None:
+        """The first `shared_blocks` hold nobody's text."""
         self.salt = salt
+        self.shared_blocks = shared_blocks
         self.block_tokens = block_tokens
         self._keys: list[bytes] = []
+        self._contents = bytearray()  # one behind the other
         self._parents = [self._salted(root, 0)]  # of each block: the key that it hangs on
 
     def parent(self, block: int) -> bytes:
         """What block number `block` hangs on. The keys before it are known."""
         return self._parents[block]
 
-    def piece(self, block: int, tokens: Sequence[int]) -> tuple[int, ...]:
-        """The block's tokens."""
-        return tuple(tokens[block * self.block_tokens : (block + 1) * self.block_tokens])
-
     def key(self, block: int, tokens: Sequence[int]) -> bytes:
         """The key of the block, which the sequence's `tokens` fill."""
-        while len(self._keys) <= block:
-            at = len(self._keys)
-            key = chain_key(self._parents[at], self.piece(at, tokens))
-            self._keys.append(key)
-            self._parents.append(self._salted(key, at + 1))
+        self._extend(block + 1, tokens)
         return self._keys[block]
+
+    def content(self, block: int, tokens: Sequence[int]) -> bytes:
+        """The content of the block, which the sequence's `tokens` fill: see `block_content`."""
+        return self.span(block, block + 1, tokens)[1]
+
+    def span(self, first: int, stop: int, tokens: Sequence[int]) -> tuple[list[bytes], bytes]:
+        """Keys of the blocks from `first` on, up to `stop`, and their contents, one behind the other."""
+        self._extend(stop, tokens)
+        size = KEY_BYTES + self.block_tokens * TOKEN_BYTES
+        return self._keys[first:stop], bytes(self._contents[first * size : stop * size])
 
     def forked(self, n_blocks: int) -> BlockKeys:
         """Of a sequence that shares the first `n_blocks` blocks, whose keys are known, and goes on by itself."""
-        other = BlockKeys(b"", self.block_tokens, self.salt)
+        other = BlockKeys(b"", self.block_tokens, self.salt, self.shared_blocks)
         other._keys, other._parents = self._keys[:n_blocks], self._parents[: n_blocks + 1]
+        other._contents = self._contents[: n_blocks * (KEY_BYTES + self.block_tokens * TOKEN_BYTES)]
         return other
+
+    def _extend(self, n_blocks: int, tokens: Sequence[int]) -> None:
+        known, size = len(self._keys), self.block_tokens
+        if n_blocks <= known:
+            return
+        packed = block_content(b"", tokens[known * size : n_blocks * size])
+        for at in range(known, n_blocks):
+            begin = (at - known) * size * TOKEN_BYTES
+            content = self._parents[at] + packed[begin : begin + size * TOKEN_BYTES]
+            key = hashlib.sha256(content).digest()
+            self._contents += content
+            self._keys.append(key)
+            self._parents.append(self._salted(key, at + 1))
 
     def _salted(self, key: bytes, block: int) -> bytes:
         return salted_key(key, self.salt.value) if self.salt is not None and self.salt.first_block == block else key

@@ -53,7 +53,7 @@ class HostTier:
         slot = self._free.pop() if self._free else self._take_from(self._policy.pop())
         self._slots[block.key] = slot
         self._content[slot] = block
-        self._policy.add(slot, cost, pinned_until)
+        self._policy.add([slot], cost, pinned_until)
         self.offloads += 1
         return slot
 
@@ -64,14 +64,14 @@ class HostTier:
         slot = self._slots.get(block.key)
         if slot is None or self._content[slot] != block or not self.cost.pays:
             return None
-        self._policy.remove(slot)
+        self._policy.remove([slot])
         self._held.add(slot)
         return slot
 
     def release(self, slot: int, cost: float = 1.0) -> None:
         """The Fetch from a held slot is planned. What was used now is the last to go."""
         self._held.remove(slot)
-        self._policy.add(slot, cost)
+        self._policy.add([slot], cost)
         self.fetches += 1
 
     def forget(self, keys: Iterable[bytes]) -> None:
@@ -83,7 +83,7 @@ class HostTier:
     def lose(self, slot: int) -> None:
         """A slot's content is not what it should be: an operation on it failed."""
         if slot in self._content:
-            self._policy.remove(slot)
+            self._policy.remove([slot])
             self._free.append(self._take_from(slot))
 
     def clear(self) -> None:

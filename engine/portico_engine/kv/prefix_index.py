@@ -2,7 +2,8 @@
 token.
 
 So reuse ends at the first token that differs, as fine as in a radix tree. It knows blocks by number only: neither who holds
-them nor when they go.
+them nor when they go. Contents are bytes (`hashing.block_content`), so that thousands are compared, and looked through for
+garbage, at once.
 """
 
 from __future__ import annotations
@@ -11,7 +12,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from portico_engine.kv.hashing import BlockKeys, chain_key
+import numpy as np
+import numpy.typing as npt
+
+from portico_engine.kv.hashing import KEY_BYTES, TOKEN_BYTES, BlockKeys, block_content, chain_key, content_tokens
+
+_START = KEY_BYTES + TOKEN_BYTES  # bytes of a content that name a parent and the first token behind it
+_LOOKED_UP = 128  # blocks at once at first, then twice as many: a new prompt is not hashed to its end for nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +34,8 @@ class IndexedBlock:
 class PrefixMatch(NamedTuple):
     """The longest known beginning: whole blocks, then the first `tail_tokens` of one more."""
 
-    blocks: tuple[int, ...]
-    keys: tuple[bytes, ...]
+    blocks: list[int]
+    keys: list[bytes]
     tail: int | None
     tail_tokens: int
 
@@ -36,117 +43,163 @@ class PrefixMatch(NamedTuple):
 class PrefixIndex:
     """Blocks by content."""
 
-    def __init__(self, block_tokens: int) -> None:
+    def __init__(self, n_blocks: int, block_tokens: int) -> None:
         self._block_tokens = block_tokens
-        self._entries: dict[int, IndexedBlock] = {}
+        self._size = KEY_BYTES + block_tokens * TOKEN_BYTES  # of a full block's content
+        self._indexed = np.zeros(n_blocks, np.bool_)
+        self._full = bytearray(n_blocks * self._size)  # contents of the full ones, by number; zeros for others
+        self._tails: dict[int, bytes] = {}  # contents of those that are not
+        self._keys: dict[int, bytes] = {}  # of the full ones
         self._by_key: dict[bytes, int] = {}
-        self._children: dict[bytes, dict[int, list[int]]] = {}
+        self._children: dict[bytes, tuple[int, ...]] = {}  # by parent and first token
         self.version = 0  # counts every change
 
     def __contains__(self, block: int) -> bool:
-        return block in self._entries
+        return bool(self._indexed[block])
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._keys) + len(self._tails)
+
+    def contains(self, blocks: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Of each of these, whether it is indexed."""
+        return self._indexed[blocks]
 
     def entry(self, block: int) -> IndexedBlock:
-        return self._entries[block]
+        content = self._content(block)
+        return IndexedBlock(block, content[:KEY_BYTES], content_tokens(content), self._keys.get(block))
 
-    def full(self, key: bytes) -> IndexedBlock | None:
+    def key(self, block: int) -> bytes | None:
+        """Of an indexed block; None where it is not full."""
+        return self._keys.get(block)
+
+    def full(self, key: bytes) -> int | None:
         """The block of this key."""
-        block = self._by_key.get(key)
-        return None if block is None else self._entries[block]
+        return self._by_key.get(key)
 
-    def match(self, keys: BlockKeys, tokens: Sequence[int], limit: int, first: int = 0) -> PrefixMatch:
-        """The longest known prefix of `tokens[:limit]` from block number `first` on, by the sequence's own keys. Token ids are
+    def match(self, names: BlockKeys, tokens: Sequence[int], limit: int, first: int = 0) -> PrefixMatch:
+        """The longest known prefix of `tokens[:limit]` from block number `first` on, by the sequence's own keys. Contents are
         compared, so that no collision serves another's KV.
         """
-        size, by_key, entries, key_of, parent_of = self._block_tokens, self._by_key, self._entries, keys.key, keys.parent
+        full = limit // self._block_tokens
         blocks: list[int] = []
-        found: list[bytes] = []
-        at = first
-        while (at + 1) * size <= limit:
-            key = key_of(at, tokens)
-            block = by_key.get(key)
-            if block is None:
+        keys: list[bytes] = []
+        at, count = first, _LOOKED_UP
+        while at < full:
+            stop = min(full, at + count)
+            of_span, contents = names.span(at, stop, tokens)
+            found = self._known(of_span, contents)
+            blocks += found
+            keys += of_span[: len(found)]
+            at, count = at + len(found), 2 * count
+            if at < stop:
                 break
-            entry = entries[block]
-            if entry.parent != parent_of(at) or entry.tokens != tuple(tokens[at * size : (at + 1) * size]):
+        tail, tail_tokens = self._best_child(names.parent(at), tokens, at * self._block_tokens, limit)
+        return PrefixMatch(blocks, keys, tail, tail_tokens)
+
+    def _known(self, keys: list[bytes], contents: bytes) -> list[int]:
+        """The blocks of a sequence's keys, up to the first that has none, or one of another content."""
+        blocks: list[int] = []
+        while len(blocks) < len(keys) and (block := self._by_key.get(keys[len(blocks)])) is not None:
+            run = self._run(block, contents, len(blocks))
+            if not run:
                 break
-            blocks.append(block)
-            found.append(key)
-            at += 1
-        tail, tail_tokens = self._best_child(keys.parent(at), tokens, at * size, limit)
-        return PrefixMatch(tuple(blocks), tuple(found), tail, tail_tokens)
+            blocks.extend(range(block, block + run))
+        return blocks
+
+    def _run(self, block: int, contents: bytes, first: int) -> int:
+        """How many of the blocks from this one on hold the contents from number `first` on. Longer and longer pieces are
+        compared, then shorter and shorter ones.
+        """
+        size, left = self._size, len(contents) // self._size - first
+        done, step, grows = 0, 1, True
+        while step and done < left:
+            count = min(step, left - done)
+            at, of = (block + done) * size, (first + done) * size
+            if self._full[at : at + count * size] == contents[of : of + count * size]:
+                done += count
+                step = 2 * step if grows else step
+            else:
+                step, grows = count // 2, False
+        return done
 
     def _best_child(self, parent: bytes, tokens: Sequence[int], at: int, limit: int) -> tuple[int | None, int]:
         best, best_tokens = None, 0
         if at < limit:
-            rest = tuple(tokens[at : min(limit, at + self._block_tokens)])
-            for block in self._children.get(parent, {}).get(rest[0], ()):
-                same = _common(self._entries[block].tokens, rest)
+            wanted = block_content(parent, tokens[at : min(limit, at + self._block_tokens)])
+            for block in self._children.get(wanted[:_START], ()):
+                same = _common_tokens(self._content(block), wanted)
                 if same > best_tokens:
                     best, best_tokens = block, same
         return best, best_tokens
 
-    def add_full(self, block: int, parent: bytes, tokens: tuple[int, ...], key: bytes) -> bool:
+    def add_full(self, block: int, content: bytes, key: bytes) -> bool:
         """Index a full block; False where its prefix is indexed already, in another block."""
-        assert block not in self._entries
-        assert len(tokens) == self._block_tokens
+        assert not self._indexed[block]
+        assert len(content) == self._size
         if key in self._by_key:
             return False
         self._by_key[key] = block
-        self._add(IndexedBlock(block, parent, tokens, key))
+        self._keys[block] = key
+        self._full[block * self._size : (block + 1) * self._size] = content
+        self._add(block, content[:_START])
         return True
 
-    def add_tail(self, block: int, parent: bytes, tokens: tuple[int, ...]) -> bool:
+    def add_tail(self, block: int, content: bytes) -> bool:
         """Index an unfilled block; False where an indexed block holds these tokens already."""
-        assert block not in self._entries
-        assert 0 < len(tokens) < self._block_tokens
-        for other in self._children.get(parent, {}).get(tokens[0], ()):
-            if self._entries[other].tokens[: len(tokens)] == tokens:
-                return False
-        self._add(IndexedBlock(block, parent, tokens, None))
+        assert not self._indexed[block]
+        assert KEY_BYTES < len(content) < self._size
+        if any(self._content(other).startswith(content) for other in self._children.get(content[:_START], ())):
+            return False
+        self._tails[block] = content
+        self._add(block, content[:_START])
         return True
 
     def remove(self, block: int) -> None:
         """Forget a block. What was indexed behind it stays, and becomes reachable again with it."""
         self.version += 1
-        entry = self._entries.pop(block)
-        if entry.key is not None:
-            del self._by_key[entry.key]
-        siblings = self._children[entry.parent]
-        same_start = siblings[entry.tokens[0]]
-        same_start.remove(block)
-        if not same_start:
-            del siblings[entry.tokens[0]]
-            if not siblings:
-                del self._children[entry.parent]
+        start = self._content(block)[:_START]
+        self._indexed[block] = False
+        if self._tails.pop(block, None) is None:
+            del self._by_key[self._keys.pop(block)]
+            self._full[block * self._size : (block + 1) * self._size] = bytes(self._size)
+        siblings = self._children[start]
+        if len(siblings) == 1:
+            del self._children[start]
+        else:
+            self._children[start] = tuple(other for other in siblings if other != block)
 
-    def __iter__(self) -> Iterator[IndexedBlock]:
-        return iter(self._entries.values())
+    def __iter__(self) -> Iterator[int]:
+        """All indexed blocks."""
+        yield from self._keys
+        yield from self._tails
 
-    def _add(self, entry: IndexedBlock) -> None:
+    def _content(self, block: int) -> bytes:
+        tail = self._tails.get(block)
+        return bytes(self._full[block * self._size : (block + 1) * self._size]) if tail is None else tail
+
+    def _add(self, block: int, start: bytes) -> None:
         self.version += 1
-        self._entries[entry.block] = entry
-        self._children.setdefault(entry.parent, {}).setdefault(entry.tokens[0], []).append(entry.block)
+        self._indexed[block] = True
+        self._children[start] = (*self._children.get(start, ()), block)
 
     def check_integrity(self) -> None:
-        """Assert that the three views agree."""
-        listed = [b for siblings in self._children.values() for same in siblings.values() for b in same]
-        assert sorted(listed) == sorted(self._entries)
-        assert {e.key: e.block for e in self if e.key is not None} == self._by_key
-        for entry in self:
+        """Assert that the views agree."""
+        listed = [block for siblings in self._children.values() for block in siblings]
+        assert sorted(listed) == sorted(self) == np.flatnonzero(self._indexed).tolist()
+        assert {key: block for block, key in self._keys.items()} == self._by_key
+        for block in self:
+            entry = self.entry(block)
             assert (entry.key is not None) == (len(entry.tokens) == self._block_tokens)
-            assert entry.block in self._children[entry.parent][entry.tokens[0]]
+            assert block in self._children[self._content(block)[:_START]]
             if entry.key is not None:
                 assert entry.key == chain_key(entry.parent, entry.tokens)
+        others = [block for block in range(len(self._indexed)) if block not in self._keys]
+        assert not any(any(self._full[block * self._size : (block + 1) * self._size]) for block in others)
 
 
-def _common(a: Sequence[int], b: Sequence[int]) -> int:
-    same = 0
-    for x, y in zip(a, b, strict=False):
-        if x != y:
-            break
-        same += 1
-    return same
+def _common_tokens(one: bytes, other: bytes) -> int:
+    """Tokens from the beginning that two contents behind one parent have in common."""
+    size = min(len(one), len(other))
+    differs = int.from_bytes(one[:size], "little") ^ int.from_bytes(other[:size], "little")
+    same = ((differs & -differs).bit_length() - 1) // 8 if differs else size
+    return (same - KEY_BYTES) // TOKEN_BYTES

@@ -12,6 +12,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import count
 
+import numpy as np
+import numpy.typing as npt
+
 _ENDED = 64  # entries of ended pins that a block's heap may hold, beside as many as it has pins
 
 
@@ -59,9 +62,9 @@ class RetainedPrefixes:
                 latest[:] = [entry for entry in latest if block in entry[2].blocks]
                 heapq.heapify(latest)
 
-    def is_awaited(self, last: int) -> bool:
-        """Does somebody wait for a prompt that goes on from this block?"""
-        return last in self._by_last
+    def awaited_among(self, blocks: Sequence[int]) -> list[int]:
+        """Places in `blocks` of those from which somebody waits for a prompt that goes on."""
+        return [n for n, block in enumerate(blocks) if block in self._by_last] if self._by_last else []
 
     def resolve(self, last: int, following: Sequence[int]) -> set[int]:
         """A prompt has the block and these tokens behind it: who waited behind the same waits no more. The blocks that were
@@ -81,6 +84,12 @@ class RetainedPrefixes:
         while latest and block not in latest[0][2].blocks:
             heapq.heappop(latest)
         return -latest[0][0] if latest and -latest[0][0] > self._clock() else None
+
+    def ends(self, blocks: Sequence[int]) -> npt.NDArray[np.float64]:
+        """`until` of each of these, 0 where that is None."""
+        if not self._pinned or self._pinned.keys().isdisjoint(blocks):
+            return np.zeros(len(blocks))
+        return np.array([self.until(block) or 0.0 for block in blocks])
 
     def forget(self, block: int) -> None:
         """The block's content is gone. What came before it stays pinned for its time: the conversation can still use that."""

@@ -29,10 +29,11 @@ class Device(NamedTuple):
     obstacle: str | None = None
 
 
-def choose_device(executor: str) -> Device:
-    """The GPU where there is one that can be used, else the CPU; "torch-cpu" and "torch-cuda" leave no choice.
+def choose_device(executor: str, count: int = 1) -> Device:
+    """The GPU where there is one that can be used, else the CPU; "torch-cpu" and "torch-cuda" leave no choice. With a `count`
+    over one, each of so many GPUs like the first, or each share of this machine's memory.
 
-    Imports torch. Raises ModelError saying what is missing where a GPU is asked for and there is none.
+    Imports torch. Raises ModelError saying what is missing where a GPU is asked for and there is none, or too few.
     """
     obstacle = None
     if executor != "torch-cpu":
@@ -40,10 +41,18 @@ def choose_device(executor: str) -> Device:
         if obstacle is None:
             import torch
 
-            return Device(f"the GPU ({torch.cuda.get_device_name()})", torch.cuda.mem_get_info()[0], True)
+            card, found = torch.cuda.get_device_name(), torch.cuda.device_count()
+            if found < count:
+                raise ModelError(
+                    f"devices is {count}, and torch finds {found} GPU{'s' if found > 1 else ''} ({card}); "
+                    f"give at most {found}, or executor torch-cpu"
+                )
+            name = f"the GPU ({card})" if count == 1 else f"each of {count} GPUs ({card})"
+            return Device(name, torch.cuda.mem_get_info()[0], True)
         if executor == "torch-cuda":
             raise ModelError(f"no GPU can be used: {obstacle}; executor 'auto' takes the CPU then")
-    return Device("this machine", memory_bytes(), False, obstacle)
+    name = "this machine" if count == 1 else f"each of {count} processes of this machine"
+    return Device(name, memory_bytes() // count, False, obstacle)
 
 
 def has_nvidia_gpu() -> bool:

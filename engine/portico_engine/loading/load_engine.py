@@ -106,7 +106,7 @@ class Outlook(NamedTuple):
 
 
 class _Torch(NamedTuple):
-    """What torch's executor is to be made for."""
+    """What torch's executor is to be made for; of several ranks, the first."""
 
     config: DecoderConfig
     device: Device
@@ -163,12 +163,18 @@ class _Loading:
             try:
                 config, found, sizes, placed = self._plan_torch(name)
                 if not isinstance(sizes, Sizes):
-                    sizes(sum(weight_bytes(self.file, config, found)[: 1 + placed.second]))
+                    file, _ = self._shard(read_config(self.file))
+                    sizes(sum(weight_bytes(file, config, found)[: 1 + placed.second]))
                 kind = "torch-cuda" if found.cuda else "torch-cpu"
                 return Outlook(kind, found.name, self.plan, self.fallbacks.described(), self.weights)
             except UnsupportedModel as error:
                 self._leave_to_llama_cpp(name, error)
+        self._note_one_device()
         return Outlook("llama_cpp", device, None, self.fallbacks.described())
+
+    def _note_one_device(self) -> None:
+        if self.options.devices > 1:
+            self.fallbacks.record("devices", "llama.cpp's are not spread")
 
     def _leave_to_llama_cpp(self, name: str, error: UnsupportedModel) -> None:
         """Raises the error where that can't be, or was not left open."""
@@ -180,6 +186,8 @@ class _Loading:
         config, device, sizes, placed = self._plan_torch(name)
         _log.info("weights of %s: %s", self._path.name, self.weights)
         self._report("weights", 0.0)
+        if self.options.devices > 1:
+            return self._ranks(device, sizes, placed)
         return _executor(device, placed, self.fallbacks)(
             self.file,
             sizes,
@@ -190,13 +198,49 @@ class _Loading:
             progress=self._report,
         )
 
+    def _ranks(self, device: Device, sizes: Sizes | SizesFor, placed: Placement) -> Executor:
+        from portico_engine.executors.ranks.rank_executor import RankExecutor
+        from portico_engine.executors.ranks.rank_model import RankModel
+
+        options: dict[str, Any] = {"offloading": self.options.offloading(to_host=device.cuda)}
+        if device.cuda:
+            options |= {"copies": placed.second, "host_layers": placed.host_layers}
+        else:
+            options["int4"] = None if placed.second else False
+        model = RankModel(
+            self._path.absolute(),
+            self.options.devices,
+            device.cuda,
+            self._expert_parallel,
+            vocab_size=self.tokenizer.vocab_size,
+            adapters=self._limits if self.options.adapters else None,
+            options=options,
+        )
+        return RankExecutor.load(model, sizes, progress=self._report, fallbacks=self.fallbacks)
+
+    def _shard(self, config: DecoderConfig) -> tuple[ModelFile, DecoderConfig]:
+        """What one device has of the model: all of it, or the first rank's part, than which no other's is larger by much."""
+        if self.options.devices == 1:
+            return self.file, config
+        from portico_engine.parallel.shard import Shard
+        from portico_engine.parallel.sharded_config import shard_model
+
+        return shard_model(self.file, config, Shard(0, self.options.devices, self._expert_parallel))
+
+    @property
+    def _expert_parallel(self) -> bool:
+        """Where there are experts: the option may be meant for several models."""
+        arch = self.file.get("general.architecture", str)
+        return self.options.expert_parallel and self.file.get(f"{arch}.expert_count", int, 0) > 0
+
     def _plan_torch(self, name: str) -> _Torch:
         config = read_config(self.file)
         if self.tokenizer.vocab_size > config.vocab_size:
             raise ModelError(f"{self._path} has {self.tokenizer.vocab_size} tokens but embeddings for {config.vocab_size}")
         self._report("torch", 0.0)
         import_torch()
-        device = choose_device(name)
+        device = choose_device(name, self.options.devices)
+        file, config = self._shard(config)
         if device.obstacle is not None:
             self.fallbacks.record("device", device.obstacle, expected=not has_nvidia_gpu())
         if device.cuda and config.latent is not None:
@@ -204,7 +248,7 @@ class _Loading:
                 f"{self._path}: torch computes latent attention on a CPU only (executor torch-cpu), llama.cpp from a GGUF file"
             )
         sizes = self._torch_sizes(config, device)
-        placed = placement(self._path, config, self.file, device, memory_bytes())
+        placed = placement(self._path, config, file, device, memory_bytes() // self.options.devices)
         if placed.host_layers:
             self.fallbacks.record(
                 "experts", f"{device.name} has no memory for those of {placed.host_layers} of {config.n_layers} layers"
@@ -212,12 +256,16 @@ class _Loading:
         codes = device.cuda or self._has_fast_codes(placed.second)
         self.weights = describe_weights(self.file, cuda=device.cuda, codes=codes, copies=placed.second)
         if isinstance(sizes, Sizes) and not device.cuda:
-            self._check_kv(sizes, weight_bytes(self.file, config, device)[0], config.kv_bytes_per_token, device.memory)
+            self._check_kv(sizes, weight_bytes(file, config, device)[0], config.kv_bytes_per_token, device.memory)
         if not device.cuda:
-            weights = sum(weight_bytes(self.file, config, device)[: 1 + codes])
+            weights = sum(weight_bytes(file, config, device)[: 1 + codes])
             assert isinstance(sizes, Sizes), "a CPU's memory is not filled"
-            self.plan = describe_host(device.memory, weights, sizes, config)
+            self.plan = self._each(describe_host(device.memory, weights, sizes, config))
         return _Torch(config, device, sizes, placed)
+
+    def _each(self, plan: str) -> str:
+        """A plan of one device's memory, as one of all of them."""
+        return plan if self.options.devices == 1 else f"on each of {self.options.devices} devices: {plan}"
 
     def _has_fast_codes(self, second: bool) -> bool:
         """Will a CPU compute with the file's codes? Says why not where it could have been."""
@@ -252,7 +300,7 @@ class _Loading:
                     "give fewer max_rows, a larger share of the memory, or take a smaller model"
                 )
             sizes = fill_memory(options, longest=longest, kv_bytes_per_token=per_token, kv_bytes=plan.for_kv)
-            self.plan = plan.describe(sizes, per_token)
+            self.plan = self._each(plan.describe(sizes, per_token))
             _log.info("memory of %s: %s", device.name, self.plan)
             return sizes
 
@@ -278,6 +326,7 @@ class _Loading:
                 f"{self.options.kv_offload_dtype!r}, and must be 'bf16' for it"
             )
         self._report("weights", 0.0)
+        self._note_one_device()
         arch = self.file.get("general.architecture", str)
         if arch in ENCODERS:
             longest = self.file.get(f"{arch}.context_length", int)

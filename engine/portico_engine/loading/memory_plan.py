@@ -90,8 +90,9 @@ class StepMemory:
 
 
 def step_memory(config: DecoderConfig, *, cuda: bool) -> StepMemory:
-    """Of the largest step, and the cosines and sines of all positions. On a CPU a step has activations of its tokens, a mask,
-    the KV that a row gathers where its blocks are no neighbours, and all rows' logits.
+    """Of the largest step, and the cosines and sines of all positions. On a CPU a step has activations of its tokens, a matrix
+    in the order that products like best, a mask, the KV that a row gathers where its blocks are no neighbours, and all rows'
+    logits.
     """
     tables = 2 if config.local_rope is not None and any(config.windows) else 1
     rotary = tables * 2 * 4 * config.head_dim
@@ -101,7 +102,8 @@ def step_memory(config: DecoderConfig, *, cuda: bool) -> StepMemory:
     activations = _HOST_STEP * (4 * 3 * config.hidden + 2 * heads * config.head_dim + 2 * 3 * wide)
     gathered = 2 * 2 * config.n_kv_heads * config.head_dim
     mask = 2 * config.group * _HOST_STEP
-    return StepMemory(activations + config.vocab_size * _LOGIT_BYTES, rotary + gathered + mask, 6 * config.vocab_size)
+    matrix = 2 * 2 * wide * config.hidden
+    return StepMemory(activations + matrix + config.vocab_size * _LOGIT_BYTES, rotary + gathered + mask, 6 * config.vocab_size)
 
 
 def n_parameters(file: ModelFile) -> int:

@@ -20,6 +20,7 @@ EXECUTORS = ("auto", "torch", "torch-cpu", "torch-cuda", "llama_cpp")
 MIN_CONTEXT = 64
 MOST_ROWS = 256
 MOST_ADAPTERS, MOST_RANK = 32, 512
+MOST_DEVICES = 16
 ROWS = 16  # where nothing is said and memory is not to be filled
 LoadProgress = Callable[[str, float], None]  # (stage, fraction of it)
 
@@ -38,7 +39,9 @@ class LoadOptions:
     little. `adapters` is room for so many LoRA adapters at once, of ranks up to `adapter_rank`: on a GPU that memory is taken
     when the model is loaded, and each step computes them. `chat_template` stands in the model's place; `pooling` is what
     embeddings are made by, None by the model's own, or the mean. `speculation` is how
-    many tokens of a greedy answer may be guessed in a step, from where the same words stood before.
+    many tokens of a greedy answer may be guessed in a step, from where the same words stood before. `devices` is over how many
+    GPUs of this machine torch spreads the model, a process each: that is for `EngineProcess`, since the end of one of them is
+    the end of all. `expert_parallel` deals a mixture's experts out to them whole, in place of splitting each.
     """
 
     executor: str = "auto"
@@ -55,6 +58,8 @@ class LoadOptions:
     chat_template: str | None = None
     pooling: Pooling | None = None
     speculation: int = 0
+    devices: int = 1
+    expert_parallel: bool = False
 
     def __post_init__(self) -> None:
         if self.executor not in EXECUTORS:
@@ -75,12 +80,16 @@ class LoadOptions:
             raise RequestError(f"adapters is {self.adapters}; it must be from 0 to {MOST_ADAPTERS}")
         if not 0 <= self.speculation <= MOST_DRAFTS:
             raise RequestError(f"speculation is {self.speculation}; it must be from 0 (off) to {MOST_DRAFTS}")
+        if not 1 <= self.devices <= MOST_DEVICES:
+            raise RequestError(f"devices is {self.devices}; it must be from 1 to {MOST_DEVICES}")
+        if self.expert_parallel and self.devices == 1:
+            raise RequestError("expert_parallel deals experts out to several devices, and devices is 1; give 2 or more")
         if not 1 <= self.adapter_rank <= MOST_RANK:
             raise RequestError(f"adapter_rank is {self.adapter_rank}; it must be from 1 to {MOST_RANK}")
 
     def offloading(self, *, to_host: bool) -> Offloading:
-        """How KV leaves the device, `to_host` where that is another memory than this machine's."""
-        return Offloading(self.kv_offload_dtype, self.kv_host_bytes if to_host else 0)
+        """How KV leaves each device, `to_host` where that is another memory than this machine's."""
+        return Offloading(self.kv_offload_dtype, self.kv_host_bytes // self.devices if to_host else 0)
 
     @classmethod
     def from_keywords(cls, keywords: Mapping[str, Any]) -> LoadOptions:

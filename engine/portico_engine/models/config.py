@@ -94,6 +94,12 @@ class ExpertsConfig:
     groups: int = 1  # of experts, of which only `groups_used` are chosen from
     groups_used: int = 1
     dense_layers: int = 0  # the first so many have a feed-forward
+    held: range | None = None  # those that this decoder has, the others being another rank's; None: all
+
+    @property
+    def own(self) -> range:
+        """The experts that this decoder has."""
+        return range(self.count) if self.held is None else self.held
 
 
 @dataclass(frozen=True, slots=True)

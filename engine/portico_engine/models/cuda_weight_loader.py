@@ -82,8 +82,8 @@ class CUDAWeightLoader(WeightLoader):
     def experts(self, at: str, experts: ExpertsConfig) -> StackedExperts:
         """Codes of all experts in one matrix, or bfloat16."""
         hidden, size = self.config.hidden, experts.feed_forward
-        gate_up = [(f"{at}.ffn_gate.{i}", f"{at}.ffn_up.{i}") for i in range(experts.count)]
-        down = [(f"{at}.ffn_down.{i}",) for i in range(experts.count)]
+        gate_up = [(f"{at}.ffn_gate.{i}", f"{at}.ffn_up.{i}") for i in experts.own]
+        down = [(f"{at}.ffn_down.{i}",) for i in experts.own]
         return StackedExperts(self._stacked_experts(gate_up, size, hidden), self._stacked_experts(down, hidden, size))
 
     def _stacked_experts(self, experts: Sequence[Sequence[str]], n_out: int, n_in: int) -> ExpertsLinear:

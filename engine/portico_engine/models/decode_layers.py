@@ -105,7 +105,7 @@ def _layer_obstacles(layer: LayerWeights) -> Iterator[str]:
     linears = {"qkv": layer.qkv, "out": layer.out, "gate_up": layer.feed_forward.gate_up, "down": layer.feed_forward.down}
     for name, linear in linears.items():
         if not isinstance(linear, CUDAQuantizedLinear):
-            yield f"{name} has no codes, or adapters beside them"
+            yield f"{name} has no codes, or adapters or other ranks beside them"
         elif any(part.order is not None for part in linear.parts):
             yield f"{name} has its columns in another order"
     gate_up = layer.feed_forward.gate_up

@@ -5,8 +5,9 @@ It owns shapes and types. `weight_loader` reads them from a file, `decoder` comp
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from torch import Tensor
 
@@ -32,10 +33,29 @@ class StackedExperts:
     down: ExpertsLinear
 
 
+class ExpertPeers(Protocol):
+    """The other ranks that have parts of a mixture."""
+
+    def sum(self, partial: Tensor) -> Tensor:
+        """Of all ranks' [n, hidden], on each of them; may be the same tensor."""
+        ...
+
+    def exchanges(self, n: int) -> bool:
+        """Is each rank to choose for its share of n tokens, and their vectors to go to their experts' ranks and back?"""
+        ...
+
+    def exchange(self, x: Tensor, chosen: Tensor, shares: Tensor, compute: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        """x [n, hidden], the same on all ranks, with experts `chosen` int64 [n, used] and their `shares` -> what those say
+        together, [n, hidden], the same on all ranks. `compute(rows [m, hidden], experts int64 [m])` is a rank's own experts'
+        word, [m, hidden].
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ExpertsWeights:
     """A mixture of experts. The router is float32 [experts, hidden], the shared expert's gate [hidden]; `tokens` int64
-    [experts] counts those that each expert took.
+    [experts] counts those that each expert took. `experts` are those that are here, in order.
     """
 
     router: Tensor
@@ -45,6 +65,7 @@ class ExpertsWeights:
     shared_gate: Tensor | None = None
     router_bias: Tensor | None = None  # [experts]
     correction: Tensor | None = None  # [experts], of scores where experts are chosen, not of their shares
+    peers: ExpertPeers | None = None
 
     def linears(self) -> Iterator[Linear]:
         """Those that stand alone."""

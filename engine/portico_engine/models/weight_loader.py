@@ -82,8 +82,9 @@ class WeightLoader(ABC):
                 progress("weights", i / config.n_layers)
             layers.append(self._layer(i))
         tied = "output.weight" not in self.file.tensors
-        head = self.linear(StackedMatrix("token_embd" if tied else "output", config.vocab_size), n_in=config.hidden)
-        embedding = head if tied else self.embedding("token_embd", config.vocab_size, config.hidden)
+        n_tokens = self.file.tensors["token_embd.weight"].shape[0]  # a rank has some of the vocabulary
+        head = self.linear(StackedMatrix("token_embd" if tied else "output", n_tokens), n_in=config.hidden)
+        embedding = head if tied else self.embedding("token_embd", n_tokens, config.hidden)
         # LFM2 calls its last norm by the embedding's name.
         last = "output_norm" if "output_norm.weight" in self.file.tensors else "token_embd_norm"
         norm = self._vector(f"{last}.weight" if f"{last}.weight" in self.file.tensors else "output_norm.weight", config.hidden)
@@ -228,7 +229,7 @@ class WeightLoader(ABC):
 
     def experts(self, at: str, experts: ExpertsConfig) -> tuple[GatedWeights, ...] | StackedExperts:
         """A layer's mixture, whose names begin with `at`."""
-        return tuple(self.gated(at, f".{i}", experts.feed_forward) for i in range(experts.count))
+        return tuple(self.gated(at, f".{i}", experts.feed_forward) for i in experts.own)
 
     def gated(self, at: str, suffix: str, size: int) -> GatedWeights:
         """A feed-forward of `size`; `suffix` tells several of a layer apart."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
+from portico_engine.executors.ranks.rank_watch import RANKS_LOST
+
 _VMSTAT = Path("/proc/vmstat")
 _REQUESTS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _MEANINGS: dict[int, str] = {
@@ -28,6 +30,11 @@ def memory_kills() -> int | None:
 
 def describe_exit(code: int, kills_before: int | None) -> str:
     """The end of the engine's process. `code` as subprocess has it (negative: a signal), `kills_before` of its start."""
+    if code == RANKS_LOST:
+        return (
+            "the engine's process ended with those of the other devices that the model is spread over, one of which ended or "
+            "did not answer (the log says which)"
+        )
     if code >= 0:
         return f"the engine's process ended with exit code {code}"
     if -code == signal.SIGKILL:

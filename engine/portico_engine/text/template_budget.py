@@ -29,7 +29,7 @@ class TemplateTooCostly(jinja2.TemplateRuntimeError):
     """The template went beyond its budget."""
 
 
-class Budget:
+class RenderBudget:
     """Of the render that this thread is in."""
 
     def __init__(self) -> None:

@@ -22,7 +22,7 @@ from jinja2.parser import Parser
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from portico_engine.text.template_budget import CALL, COUNTED, Budget, count_loops
+from portico_engine.text.template_budget import CALL, COUNTED, RenderBudget, count_loops
 from portico_engine.text.untrusted import Disguise
 
 _UNKNOWN_TAG = re.compile(r"unknown tag '(\w+)'")
@@ -99,7 +99,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         bodies = [type("Bodies", (_Bodies,), {"tags": set(tags)})]
         super().__init__(trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols", "jinja2.ext.do", *bodies])
         self._disguise = disguise
-        self.budget = Budget()
+        self.budget = RenderBudget()
         self.concat = self._concat  # type: ignore[method-assign]
         self.filters["tojson"] = _tojson
         self.filters.update({name: self._tracing(name, given) for name, given in self.filters.items()})

@@ -19,7 +19,7 @@ from portico_gateway.caller import Caller
 from portico_gateway.config.portico_config import PorticoConfig
 from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.errors import GatewayError, ModelServerError
-from portico_gateway.model.options import load_options
+from portico_gateway.model.options import device_options, load_options
 from portico_gateway.policy.tool_calls import ToolCalls
 from portico_gateway.upstreams.supervision import UpstreamState
 from portico_gateway.upstreams.upstream import UpstreamStatus
@@ -143,7 +143,8 @@ async def _start(config: PorticoConfig, update: Update) -> tuple[EngineClient, s
         update("model", f"{stage} {fraction:.0%}")
 
     path = await anyio.to_thread.run_sync(_find_model, config.model.name)
-    engine = await with_chosen_adapter(await start_engine(path, load_options(config.model), report), config.model)
+    options = load_options(config.model) | device_options(config.engine)
+    engine = await with_chosen_adapter(await start_engine(path, options, report), config.model)
     return engine, engine.info.name
 
 

@@ -27,7 +27,7 @@ async def serve_stdio_gateway(
     """
     if gateway_depth() >= MAX_GATEWAY_DEPTH:
         raise ConfigError("portico was started by portico again and again: does its configuration name portico itself?")
-    engine = LazyEngine(config.model)
+    engine = LazyEngine(config.model, config.engine)
     get_engine = None if missing_libraries() else engine.get
     with open_gateway(config, specs, get_engine=get_engine, source=source, beside=beside) as gateway:
 

@@ -17,7 +17,14 @@ from typing import Any, BinaryIO
 
 from portico_gateway.background.key import BackgroundKey
 from portico_gateway.background.peer import refuse_foreign
-from portico_gateway.background.protocol import BackgroundStatus, Question, ask_message, decode, encode, looks_of_this_terminal
+from portico_gateway.background.protocol import (
+    AskedQuestion,
+    BackgroundStatus,
+    ask_message,
+    decode,
+    encode,
+    looks_of_this_terminal,
+)
 from portico_gateway.background.socket_place import BackgroundUnavailable, SocketPlace, socket_place
 from portico_gateway.safe_output.private_files import private_opener
 from portico_servers.common.version import package_version
@@ -94,7 +101,7 @@ def _last_words(file: Path) -> str:
     return f"; it last said: {lines[-1][:500]}" if lines else ""
 
 
-def ask(connection: socket.socket, question: Question, confirm: Confirm) -> int:
+def ask(connection: socket.socket, question: AskedQuestion, confirm: Confirm) -> int:
     """Ask, show what comes, and return the exit code. However it is left, the question is over then.
 
     Raises BackgroundLost where the process ends, BackgroundUnavailable where it refuses."""

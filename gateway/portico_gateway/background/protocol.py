@@ -27,7 +27,7 @@ _MAX_DIGITS = 5  # of one of its sizes
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class AskedQuestion:
     """What `portico ask` was asked. `places` name the workspace's conversation; `started` is when the command began, in seconds
     since the epoch."""
 
@@ -113,13 +113,13 @@ def decode(line: bytes) -> dict[str, Any]:
     return found
 
 
-def ask_message(question: Question, looks: TerminalLooks, version: str) -> dict[str, Any]:
+def ask_message(question: AskedQuestion, looks: TerminalLooks, version: str) -> dict[str, Any]:
     return {"ask": {"question": asdict(question), "terminal": asdict(looks)}, "version": version}
 
 
-def read_ask(message: Mapping[str, Any]) -> tuple[Question, TerminalLooks]:
+def read_ask(message: Mapping[str, Any]) -> tuple[AskedQuestion, TerminalLooks]:
     """What a client asks. Raises ValueError, TypeError or KeyError where it isn't that."""
     given = message["ask"]
     question = {**given["question"]}
     question |= {name: tuple(question[name]) for name in ("allow", "places")}
-    return Question(**question), TerminalLooks(**given["terminal"])
+    return AskedQuestion(**question), TerminalLooks(**given["terminal"])

@@ -20,14 +20,14 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 
 from portico_gateway.background.memory import memory_of_tree
 from portico_gateway.background.peer import ForeignPeer, refuse_foreign
-from portico_gateway.background.protocol import MAX_LINE, BackgroundStatus, Question, decode, encode, read_ask
+from portico_gateway.background.protocol import MAX_LINE, AskedQuestion, BackgroundStatus, decode, encode, read_ask
 from portico_gateway.background.remote_terminal import RemoteTerminal
 from portico_gateway.background.socket_place import SocketPlace
 from portico_servers.common.version import package_version
 
 log = logging.getLogger(__name__)
 
-Answer = Callable[[Question, RemoteTerminal], Awaitable[int]]
+Answer = Callable[[AskedQuestion, RemoteTerminal], Awaitable[int]]
 _FAILED = 1  # the exit code of a question that ended by a mistake of ours
 _FIRST_LINE = 10.0  # seconds that a client has to say what it wants
 
@@ -143,7 +143,7 @@ class BackgroundServer:
             self._asking -= 1
             self._last = time.monotonic()
 
-    async def _answered(self, question: Question, terminal: RemoteTerminal) -> None:
+    async def _answered(self, question: AskedQuestion, terminal: RemoteTerminal) -> None:
         code = _FAILED
         try:
             code = await self._answer(question, terminal)

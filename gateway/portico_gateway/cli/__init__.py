@@ -26,5 +26,6 @@ launch_server.py       the `portico serve` behind a client that is launched
 audit_replay.py        a call of the log made again
 doctor_check.py        one line of `portico doctor`
 doctor_checks.py       what `portico doctor` looks at
+doctor_devices.py      the same, of several devices
 doctor_places.py       the same, of files, ports and permissions
 """

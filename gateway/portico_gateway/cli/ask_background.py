@@ -15,7 +15,7 @@ import click
 
 from portico_gateway.background.client import BackgroundLost, ask, connect_or_start
 from portico_gateway.background.key import BackgroundKey, background_key
-from portico_gateway.background.protocol import Question
+from portico_gateway.background.protocol import AskedQuestion
 from portico_gateway.cli import exit_codes
 from portico_gateway.config.isolated_python import python_module
 from portico_gateway.errors import GatewayError
@@ -39,7 +39,7 @@ def key_of(options: AskOptions) -> BackgroundKey:
     )
 
 
-def ask_background(question: Question, options: AskOptions, config: Path | None) -> int | None:
+def ask_background(question: AskedQuestion, options: AskOptions, config: Path | None) -> int | None:
     """The exit code; None where this process has to answer, which one line says where it isn't meant so."""
     if not is_enabled(options.config):
         return None

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from portico_gateway.agent.conversation import Exchange
     from portico_gateway.agent.events import Event, RunFinished
     from portico_gateway.assembly.ask_session import AskSession, Update
-    from portico_gateway.background.protocol import Question
+    from portico_gateway.background.protocol import AskedQuestion
     from portico_gateway.cli.screen import Screen
     from portico_gateway.config.config_file import ConfigFile
 
@@ -42,7 +42,7 @@ class AskOptions:
         return {"model.name": self.model, "model.adapter": self.adapter}
 
 
-async def answer(open_session: OpenSession, question: Question, screen: Screen) -> int:
+async def answer(open_session: OpenSession, question: AskedQuestion, screen: Screen) -> int:
     """Answer in a session, whoever's it is, and show it on `screen`. Returns the exit code."""
     from portico_gateway.agent import conversation
     from portico_gateway.cli.view import ProgressLine, TerminalView, as_json_object

@@ -19,7 +19,7 @@ from portico_engine.errors import EngineError
 from portico_gateway.assembly.background import GatewaySessions, OwnSessions, QuestionSessions
 from portico_gateway.background.client import request
 from portico_gateway.background.key import BackgroundKey
-from portico_gateway.background.protocol import Question
+from portico_gateway.background.protocol import AskedQuestion
 from portico_gateway.background.remote_terminal import RemoteTerminal
 from portico_gateway.background.server import BackgroundKind, BackgroundServer
 from portico_gateway.background.socket_place import BackgroundUnavailable, SocketPlace, only_one, socket_place
@@ -105,7 +105,7 @@ async def listen_beside(
         log.info("commands in this workspace are not answered by this process: %s", error)
 
 
-async def _answer(sessions: QuestionSessions, question: Question, terminal: RemoteTerminal) -> int:
+async def _answer(sessions: QuestionSessions, question: AskedQuestion, terminal: RemoteTerminal) -> int:
     """One question, as the command would answer it itself, mistakes included."""
     screen = remote_screen(terminal)
     caller = remote_terminal_caller("portico ask", terminal.looks.can_be_asked, terminal.confirm)

@@ -21,6 +21,7 @@ from pathlib import Path
 from portico_gateway.background.socket_place import BackgroundUnavailable, runtime_folder
 from portico_gateway.cli.background_list import running
 from portico_gateway.cli.doctor_check import Check
+from portico_gateway.cli.doctor_devices import device_checks
 from portico_gateway.cli.doctor_places import host_checks, permission_checks, port_check
 from portico_gateway.config.config_file import find_config
 from portico_gateway.config.isolated_python import python_module
@@ -68,6 +69,7 @@ def configuration_checks() -> Iterator[Check]:
     found = "defaults: there is no portico.toml" if file is None else f"{file.path}: {len(specs)} servers"
     yield Check("configuration", "ok", found)
     yield _background()
+    yield from device_checks(config)
     for spec in specs:
         if spec.problem:
             yield Check(f"server {spec.name}", "warn", spec.problem, "it is left out until then")

@@ -15,7 +15,7 @@ NO_KEY = "portico"  # what a client sends where the server wants no key: they al
 
 
 @dataclass(frozen=True, slots=True)
-class LocalModel:
+class ServedModel:
     """A served model: its server's address, its name there, its context in tokens where it is known, the bearer key."""
 
     url: str  # http://127.0.0.1:8630
@@ -40,10 +40,10 @@ class Client:
     program: str
     title: str
     install: str
-    start: Callable[[LocalModel, Mapping[str, str]], Start]
+    start: Callable[[ServedModel, Mapping[str, str]], Start]
 
 
-def _codex(model: LocalModel, environ: Mapping[str, str]) -> Start:
+def _codex(model: ServedModel, environ: Mapping[str, str]) -> Start:
     provider = (
         f'{{name = "Portico", base_url = {json.dumps(f"{model.url}/v1")}, wire_api = "responses", env_key = "PORTICO_KEY", '
         "stream_idle_timeout_ms = 3600000}"
@@ -63,7 +63,7 @@ def _codex(model: LocalModel, environ: Mapping[str, str]) -> Start:
     return Start(flags, {"PORTICO_KEY": model.key})
 
 
-def _claude(model: LocalModel, environ: Mapping[str, str]) -> Start:
+def _claude(model: ServedModel, environ: Mapping[str, str]) -> Start:
     window = {} if model.context is None else {"CLAUDE_CODE_MAX_CONTEXT_TOKENS": str(model.context)}
     tiers = ("ANTHROPIC_MODEL", *(f"ANTHROPIC_DEFAULT_{tier}_MODEL" for tier in ("OPUS", "SONNET", "HAIKU")))
     return Start(
@@ -84,7 +84,7 @@ def _claude(model: LocalModel, environ: Mapping[str, str]) -> Start:
     )  # fmt: skip
 
 
-def _opencode(model: LocalModel, environ: Mapping[str, str]) -> Start:
+def _opencode(model: ServedModel, environ: Mapping[str, str]) -> Start:
     about: dict[str, object] = {"name": model.name}
     if model.context is not None:
         about["limit"] = {"context": model.context, "output": max(1, model.context // 4)}

@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx2
 
-from portico_gateway.cli.launch_clients import NO_KEY, LocalModel
+from portico_gateway.cli.launch_clients import NO_KEY, ServedModel
 from portico_gateway.config.isolated_python import python_module
 from portico_gateway.errors import GatewayError
 
@@ -31,7 +31,7 @@ class NoLocalModel(GatewayError):
 @contextmanager
 def local_model(
     url: str, key: str, name: str | None, serve_args: Sequence[str], say: Callable[[str], None]
-) -> Iterator[LocalModel]:
+) -> Iterator[ServedModel]:
     """The model at `url`, or where nothing listens there, that of a `portico serve` which is started for the block.
 
     `name` is one of the server's models or adapters. Raises NoLocalModel.
@@ -100,13 +100,13 @@ def _waited(
     raise NoLocalModel(f"the model at {url} was not ready after {LOAD_TIMEOUT:.0f} s")
 
 
-def _chosen(models: list[dict[str, Any]], url: str, key: str, name: str | None) -> LocalModel:
+def _chosen(models: list[dict[str, Any]], url: str, key: str, name: str | None) -> ServedModel:
     known = [model["id"] for model in models]
     if name is not None and name not in known:
         raise NoLocalModel(f"{url} serves no model {name!r}; it serves {', '.join(known)}")
     chosen = next(model for model in models if name in (None, model["id"]))
     context = chosen.get("context_length")
-    return LocalModel(url, chosen["id"], context if isinstance(context, int) else None, key)
+    return ServedModel(url, chosen["id"], context if isinstance(context, int) else None, key)
 
 
 def _free_port() -> int:

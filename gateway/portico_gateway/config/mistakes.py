@@ -9,14 +9,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from portico_gateway.config.config_file import ConfigFile
 from portico_gateway.config.key_lines import json_line, toml_line
 from portico_gateway.config.mcp_servers_json import SERVER_KEYS
-from portico_gateway.config.sections import KeyConfig, ServerConfig
 from portico_gateway.errors import ConfigError
 
 Key: TypeAlias = tuple[str | int, ...]
@@ -42,7 +41,7 @@ class Mistake:
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class KeyOrigins:
     """Where a key's value came from: the file as `written`, or what `origins` names."""
 
     file: ConfigFile | None
@@ -90,7 +89,7 @@ class Places:
         return found
 
 
-def mistakes_of(error: ValidationError, whole: type[BaseModel], places: Places) -> list[Mistake]:
+def mistakes_of(error: ValidationError, whole: type[BaseModel], places: KeyOrigins) -> list[Mistake]:
     """Every mistake that validation found, in the file's order. A key that is required may be there under a wrong name: such a
     one comes first."""
     found: list[tuple[bool, Mistake]] = []
@@ -124,13 +123,20 @@ def _is_missing(mistake: Mistake) -> bool:
 
 def _unknown_key(key: Key, whole: type[BaseModel]) -> str:
     section: type[BaseModel] = whole
+    is_name = False  # servers.NAME, keys.NAME
     for part in key[:-1]:
-        field = section.model_fields.get(str(part))
-        if field is not None and isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            section = field.annotation
-        elif part != key[0]:
-            section = KeyConfig if key[0] == "keys" else ServerConfig  # keys.NAME, servers.NAME
+        field = None if is_name else section.model_fields.get(str(part))
+        is_name = False
+        if field is not None and (inner := _model_in(field.annotation)) is not None:
+            section, is_name = inner, get_origin(field.annotation) is dict
     known = list(section.model_fields)
     close = difflib.get_close_matches(str(key[-1]), known, n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(known)}"
     return f"unknown key {'.'.join(map(str, key))!r}; {hint}"
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The section that a field holds: alone, optionally, or many of them by name."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for each in get_args(annotation) if (found := _model_in(each)) is not None), None)

@@ -20,7 +20,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from portico_gateway.config.config_file import ConfigFile, find_config
 from portico_gateway.config.mcp_servers_json import read_host_json
-from portico_gateway.config.mistakes import Key, Mistake, Places, config_error, mistakes_of
+from portico_gateway.config.mistakes import Key, KeyOrigins, Mistake, config_error, mistakes_of
 from portico_gateway.config.sections import (
     AuditConfig,
     BackgroundConfig,
@@ -127,10 +127,10 @@ def parse_config(
             key = tuple(dotted.split("."))
             _put(given.tree, key, value)
             origins[key] = f"option --{key[-1].replace('_', '-')}"
-    return _validated(given, Places(file, given.written, origins))
+    return _validated(given, KeyOrigins(file, given.written, origins))
 
 
-def _validated(given: _Given, places: Places) -> PorticoConfig:
+def _validated(given: _Given, places: KeyOrigins) -> PorticoConfig:
     mistakes = given.mistakes
     try:
         config = PorticoConfig.model_validate(given.tree)
@@ -149,7 +149,7 @@ def _validated(given: _Given, places: Places) -> PorticoConfig:
     return config
 
 
-def _split(found: list[Mistake], places: Places) -> tuple[dict[str, Mistake], list[Mistake]]:
+def _split(found: list[Mistake], places: KeyOrigins) -> tuple[dict[str, Mistake], list[Mistake]]:
     """In a host's file what is wrong with an entry costs that entry; anything else is the whole configuration's."""
     is_host = places.file is not None and places.file.is_json
     entries = [each for each in found if is_host and each.key[:1] == ("servers",) and each.key[1:]]
@@ -191,7 +191,7 @@ def _read(file: ConfigFile, environ: Mapping[str, str]) -> _Given:
     given.tree = copy.deepcopy(given.written)
     if file.is_json:
         given.tree["gateway"] = {"own_servers": []}  # a host's servers are asked for instead of ours
-    places = Places(file, given.written, {})
+    places = KeyOrigins(file, given.written, {})
     variables = Variables(environ, file.folder, file.workspace)
     if isinstance(env_file := given.tree.get("env_file"), str):
         try:

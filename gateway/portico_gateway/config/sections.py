@@ -26,7 +26,7 @@ from pydantic import (
     model_validator,
 )
 
-from portico_gateway.config.server_spec import UpstreamSpec
+from portico_gateway.config.server_spec import OAuthClient, UpstreamSpec
 
 OwnServer = Literal["code", "docs", "db"]
 Scope = Literal["chat", "mcp", "metrics", "admin"]
@@ -157,6 +157,7 @@ class NamedModelConfig(ConfigSection):
     context: int | None = Field(default=None, gt=0, description="context length in tokens; default: the model's own")
     executor: Literal["auto", "torch", "torch-cpu", "torch-cuda", "llama_cpp"] = "auto"
     memory: float | None = Field(default=None, gt=0, le=1, description="share of a GPU's free memory; default: [engine]'s")
+    devices: int | None = Field(default=None, ge=1, le=16, description="GPUs that it is spread over; default: [engine]'s")
     max_rows: int | None = Field(default=None, gt=0, le=256, description="requests in one step; default: [engine]'s")
     kv_tokens: int | None = Field(default=None, gt=0, description="tokens of KV in all; default: [engine]'s")
     kv_disk_gib: float = Field(default=0.0, ge=0, description="GiB on disk for prompts' beginnings; 0: none")
@@ -198,7 +199,8 @@ class NamedModelConfig(ConfigSection):
 
     def engine_config(self, shared: EngineConfig) -> EngineConfig:
         """[engine], with what this model says otherwise."""
-        own = {"memory": self.memory, "max_rows": self.max_rows, "kv_tokens": self.kv_tokens}
+        own: dict[str, float | None] = {"memory": self.memory, "max_rows": self.max_rows, "kv_tokens": self.kv_tokens}
+        own |= {"devices": self.devices, "expert_parallel": False if self.devices == 1 else None}
         return shared.model_copy(update={key: value for key, value in own.items() if value is not None})
 
 
@@ -239,9 +241,24 @@ class EngineConfig(ConfigSection):
         gt=0,
         description="GiB that the models of [models] may take together; default: 60% of the memory",
     )
+    devices: int = Field(
+        default=1,
+        ge=1,
+        le=16,
+        description="GPUs of this machine that a model is spread over, a process each (tensor parallel); by torch",
+    )
+    expert_parallel: bool = Field(
+        default=False, description="a mixture's experts are dealt out whole to the devices, in place of a part of each"
+    )
     adapter_rank: int = Field(
         default=64, gt=0, le=512, description="the largest rank of an adapter; on a GPU, memory for it is taken for each one"
     )
+
+    @model_validator(mode="after")
+    def _experts_have_devices(self) -> EngineConfig:
+        if self.expert_parallel and self.devices == 1:
+            raise ValueError("expert_parallel deals experts out to several devices: give devices = 2 or more too")
+        return self
 
     @property
     def urls(self) -> tuple[str, ...]:
@@ -347,7 +364,7 @@ class CallerRules(ConfigSection):
     allow: list[ToolPattern] = Field(default=[], description="tools that run without consent")
     ask: list[ToolPattern] = Field(default=[], description="tools that need consent at every call")
     deny: list[ToolPattern] = Field(default=[], description="tools that these callers neither see nor call")
-    others: Literal["allow", "ask", "deny"] | None = Field(
+    others: Literal["allow", "requested", "ask", "deny"] | None = Field(
         default=None, description="what becomes of a tool that is not read-only and that no list names; default: as for all"
     )
     calls_per_minute: int | None = Field(default=None, ge=0, description="calls of one caller at most; 0: none at all")
@@ -369,8 +386,10 @@ class PolicyConfig(ConfigSection):
     writes: list[ToolPattern] = Field(
         default=[], description="tools that are not taken as read-only, whatever their server says"
     )
-    others: Literal["allow", "ask", "deny"] = Field(
-        default="ask", description="what becomes of a tool that is not read-only and that no list names"
+    others: Literal["allow", "requested", "ask", "deny"] = Field(
+        default="ask",
+        description='what becomes of a tool that is not read-only and that no list names; "requested": it runs where the '
+        "person's own words name what it does and all of its arguments, and asks otherwise",
     )
     ask_after_read: bool = Field(
         default=False,
@@ -400,7 +419,7 @@ class PolicyConfig(ConfigSection):
     @model_validator(mode="after")
     def _clients_narrow_only(self) -> PolicyConfig:
         for name, rules in self.callers.items():
-            if name.startswith("client:") and (rules.allow or rules.others == "allow"):
+            if name.startswith("client:") and (rules.allow or rules.others in ("allow", "requested")):
                 raise ValueError(
                     f"callers.{name} allows something, and a host can call itself anything: name a key, or leave out allow"
                 )
@@ -483,6 +502,25 @@ class LogConfig(ConfigSection):
     )
 
 
+class ServerOAuthConfig(ConfigSection):
+    """[servers.NAME.oauth]: a person logs in once with `portico login NAME`; an empty table is enough where the server lets
+    clients register themselves."""
+
+    client_id: str = Field(default="", description="of a client that is registered at the server already")
+    client_secret: str = Field(default="", repr=False)
+    client_metadata_url: str = Field(default="", description="https URL of a client ID metadata document")
+    redirect_port: int = Field(default=8639, ge=1, le=65535, description="where the browser comes back to, on this machine")
+
+    @model_validator(mode="after")
+    def _one_identity(self) -> ServerOAuthConfig:
+        if self.client_secret and not self.client_id:
+            raise ValueError("client_secret needs client_id")
+        page = urlsplit(self.client_metadata_url)
+        if self.client_metadata_url and (page.scheme != "https" or page.path in ("", "/")):
+            raise ValueError("client_metadata_url must be an https:// URL with a path")
+        return self
+
+
 class ServerConfig(ConfigSection):
     """[servers.NAME]: one MCP server, by command or by URL."""
 
@@ -494,6 +532,7 @@ class ServerConfig(ConfigSection):
     cwd: str | None = None
     url: str = ""
     headers: dict[str, str] = Field(default={})
+    oauth: ServerOAuthConfig | None = Field(default=None, description="log in at a server with a url, by OAuth")
     era: Literal["auto", "legacy", "modern"] = "auto"
     start_timeout: float = Field(default=30.0, gt=0)
     call_timeout: float = Field(default=60.0, gt=0)
@@ -513,6 +552,8 @@ class ServerConfig(ConfigSection):
             raise ValueError(f"type is {self.type!r}, which needs url instead of command")
         if self.url and self.type == "stdio":
             raise ValueError("type is 'stdio', which needs command instead of url")
+        if self.oauth is not None and (not self.url or self.type == "sse"):
+            raise ValueError("oauth is for a server with a url, over Streamable HTTP")
         if self.url and not self.url.startswith(("http://", "https://", "${")):
             raise ValueError("url must start with http:// or https://")
         return self
@@ -530,6 +571,7 @@ class ServerConfig(ConfigSection):
             cwd=os.path.expanduser(self.cwd) if self.cwd else None,
             url=self.url,
             headers=self.headers,
+            oauth=None if self.oauth is None else OAuthClient(**self.oauth.model_dump()),
             era=self.era,
             start_timeout=self.start_timeout,
             call_timeout=self.call_timeout,

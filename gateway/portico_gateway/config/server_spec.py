@@ -33,6 +33,17 @@ _OWN_ENVIRONMENT = (
 
 
 @dataclass(frozen=True, slots=True)
+class OAuthClient:
+    """Who the gateway is at a server that wants OAuth. Without an id it registers itself, or is who `client_metadata_url` says
+    (a client ID metadata document)."""
+
+    client_id: str = ""
+    client_secret: str = field(default="", repr=False)
+    client_metadata_url: str = ""
+    redirect_port: int = 8639  # of this machine, where a browser comes back to after a log-in
+
+
+@dataclass(frozen=True, slots=True)
 class UpstreamSpec:
     """One MCP server: a command to start and talk to over stdio, or a URL. Times are seconds."""
 
@@ -46,6 +57,7 @@ class UpstreamSpec:
     # http, sse
     url: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    oauth: OAuthClient | None = None  # http: a person logs in, and requests carry a token
     # both
     era: Era = "auto"
     start_timeout: float = 30.0

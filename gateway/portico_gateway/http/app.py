@@ -65,7 +65,6 @@ def create_app(
     """
     oauth, drain = oauth or OAuthConfig(), drain or Drain()
     pool = models if isinstance(models, ModelPool) else ModelPool(models)
-    model = pool.default
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -100,7 +99,7 @@ def create_app(
             expose_headers=[HEADER, WARNINGS_HEADER, "mcp-session-id", "retry-after"],
         )
     app.add_middleware(HostOriginMiddleware, settings=security)
-    metrics = Metrics(upstreams, model)
+    metrics = Metrics(upstreams, pool.hosts)
     app.add_middleware(MetricsMiddleware, metrics=metrics)
     app.add_middleware(RequestMiddleware, drain=drain)
     app.router.routes.extend(gateway.server.streamable_http_app(transport_security=security).routes)

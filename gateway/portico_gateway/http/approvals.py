@@ -29,7 +29,7 @@ class RememberRequest(BaseModel):
     arguments: Literal["exact", "any"] = "exact"
 
 
-class DecisionRequest(BaseModel):
+class ApprovalDecision(BaseModel):
     """The body of a decision."""
 
     model_config = ConfigDict(extra="forbid")
@@ -39,7 +39,7 @@ class DecisionRequest(BaseModel):
     remember: RememberRequest | None = None
 
     @model_validator(mode="after")
-    def _edits_approve(self) -> DecisionRequest:
+    def _edits_approve(self) -> ApprovalDecision:
         if self.decision == "deny" and self.arguments is not None:
             raise ValueError("arguments go with the decision approve alone: a denied call is not made")
         return self
@@ -62,7 +62,7 @@ def approvals_router(tool_calls: ToolCalls) -> APIRouter:
             raise _not_found(identity) from error
 
     @router.post("/{identity}")
-    async def decide(identity: str, body: DecisionRequest, request: Request) -> dict[str, Any]:
+    async def decide(identity: str, body: ApprovalDecision, request: Request) -> dict[str, Any]:
         wanted = body.remember
         remember = None if wanted is None else Remember(wanted.seconds, wanted.arguments)
         answer = ConsentAnswer(body.decision == "approve", body.arguments, remember)

@@ -5,6 +5,7 @@ It owns what "ready" means. It reads the servers and the model, and changes noth
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from typing import Any
 
@@ -30,7 +31,7 @@ def health_router(upstreams: Upstreams, models: ModelPool, drain: Drain, *, keys
     async def healthz(request: Request) -> dict[str, Any]:
         about = await health(upstreams, models.default)
         if models.others:
-            about["models"] = [{"id": each.name, **dataclasses.asdict(each.status)} for each in models.others]
+            about["models"] = await asyncio.gather(*map(_about_model, models.others))
         return about if may_see_details(request.scope, keys_needed=keys_needed) else {"status": about["status"]}
 
     @router.get("/readyz", response_model=None)
@@ -68,17 +69,19 @@ async def health(upstreams: Upstreams, model: ModelHost | None) -> dict[str, Any
         status = "ok"
     else:
         status = "starting" if states <= {"ready", "starting"} else "degraded"
-    about: dict[str, Any] = {"status": status, "servers": servers, "model": None}
-    if model is not None:
-        about["model"] = {"id": model.name, **dataclasses.asdict(model.status)}
-        if model.loaded is not None:
-            info = model.loaded.info
-            about["model"] |= {"executor": info.executor, "memory": info.memory_plan, "fallbacks": dict(info.fallbacks)}
-        if isinstance(model.loaded, RemoteEngine):
-            about["model"]["servers"] = [
-                {"url": each.url, "model": each.model, "error": str(each.problem) if each.problem else None}
-                for each in model.loaded.servers
-            ]
-        if stats := await model.stats():
-            about["model"]["stats"] = stats
+    return {"status": status, "servers": servers, "model": None if model is None else await _about_model(model)}
+
+
+async def _about_model(host: ModelHost) -> dict[str, Any]:
+    about: dict[str, Any] = {"id": host.name, **dataclasses.asdict(host.status)}
+    if host.loaded is not None:
+        info = host.loaded.info
+        about |= {"executor": info.executor, "memory": info.memory_plan, "fallbacks": dict(info.fallbacks)}
+    if isinstance(host.loaded, RemoteEngine):
+        about["servers"] = [
+            {"url": each.url, "model": each.model, "error": str(each.problem) if each.problem else None}
+            for each in host.loaded.servers
+        ]
+    if stats := await host.stats():
+        about["stats"] = stats
     return about

@@ -10,7 +10,15 @@ from typing import TypeAlias
 
 from portico_gateway.errors import HubError
 from portico_gateway.hub.download import download
-from portico_gateway.hub.repository import Choice, Repository, choose_files, endpoint, open_client, parse_name, read_repository
+from portico_gateway.hub.repository import (
+    ChosenFiles,
+    Repository,
+    choose_files,
+    endpoint,
+    open_client,
+    parse_name,
+    read_repository,
+)
 
 Report: TypeAlias = Callable[[str, int, int], None]  # file, bytes there, bytes in all
 
@@ -20,7 +28,7 @@ class Pulled:
     """What is there now. `path` is what loads it: a GGUF file (the first of several) or a folder."""
 
     repository: Repository
-    choice: Choice
+    choice: ChosenFiles
     path: Path
 
 
@@ -30,7 +38,7 @@ def pull(
     *,
     memory: int,
     report: Report = lambda _file, _there, _all: None,
-    on_choice: Callable[[Repository, Choice], None] = lambda _repository, _choice: None,
+    on_choice: Callable[[Repository, ChosenFiles], None] = lambda _repository, _choice: None,
 ) -> Pulled:
     """Fetch what `name` (OWNER/REPO, or OWNER/REPO:QUANTIZATION) means into FOLDER/OWNER/REPO. `memory`: see `choose_files`;
     `on_choice` hears what it will be before the first byte comes. Raises HubError.

@@ -54,7 +54,7 @@ class Repository:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ChosenFiles:
     """The files that make what was asked for."""
 
     kind: Literal["gguf", "folder", "adapter"]
@@ -132,7 +132,7 @@ def unreachable(where: str, error: Exception) -> HubError:
     )
 
 
-def choose_files(repository: Repository, wanted: str | None, memory: int) -> Choice:
+def choose_files(repository: Repository, wanted: str | None, memory: int) -> ChosenFiles:
     """What to fetch: an adapter, one GGUF model (all parts), or a folder of safetensors.
 
     Of several GGUF files the one of the quantization or name `wanted`, else the first of the usual ones that fits `memory`
@@ -143,10 +143,10 @@ def choose_files(repository: Repository, wanted: str | None, memory: int) -> Cho
         return _adapter(repository, names)
     models = _gguf_models([file for file in repository.files if file.name.endswith(".gguf") and "mmproj" not in file.name])
     if models:
-        return Choice("gguf", _one_gguf(models, wanted, memory, repository.name))
+        return ChosenFiles("gguf", _one_gguf(models, wanted, memory, repository.name))
     if wanted is None and "config.json" in names and any(name.endswith(".safetensors") for name in names):
         files = [file for file in repository.files if file.name in _FOLDER_FILES or _is_weights(file.name)]
-        return Choice("folder", tuple(files))
+        return ChosenFiles("folder", tuple(files))
     if any(name.endswith((".bin", ".pt", ".pth", ".ckpt")) for name in names):
         raise HubError(
             f"{repository.name} has its weights as Python pickles, which can run code and aren't read: take another one"
@@ -158,10 +158,10 @@ def _is_weights(name: str) -> bool:
     return "/" not in name and name.endswith(".safetensors")
 
 
-def _adapter(repository: Repository, names: dict[str, HubFile]) -> Choice:
+def _adapter(repository: Repository, names: dict[str, HubFile]) -> ChosenFiles:
     if "adapter_model.safetensors" not in names:
         raise HubError(f"{repository.name} is an adapter without adapter_model.safetensors, which alone is read")
-    return Choice("adapter", (names["adapter_config.json"], names["adapter_model.safetensors"]))
+    return ChosenFiles("adapter", (names["adapter_config.json"], names["adapter_model.safetensors"]))
 
 
 def _gguf_models(files: Sequence[HubFile]) -> dict[str, tuple[HubFile, ...]]:

@@ -54,7 +54,7 @@ async def with_caller(
     async def run(suspended: PendingOperation) -> mcp_types.Result:
         return await operation(_caller(ctx, capabilities, suspended.ask), suspended.progress)
 
-    return await pending.start(_binding(ctx, params), progress, run)
+    return await pending.start(_binding(ctx, params), progress, run, params.input_responses)
 
 
 def caller_of(ctx: Context) -> Caller:
@@ -115,7 +115,7 @@ def _session(ctx: Context) -> str:
 
 
 def _ask_by_request(ctx: Context, answer_timeout: float) -> AskHost:
-    async def ask(request: mcp_types.InputRequest) -> mcp_types.InputResponse:
+    async def ask(request: mcp_types.InputRequest, key: str = "") -> mcp_types.InputResponse:
         if isinstance(request, mcp_types.ElicitRequest):
             request = _with_page_id(request)
         # Related to the call, so that over HTTP the question travels on the call's own stream.

@@ -25,8 +25,10 @@ MAX_ALL_PENDING = 4096  # of all callers
 class PendingOperation:
     """One operation. `ask` and `progress` are for the operation itself, from whatever task."""
 
-    def __init__(self, binding: Binding, answer_timeout: float) -> None:
+    def __init__(self, binding: Binding, answer_timeout: float, early: mcp_types.InputResponses) -> None:
+        """`early`: what the host has answered before it was asked, by the server's own names for its questions."""
         self.binding = binding
+        self._early = dict(early)
         self.report: ProgressFnT | None = None  # of the host's latest request
         self._answer_timeout = answer_timeout
         self._scope = anyio.CancelScope()
@@ -41,10 +43,14 @@ class PendingOperation:
         if self.report is not None:
             await self.report(progress, total, message)
 
-    async def ask(self, request: mcp_types.InputRequest) -> mcp_types.InputResponse:
-        """Ask the host. Raises MCPError where no answer comes in time, or one of another kind."""
+    async def ask(self, request: mcp_types.InputRequest, key: str = "") -> mcp_types.InputResponse:
+        """Ask the host, under the server's `key` where it has one that is free. Raises MCPError where no answer comes in time,
+        or one of another kind."""
         self._n_requests += 1
-        key = f"{request.method}-{self._n_requests}"
+        if key in self._early:
+            return self._early.pop(key)
+        if not key or key in self._requests or key in self._responses:
+            key = f"{request.method}-{self._n_requests}"
         self._requests[key] = request
         self._changed.set()
         try:
@@ -126,9 +132,13 @@ class PendingOperations:
                 tasks.cancel_scope.cancel()
 
     async def start(
-        self, binding: Binding, report: ProgressFnT, operation: Callable[[PendingOperation], Awaitable[mcp_types.Result]]
+        self,
+        binding: Binding,
+        report: ProgressFnT,
+        operation: Callable[[PendingOperation], Awaitable[mcp_types.Result]],
+        early: mcp_types.InputResponses | None = None,
     ) -> mcp_types.Result:
-        """Start an operation; its result, or an InputRequiredResult with what it asks."""
+        """Start an operation; its result, or an InputRequiredResult with what it asks and `early` does not answer."""
         if self._tasks is None:
             raise RuntimeError("GatewayServer.run() must run beside the server")
         self._suspended = {token: pending for token, pending in self._suspended.items() if not pending.ended}
@@ -139,7 +149,7 @@ class PendingOperations:
             )
         if len(self._suspended) >= MAX_ALL_PENDING:
             raise MCPError(mcp_types.INTERNAL_ERROR, f"{MAX_ALL_PENDING} calls wait for answers already; try again later")
-        pending = PendingOperation(binding, self._answer_timeout)
+        pending = PendingOperation(binding, self._answer_timeout, early or {})
         self._tasks.start_soon(pending.run, operation)
         return await self._next_result(pending, report)
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import anyio
 
-from portico_gateway.config.sections import ModelConfig
+from portico_gateway.config.sections import EngineConfig, ModelConfig
 from portico_gateway.errors import GatewayError
 from portico_gateway.model.chosen_adapter import with_chosen_adapter
-from portico_gateway.model.options import load_options
+from portico_gateway.model.options import device_options, load_options
 from portico_gateway.model.start import start_engine
 
 if TYPE_CHECKING:
@@ -26,8 +26,10 @@ GetEngine: TypeAlias = Callable[[], Awaitable["EngineClient"]]  # raises Gateway
 class LazyEngine:
     """Loads the model when it is first asked for, once; closing it ends what runs."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, engine: EngineConfig | None = None) -> None:
+        """`engine` says over which devices; the rest of it is for a model that is served."""
         self._config = config
+        self._devices = device_options(engine or EngineConfig())
         self._lock = anyio.Lock()
         self._engine: EngineClient | None = None
         self._stack = AsyncExitStack()
@@ -43,7 +45,7 @@ class LazyEngine:
         from portico_engine import EngineError, find_model
 
         try:
-            engine = await start_engine(find_model(self._config.name), load_options(self._config))
+            engine = await start_engine(find_model(self._config.name), load_options(self._config) | self._devices)
             engine = await with_chosen_adapter(engine, self._config)
         except EngineError as error:
             raise GatewayError(f"the model can't be loaded: {error}") from None

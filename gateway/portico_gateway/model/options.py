@@ -25,6 +25,7 @@ def load_options(config: ModelConfig, engine: EngineConfig | None = None) -> dic
         options["pooling"] = config.pooling
     if engine is not None:
         options |= {"memory": engine.memory, "max_rows": engine.max_rows, "kv_tokens": engine.kv_tokens}
+        options |= device_options(engine)
     loaded = {config.adapter} - {"none"} | (set(config.adapters) if engine is not None else set())  # clients may name any
     if loaded:
         options |= {"adapters": len(loaded), "adapter_rank": (engine or EngineConfig()).adapter_rank}
@@ -35,6 +36,11 @@ def load_options(config: ModelConfig, engine: EngineConfig | None = None) -> dic
     if config.kv_offload_dtype != "bf16":
         options["kv_offload_dtype"] = config.kv_offload_dtype
     return options
+
+
+def device_options(engine: EngineConfig) -> dict[str, Any]:
+    """Over which devices: of `load_engine`'s keyword arguments, for one client too."""
+    return {"devices": engine.devices, "expert_parallel": engine.expert_parallel} if engine.devices > 1 else {}
 
 
 def chat_template(given: str) -> str:

@@ -1,5 +1,5 @@
-"""Starts an engine where it is safe: in a thread of this process, or, where llama.cpp runs the model and could take the process
-with it, in one of its own."""
+"""Starts an engine where it is safe: in a thread of this process, or, where llama.cpp or several devices run the model and
+could take the process with them, in one of its own."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def start_engine(
 
     options = await anyio.to_thread.run_sync(follow_bench, path, options)
     executor = options.get("executor", "auto")
-    if executor != "llama_cpp":
+    if executor != "llama_cpp" and options.get("devices", 1) == 1:
         here = engine_loader(path, **{**options, "executor": "torch" if executor == "auto" else executor})
         try:
             engine = await anyio.to_thread.run_sync(here, report, abandon_on_cancel=True)

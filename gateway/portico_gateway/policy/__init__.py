@@ -7,6 +7,7 @@
     terminal_consent.py  asking it at a terminal
     quotas.py            how many calls a caller may make
     provenance.py        which arguments are copied from an untrusted result
+    requested.py         whether a call is what the person's own words ask for
     remembered.py        answers of people that count for a while
     tool_calls.py        every tool call, resource and prompt: rules, consent, the upstream, the log
     audit.py             the log of calls, in SQLite

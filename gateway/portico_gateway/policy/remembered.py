@@ -30,7 +30,7 @@ MAX_CHOICES = 1000  # the ones that expire first go when there are more
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class RememberedAnswer:
     """One remembered answer. `arguments` None: whichever. Times are seconds since the epoch."""
 
     id: str
@@ -61,12 +61,12 @@ class RememberedChoices:
     def __init__(self, path: Path | None = None, *, clock: Callable[[], float] = time.time) -> None:
         self._path = path
         self._clock = clock
-        self._choices: list[Choice] = []
+        self._choices: list[RememberedAnswer] = []
         self._seen: tuple[int, int, int] | None = None
 
     def find(
         self, caller: str, tool: str, definition: str, arguments: Mapping[str, Any], *, exact: bool = False
-    ) -> Choice | None:
+    ) -> RememberedAnswer | None:
         """The choice that a call falls under, the narrowest and latest first; with `exact` one for these arguments alone."""
         found = [each for each in self.all() if each.covers(caller, tool, definition, arguments)]
         found = [each for each in found if each.arguments is not None or not exact]
@@ -81,21 +81,23 @@ class RememberedChoices:
         *,
         allow: bool,
         seconds: float,
-    ) -> Choice:
+    ) -> RememberedAnswer:
         """Remember an answer, in place of an earlier one for the same calls."""
         now = self._clock()
         kept = None if arguments is None else dict(arguments)
-        choice = Choice(secrets.token_hex(4), caller, tool, definition, kept, allow, now, now + min(seconds, MAX_SECONDS))
+        choice = RememberedAnswer(
+            secrets.token_hex(4), caller, tool, definition, kept, allow, now, now + min(seconds, MAX_SECONDS)
+        )
         others = [each for each in self.all() if not _same_calls(each, choice)]
         self._save(sorted([*others, choice], key=lambda each: each.expires)[-MAX_CHOICES:])
         return choice
 
-    def all(self) -> list[Choice]:
+    def all(self) -> list[RememberedAnswer]:
         """Those that still count, the first to expire first."""
         self._load()
         return [each for each in self._choices if each.expires > self._clock()]
 
-    def forget(self, identity: str) -> Choice:
+    def forget(self, identity: str) -> RememberedAnswer:
         """Raises UnknownName."""
         kept = self.all()
         found = next((each for each in kept if each.id == identity), None)
@@ -116,13 +118,13 @@ class RememberedChoices:
         if seen == self._seen:
             return
         try:
-            self._choices = [Choice(**each) for each in json.loads(self._path.read_text(encoding="utf-8"))]
+            self._choices = [RememberedAnswer(**each) for each in json.loads(self._path.read_text(encoding="utf-8"))]
         except (OSError, ValueError, TypeError) as error:
             log.warning("remembered choices in %s can't be read, so none counts: %s", self._path, error)
             self._choices = []
         self._seen = seen
 
-    def _save(self, choices: list[Choice]) -> None:
+    def _save(self, choices: list[RememberedAnswer]) -> None:
         """In one step. What can't be written counts in this process alone."""
         self._choices = choices
         if self._path is None:
@@ -139,7 +141,7 @@ class RememberedChoices:
             log.warning("a choice can't be kept in %s: %s", self._path, error.strerror or error)
 
 
-def _same_calls(one: Choice, other: Choice) -> bool:
+def _same_calls(one: RememberedAnswer, other: RememberedAnswer) -> bool:
     """Are both for the very same calls?"""
     if (one.caller, one.tool, one.definition) != (other.caller, other.tool, other.definition):
         return False

@@ -20,7 +20,7 @@ from portico_gateway.config.sections import CallerRules, PolicyConfig
 from portico_gateway.policy.quotas import Quota
 
 _CLIENT = "client:"
-_CAREFUL = ("deny", "ask", "allow")  # the most careful first
+_CAREFUL = ("deny", "ask", "requested", "allow")  # the most careful first
 
 
 class Verdict(enum.StrEnum):
@@ -54,13 +54,14 @@ class Circumstances:
     """What a ruling depends on beside the tool. `read_untrusted`: the caller has read untrusted text; `shadows`: another
     server's tool of which its definition speaks; `changed`: the tool's definition is another one than when it was first seen,
     and nobody has consented to that; `copied`: arguments that come from an untrusted result, in words; `leaves`: an argument
-    names a place on the web."""
+    names a place on the web; `requested`: the person's own words ask for this very call, which was not made yet."""
 
     read_untrusted: bool = False
     changed: bool = False
     shadows: str | None = None
     copied: Sequence[str] = ()
     leaves: bool = False
+    requested: bool = False
 
 
 NOTHING_SPECIAL = Circumstances()
@@ -137,18 +138,21 @@ class Policy:
         read_only = self.is_read_only(name, tool, changed=now.changed or now.shadows is not None)
         allowing = next((where for where, patterns in self._lists("allow", caller) if _matches(name, patterns)), None)
         others = self._others(caller)
-        if self.config.provenance and (read_only or allowing is not None or others == "allow"):
+        if self.config.provenance and (read_only or allowing is not None or others in ("allow", "requested")):
             yield self._of_copied(name, tool, read_only, now)
         yield Rule("is it read-only?", Ruling(Verdict.ALLOW, "it is read-only") if read_only else None)
         if allowing is None:
             yield self._of_changed(name, tool, others, now)
-        if (allowing is not None or others == "allow") and self.config.ask_after_read:
+        if (allowing is not None or others in ("allow", "requested")) and self.config.ask_after_read:
             reason = "it is not read-only, and this caller has read untrusted text"
             asks = Ruling(Verdict.ASK, reason, may_remember=True, exact=True) if now.read_untrusted else None
             yield Rule("has this caller read untrusted text?", asks)
         if allowing is not None:
             yield Rule("does a list allow it?", Ruling(Verdict.ALLOW, f"{allowing} names it"))
-        yield Rule("what becomes of others?", Ruling(Verdict(others), "it is not read-only", may_remember=True))
+        if others == "requested":
+            yield self._of_requested(now)
+        verdict = Verdict.ASK if others == "requested" else Verdict(others)
+        yield Rule("what becomes of others?", Ruling(verdict, "it is not read-only", may_remember=True))
 
     def _of_copied(self, name: str, tool: mcp_types.Tool, read_only: bool, now: Circumstances) -> Rule:
         ruling = None
@@ -157,6 +161,12 @@ class Policy:
             reason = f"{what}, and {'; '.join(now.copied)}, which is not trusted"
             ruling = Ruling(Verdict.ASK, reason, may_remember=True, exact=True)
         return Rule("is an argument of a write, or of what leaves this machine, copied from an untrusted result?", ruling)
+
+    def _of_requested(self, now: Circumstances) -> Rule:
+        ruling = None
+        if now.requested and not (now.changed or now.shadows):
+            ruling = Ruling(Verdict.ALLOW, "the person's own words ask for it, with all of its arguments")
+        return Rule("do the person's own words ask for it, with all of its arguments?", ruling)
 
     def _of_changed(self, name: str, tool: mcp_types.Tool, others: str, now: Circumstances) -> Rule:
         ruling = None

@@ -6,6 +6,7 @@ come through here as a `Caller`.
 
 from __future__ import annotations
 
+import copy
 import json
 import time
 import uuid
@@ -25,6 +26,7 @@ from portico_gateway.policy.audit import AuditKind, AuditLog, AuditRecord
 from portico_gateway.policy.provenance import Provenance, names_url
 from portico_gateway.policy.quotas import Quotas
 from portico_gateway.policy.remembered import RememberedChoices
+from portico_gateway.policy.requested import is_requested
 from portico_gateway.policy.rules import Circumstances, Policy, Ruling, Verdict
 from portico_gateway.tracing import call_span
 from portico_gateway.upstreams.catalog import CatalogTool
@@ -37,6 +39,7 @@ CALL = "portico/call"  # likewise: the call's id, as the log and feedback know i
 OWN_SERVER = "portico"  # in the audit log: what the gateway itself answers
 _MAX_READERS = 10_000  # callers that are remembered for having read untrusted text
 _MAX_CONSENTED = 10_000  # changed definitions that a person has consented to, of all callers
+_MAX_MADE = 10_000  # calls that were made, of all callers: a request is for one
 _MAX_EDITS = 3  # that a person may try until the tool can take what is written
 _Result = TypeVar("_Result", bound=mcp_types.Result)
 
@@ -88,6 +91,7 @@ class ToolCalls:
         self._takes_approvals = takes_approvals
         self._readers: OrderedDict[str, None] = OrderedDict()  # callers that have read untrusted text
         self._consented: OrderedDict[tuple[str, str, str], None] = OrderedDict()  # (caller, tool, changed definition)
+        self._made: OrderedDict[tuple[str, str], None] = OrderedDict()  # (caller, digest of the call), of what asks otherwise
 
     def use_policy(self, policy: Policy) -> None:
         """Go on under other rules. Consents that were given under the old ones count no more; times stay as they were."""
@@ -102,11 +106,8 @@ class ToolCalls:
     def over(self, upstreams: Upstreams) -> ToolCalls:
         """The same rules, consents and log over other servers: those that one request brought along. What was read there counts
         here."""
-        other = ToolCalls(
-            upstreams, policy=self.policy, audit=self._audit, takes_approvals=self._takes_approvals, choices=self.choices
-        )
-        other.approvals, other._readers, other._consented = self.approvals, self._readers, self._consented
-        other._quotas, other._provenance = self._quotas, self._provenance
+        other = copy.copy(self)  # what it remembers is one with what this one remembers
+        other.upstreams = upstreams
         return other
 
     # -- what a caller may see
@@ -136,7 +137,12 @@ class ToolCalls:
             shadows=entry.shadows if self._is_held_back(entry, caller) else None,
             copied=tuple(map(str, copied)),
             leaves=names_url(arguments),
+            requested=is_requested(entry.tool.name, entry.tool.input_schema, arguments, caller.said)
+            and (caller.name, self._digest(entry, arguments)) not in self._made,
         )
+
+    def _digest(self, entry: CatalogTool, arguments: Mapping[str, Any]) -> str:
+        return call_digest(entry.name, arguments, self.policy.version, entry.digest)
 
     def shown(self, entry: CatalogTool, caller: Caller) -> mcp_types.Tool:
         """The tool as this caller may read it: the words of a definition that changed, or that speaks of another server's tool,
@@ -178,6 +184,8 @@ class ToolCalls:
 
         if self.policy.config.provenance:
             self._provenance.used(caller.name, arguments, {mark.partition(" ")[0] for mark in now.copied})
+        if now.requested:
+            self._remember(self._made, (caller.name, self._digest(entry, arguments)), _MAX_MADE)
         untrusted = not self.policy.is_trusted(name)
         result, decision = await self._under_policy(use, caller, ruling, call, untrusted=untrusted)
         if self._is_held_back(entry, caller) and decision.approval is not None:

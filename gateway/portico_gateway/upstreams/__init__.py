@@ -4,6 +4,7 @@
     upstream.py         one of them as it is called: deadline, circuit breaker, typed errors
     supervision.py      its life: start, health, restart with backoff
     wire/               its connection: processes, HTTP, messages, and answers that are mended on their way in
+    oauth/              authorization at servers that want a log-in
     circuit_breaker.py  calls fail at once for a while, after failures in a row
     listing.py          everything that it lists, all pages
     resource_watches.py  which resources hosts want to hear of

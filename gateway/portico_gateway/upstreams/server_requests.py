@@ -101,6 +101,16 @@ class ServerRequests:
         with _deadline_stopped(call):
             yield
 
+    def declared(self) -> ClientCapabilities | None:
+        """What whoever makes the running call can be asked, the local model's sampling with it; None outside of calls. Servers
+        of 2026-07-28 are told so with each request."""
+        call = _own_call.get()
+        if call is None or call.caller is None:
+            return None
+        can = call.caller.capabilities if call.caller.ask is not None else ClientCapabilities()
+        sampling = can.sampling or (mcp_types.SamplingCapability() if self._sampler is not None else None)
+        return ClientCapabilities(elicitation=can.elicitation, sampling=sampling, roots=can.roots)
+
     async def elicitation(self, context: Any, params: mcp_types.ElicitRequestParams) -> mcp_types.ElicitResult | ErrorData:
         """Ask the host's user."""
         call = self._call_of_request()
@@ -115,7 +125,7 @@ class ServerRequests:
             form = mcp_types.FormElicitationCapability() if params.mode == "form" else None
             needed = ClientCapabilities(elicitation=mcp_types.ElicitationCapability(form=form, url=url))
             return self._unanswerable(f"asks the user for input ({params.mode})", needed)
-        return await self._ask(call, mcp_types.ElicitRequest(params=params), mcp_types.ElicitResult)
+        return await self._ask(call, mcp_types.ElicitRequest(params=params), mcp_types.ElicitResult, context)
 
     async def sampling(
         self, context: Any, params: mcp_types.CreateMessageRequestParams
@@ -127,8 +137,8 @@ class ServerRequests:
         if can is not None and (not params.tools or can.tools is not None):
             request = mcp_types.CreateMessageRequest(params=params)
             if params.tools:
-                return await self._ask(call, request, mcp_types.CreateMessageResultWithTools)
-            return await self._ask(call, request, mcp_types.CreateMessageResult)
+                return await self._ask(call, request, mcp_types.CreateMessageResultWithTools, context)
+            return await self._ask(call, request, mcp_types.CreateMessageResult, context)
         if self._sampler is None or params.tools:
             tools = mcp_types.SamplingToolsCapability() if params.tools else None
             needed = ClientCapabilities(sampling=mcp_types.SamplingCapability(tools=tools))
@@ -149,7 +159,7 @@ class ServerRequests:
         call = self._call_of_request()
         if call is None or call.caller is None or call.caller.capabilities.roots is None:
             return mcp_types.ListRootsResult(roots=[])
-        return await self._ask(call, mcp_types.ListRootsRequest(), mcp_types.ListRootsResult)
+        return await self._ask(call, mcp_types.ListRootsRequest(), mcp_types.ListRootsResult, context)
 
     async def log_message(self, params: mcp_types.LoggingMessageNotificationParams) -> None:
         """To the host whose call it belongs to; one that names no call, while several callers are at work, to nobody."""
@@ -176,7 +186,7 @@ class ServerRequests:
         return self._calls[-1] if len(callers) == 1 and all(call.caller for call in self._calls) else None
 
     async def _ask(
-        self, call: _CallInFlight | None, request: mcp_types.InputRequest, kind: type[_Response]
+        self, call: _CallInFlight | None, request: mcp_types.InputRequest, kind: type[_Response], context: Any
     ) -> _Response | ErrorData:
         assert call is not None
         assert call.caller is not None
@@ -184,7 +194,7 @@ class ServerRequests:
             return self._unanswerable(f"sends {request.method}", ClientCapabilities())
         try:
             with self._counted(call):
-                answer = await _while_called(call, call.caller.ask(self._of_task(request)))
+                answer = await _while_called(call, call.caller.ask(self._of_task(request), _key(context)))
         except (TooManyRequests, CallEnded) as error:
             return ErrorData(code=mcp_types.INVALID_REQUEST, message=str(error))
         except MCPError as error:
@@ -218,6 +228,12 @@ class ServerRequests:
         if len(self._calls) > 1 and self._call_of_request() is None:
             return "it does not say for which call, while several callers are at work there"
         return "neither the caller nor this gateway can answer that"
+
+
+def _key(context: Any) -> str:
+    """What a server of 2026-07-28 calls its question; before, a question is a request with a number of its own."""
+    key = getattr(context, "request_id", None)
+    return key if isinstance(key, str) and _own_call.get() is not None else ""
 
 
 async def _tell(

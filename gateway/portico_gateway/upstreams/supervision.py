@@ -151,7 +151,7 @@ class Supervisor:
             raise UpstreamUnavailable(self.spec.name, f"can't be used: {self.spec.problem}")
         with anyio.CancelScope(deadline=anyio.current_time() + self.spec.start_timeout) as starting:
             async with Client(
-                open_transport(self.spec, connection, self._log_dir),
+                open_transport(self.spec, connection, self._log_dir, self._server_requests.declared),
                 mode=_MODES[self.spec.era],
                 cache=None,  # the catalog is the cache
                 client_info=_CLIENT_INFO,

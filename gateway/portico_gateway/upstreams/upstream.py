@@ -59,7 +59,8 @@ class Upstream:
 
     def __init__(self, spec: UpstreamSpec, catalog: Catalog, log_dir: Path, sampler: Sampler | None = None) -> None:
         self.spec = spec
-        know_secrets(env=spec.env, headers=spec.headers, args=spec.args, url=spec.url)
+        secret = {} if spec.oauth is None else {"client_secret": spec.oauth.client_secret}
+        know_secrets(env=spec.env, headers={**spec.headers, **secret}, args=spec.args, url=spec.url)
         self._catalog = catalog
         self._breaker = CircuitBreaker()
         self._server_requests = ServerRequests(spec.name, sampler)

@@ -40,6 +40,8 @@ def parse_sources(targets: Sequence[str]) -> tuple[DatabaseSource, ...]:
     found: list[DatabaseSource] = []
     for target in targets:
         engine = detect_engine(target)
+        if engine == "postgres":
+            _check_dsn(target)
         where = target if engine == "postgres" else str(Path(target).absolute())
         name = _unique(_name(target, engine), [source.name for source in found])
         found.append(DatabaseSource(name, engine, where))
@@ -65,6 +67,22 @@ def detect_engine(target: str) -> EngineName:
     if head[8:12] == _DUCKDB_MAGIC:
         return "duckdb"
     raise DatabaseSourceError(f"{target}: not a database (it begins with {head!r}); {_EXPECTED}")
+
+
+def _check_dsn(dsn: str) -> None:
+    """Raises DatabaseSourceError where PostgreSQL's library can't read it. What it quotes of the DSN may be a password."""
+    try:
+        import psycopg
+    except ImportError:
+        return  # whoever connects says what has to be installed
+    try:
+        psycopg.conninfo.conninfo_to_dict(dsn)
+    except psycopg.Error as exc:
+        why = re.sub(r'(in URI)?: "[^"]*"$', "", str(exc).strip()).strip()
+        raise DatabaseSourceError(
+            f"postgresql://…: not a DSN: {why}; expected postgresql://USER@HOST:PORT/DATABASE, "
+            "with other characters than letters and digits written as %XX"
+        ) from None
 
 
 def _name(target: str, engine: EngineName) -> str:

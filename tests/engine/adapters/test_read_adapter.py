@@ -24,7 +24,7 @@ from tests.engine.tiny_model import Shape, random_tensors
 from portico_engine import AdapterError
 from portico_engine.adapters.adapter import Adapter, AdapterLimits
 from portico_engine.adapters.read_adapter import read_adapter
-from portico_engine.models.config import DecoderConfig, ExpertsConfig, read_config
+from portico_engine.models.config import DecoderConfig, ExpertsConfig, LatentConfig, read_config
 from portico_engine.weights.gguf_file import GGUFFile
 from portico_engine.weights.hugging_face import HuggingFaceFolder
 
@@ -241,6 +241,18 @@ def test_beside_a_mixture_of_experts_only_attention_is_changed(tmp_path: Path, c
     assert len(read_adapter(write_gguf_adapter(tmp_path / "a.gguf", attention), mixture, LIMITS).matrices) == 4
     with pytest.raises(AdapterError, match=r"can change here is attn_q, .* \(the experts of a mixture are not\)"):
         read_adapter(write_gguf_adapter(tmp_path / "b.gguf", random_pairs(1, targets=("ffn_up",))), mixture, LIMITS)
+
+
+def test_layers_that_an_adapter_can_not_change_are_refused_by_name(tmp_path: Path, config: DecoderConfig) -> None:
+    adapter = write_peft_folder(tmp_path / "both", PAIRS)
+    hybrid = replace(config, conv_layers=(False, True), conv_length=3)
+    with pytest.raises(AdapterError, match=r"\(blk.1.\w+\), a layer with a short convolution; .* those with attention: 0$"):
+        read_adapter(adapter, hybrid, LIMITS)
+    first = {name: pair for name, pair in PAIRS.items() if name.startswith("blk.0.")}
+    assert read_adapter(write_peft_folder(tmp_path / "first", first), hybrid, LIMITS).matrices.keys() == first.keys()
+    latent = replace(config, latent=LatentConfig(query_rank=0, kv_rank=8, plain=4, rope=4, value=4))
+    with pytest.raises(AdapterError, match=r"latent attention \(MLA\) takes no adapters here"):
+        read_adapter(adapter, latent, LIMITS)
 
 
 def test_a_matrix_of_no_rank_is_refused(tmp_path: Path, config: DecoderConfig) -> None:

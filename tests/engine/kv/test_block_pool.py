@@ -27,10 +27,10 @@ def test_a_block_is_held_until_its_last_reference_goes_and_then_dropped() -> Non
     pool = BlockPool(2)
     block = pool.allocate()
     assert block is not None
-    pool.hold(block)
-    pool.release(block)
+    pool.hold([block])
+    pool.release([block])
     assert pool.available == 1
-    pool.release(block)
+    pool.release([block])
     assert pool.available == 2
     assert pool.take_ops() == (Drop(block),)
 
@@ -79,7 +79,7 @@ def test_a_collision_of_hashes_serves_nobody_elses_blocks() -> None:
     kv.free(table, tokens)
     index = kv.pool.index
     index._by_key[chain_key(ROOT, [9, 9, 9, 9])] = index._by_key[chain_key(ROOT, [1, 2, 3, 4])]  # as if the two collided
-    assert index.match(kv.block_keys(), [9, 9, 9, 9, 9], 4).blocks == ()
+    assert index.match(kv.block_keys(), [9, 9, 9, 9, 9], 4).blocks == []
 
 
 def test_the_end_of_a_prefix_is_evicted_before_its_beginning() -> None:
@@ -92,10 +92,10 @@ def test_the_end_of_a_prefix_is_evicted_before_its_beginning() -> None:
     other = kv.allocate([50, 51])
     kv.reserve(other, 2)
     assert kv.pool.evictions == 1
-    assert kv.pool.index.match(kv.block_keys(), tokens, 12).keys == (
+    assert kv.pool.index.match(kv.block_keys(), tokens, 12).keys == [
         chain_key(ROOT, tokens[:4]),
         chain_key(chain_key(ROOT, tokens[:4]), tokens[4:8]),
-    )
+    ]
 
 
 def test_keys_are_the_same_in_every_process() -> None:

@@ -180,11 +180,34 @@ def test_blocks_are_counted_once_by_state_and_hits_once_by_tier(tmp_path: Path) 
         stats = engine.stats()
         assert stats["blocks_free"] + stats["blocks_cached"] + stats["blocks_held"] == stats["blocks"]
         assert stats["blocks_pinned"] <= stats["blocks_cached"]
+        for state, total in (("held", "held"), ("pinned", "pinned")):
+            assert stats[f"blocks_{state}_shared"] + stats[f"blocks_{state}_callers"] == stats[f"blocks_{total}"]
         by_tier = stats["prompt_tokens_cached_memory"] + stats["prompt_tokens_cached_disk"]
         assert by_tier == stats["prompt_tokens_cached"]
     assert (stats["prompt_tokens_cached_memory"], stats["prompt_tokens_cached_disk"]) == (48, 48)
     assert stats["blocks_pinned"] == 4
     engine.close()
+
+
+def test_blocks_are_counted_by_whose_text_they_hold_while_they_are_used_and_afterwards(tmp_path: Path) -> None:
+    def of(state: str) -> tuple[float, float]:
+        stats = engine.stats()
+        return stats[f"blocks_{state}_shared"], stats[f"blocks_{state}_callers"]
+
+    engine = fake_engine(kv_dir=tmp_path)
+    engine.submit(Request("first", (*PREFIX, *range(60, 78)), max_tokens=3, shared_prefix_tokens=40, salt=b"tenant", keep=32))
+    engine.step()
+    assert of("held") == (2, 2), "the block that 40 tokens end in has a caller's text, too"
+    run(engine)
+    assert (of("held"), of("cached"), of("pinned")) == ((0, 0), (2, 3), (0, 0))
+    ask(engine, Request("waits", (*PREFIX, *range(60, 78)), max_tokens=3, shared_prefix_tokens=40, salt=b"tenant", pin=60))
+    assert (of("cached"), of("pinned")) == ((0, 1), (2, 2)), "the first one's end waits for nobody"
+    engine.close()
+    again = fake_engine(kv_dir=tmp_path)
+    again.submit(Request("later", (*PREFIX, 5), max_tokens=3, shared_prefix_tokens=48, salt=b"another"))
+    again.step()
+    assert again.stats()["blocks_held_shared"] == 2 + 1, "from the disk, or computed"
+    again.close()
 
 
 def test_a_folder_that_cannot_be_made_is_a_warning_and_no_tier(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

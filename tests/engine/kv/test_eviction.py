@@ -15,34 +15,34 @@ def popped(policy: EvictionPolicy) -> list[int]:
 def test_lru_lets_go_in_the_order_of_use() -> None:
     policy = LRU()
     for block in (3, 1, 2):
-        policy.add(block)
-    policy.remove(3)
-    policy.add(3)
+        policy.add([block])
+    policy.remove([3])
+    policy.add([3])
     assert popped(policy) == [1, 2, 3]
 
 
 def test_what_costs_the_same_goes_in_the_order_of_use() -> None:
     policy = CostAware()
     for block in (3, 1, 2):
-        policy.add(block, 5.0)
-    policy.remove(3)
-    policy.add(3, 5.0)
+        policy.add([block], 5.0)
+    policy.remove([3])
+    policy.add([3], 5.0)
     assert popped(policy) == [1, 2, 3]
 
 
 def test_the_cheapest_loss_goes_first() -> None:
     policy = CostAware()
     for block, cost in ((1, 20.0), (2, 1.0), (3, 40.0)):
-        policy.add(block, cost)
+        policy.add([block], cost)
     assert popped(policy) == [2, 1, 3]
 
 
 def test_what_was_dear_once_goes_when_enough_went_after_its_last_use() -> None:
     policy = CostAware()
-    policy.add(0, 30.0)
+    policy.add([0], 30.0)
     victims = []
     for block in range(1, 100):
-        policy.add(block, 10.0)
+        policy.add([block], 10.0)
         victims.append(policy.pop())
     assert victims.index(0) in range(1, 5)
 
@@ -50,9 +50,9 @@ def test_what_was_dear_once_goes_when_enough_went_after_its_last_use() -> None:
 def test_pinned_blocks_go_last_those_that_end_first_before_the_others() -> None:
     clock = Clock()
     policy = CostAware(clock)
-    policy.add(1, 1.0, pinned_until=9.0)
-    policy.add(2, 1.0, pinned_until=5.0)
-    policy.add(3, 100.0)
+    policy.add([1], 1.0, pinned_until=9.0)
+    policy.add([2], 1.0, pinned_until=5.0)
+    policy.add([3], 100.0)
     assert policy.unpinned == 1
     assert popped(policy) == [3, 2, 1]
 
@@ -60,8 +60,8 @@ def test_pinned_blocks_go_last_those_that_end_first_before_the_others() -> None:
 def test_a_pin_ends_by_itself() -> None:
     clock = Clock()
     policy = CostAware(clock)
-    policy.add(1, 1.0, pinned_until=5.0)
-    policy.add(2, 2.0)
+    policy.add([1], 1.0, pinned_until=5.0)
+    policy.add([2], 2.0)
     clock.now = 5.0
     assert policy.unpinned == 2
     assert popped(policy) == [1, 2]
@@ -78,18 +78,24 @@ class Policy(RuleBasedStateMachine):
         self.held: dict[int, tuple[float, float, int]] = {}  # block -> (pinned until, priority, order)
         self.n = 0
 
-    @rule(block=st.integers(0, 9), cost=st.sampled_from([1.0, 2.0, 20.0]), pin=st.none() | st.integers(1, 5))
-    def add(self, block: int, cost: float, pin: int | None) -> None:
-        if block not in self.held:
-            until = 0.0 if pin is None else self.clock.now + pin
-            self.policy.add(block, cost, None if pin is None else until)
+    @rule(
+        blocks=st.lists(st.integers(0, 9), unique=True),
+        cost=st.sampled_from([1.0, 2.0, 20.0]),
+        pin=st.none() | st.integers(1, 5),
+    )
+    def add(self, blocks: list[int], cost: float, pin: int | None) -> None:
+        new = [block for block in blocks if block not in self.held]
+        until = 0.0 if pin is None else self.clock.now + pin
+        if new:
+            self.policy.add(new, cost, None if pin is None else until)
+        for block in new:
             self.held[block] = (until, self.age + cost, self.n)
             self.n += 1
 
     @rule(block=st.integers(0, 9))
     def remove(self, block: int) -> None:
         if self.held.pop(block, None) is not None:
-            self.policy.remove(block)
+            self.policy.remove([block])
 
     @rule(seconds=st.integers(1, 4))
     def wait(self, seconds: int) -> None:
@@ -112,7 +118,11 @@ class Policy(RuleBasedStateMachine):
         assert len(self.policy) == len(self.held)
         assert self.policy.unpinned == sum(until <= self.clock.now for until, _, _ in self.held.values())
         assert {b for b in range(10) if b in self.policy} == set(self.held)
-        assert len(self.policy._heap) <= 2 * 10 + 65, "outdated entries don't pile up"
+        pinned = {block for block, (until, _, _) in self.held.items() if until > self.clock.now}
+        assert sorted(self.policy.pinned_blocks()) == sorted(pinned)
+        listed = sum(len(lot.blocks) for _, _, lot in self.policy._heap)
+        assert listed == self.policy._listed <= 2 * 10 + 64 + 10, "outdated entries don't pile up"
+        assert len(self.policy._heap) <= listed + 1
 
 
 Policy.TestCase.settings = settings(max_examples=80, stateful_step_count=60, deadline=None)

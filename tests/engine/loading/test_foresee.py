@@ -75,3 +75,29 @@ def test_executors_that_cannot_be_used_say_what_is_missing(monkeypatch: pytest.M
         "torch-cuda": "triton is not installed (pip install triton)",
         "llama_cpp": "llama-cpp-python is not installed: pip install 'portico-mcp[llama]'",
     }
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_several_devices_are_foreseen_with_the_memory_of_each(tiny_path: Path) -> None:
+    one, two = foresee(tiny_path), foresee(tiny_path, devices=2)
+    assert (two.executor, two.device) == ("torch-cpu", "each of 2 processes of this machine")
+    assert one.memory is not None
+    assert two.memory is not None
+    assert two.memory.startswith("on each of 2 devices: weights 0.0 GiB, KV up to")
+    with pytest.raises(ModelError, match="can't be split over 3 ranks; it can be over 2"):
+        foresee(tiny_path, devices=3)
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_experts_are_dealt_out_where_there_are_any(tiny_path: Path) -> None:
+    assert foresee(tiny_path, devices=2, expert_parallel=True).memory == foresee(tiny_path, devices=2).memory
+
+
+def test_fewer_gpus_than_devices_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "gpu_obstacle", lambda: None)
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda: "H200")
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    with pytest.raises(
+        ModelError, match=r"devices is 2, and torch finds 1 GPU \(H200\); give at most 1, or executor torch-cpu"
+    ):
+        device.choose_device("auto", 2)

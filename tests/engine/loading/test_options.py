@@ -29,6 +29,8 @@ def test_a_keyword_that_is_no_option_is_named_beside_those_that_are() -> None:
         ({"memory": 1.5}, "memory is 1.5; it must be a share of the GPU's, over 0 and at most 1"),
         ({"adapters": 33}, "adapters is 33; it must be from 0 to 32"),
         ({"adapters": 1, "adapter_rank": 0}, "adapter_rank is 0; it must be from 1 to 512"),
+        ({"devices": 17}, "devices is 17; it must be from 1 to 16"),
+        ({"expert_parallel": True}, "expert_parallel deals experts out to several devices, and devices is 1; give 2 or more"),
         ({"kv_dir_bytes": 0}, r"kv_dir_bytes is 0; it must be at least 1 \(kv_dir None keeps nothing\)"),
     ],
 )

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from portico_engine.executors.ranks.rank_watch import RANKS_LOST
 from portico_engine.process import exit_reason as ending
 
 
@@ -11,6 +12,11 @@ from portico_engine.process import exit_reason as ending
     ("code", "said"),
     [
         (1, "ended with exit code 1"),
+        (
+            RANKS_LOST,
+            "ended with those of the other devices that the model is spread over, one of which ended or did not "
+            "answer (the log says which)",
+        ),
         (-11, "crashed (signal 11: segmentation fault)"),
         (-6, "crashed (signal 6: aborted by a native library)"),
         (-10, "crashed (signal 10)"),

@@ -15,12 +15,12 @@ from tests.gateway.background.conftest import KEY, Serving
 
 from portico_gateway.background import client
 from portico_gateway.background.client import BackgroundLost, ask, connect, connect_or_start, request
-from portico_gateway.background.protocol import Question
+from portico_gateway.background.protocol import AskedQuestion
 from portico_gateway.background.remote_terminal import RemoteTerminal
 from portico_gateway.background.server import BackgroundKind
 from portico_gateway.background.socket_place import BackgroundUnavailable, SocketPlace, runtime_folder, socket_place
 
-QUESTION = Question("How many?", allow=("a__*", "b"), places=("/work",), as_json=True, started=5.0)
+QUESTION = AskedQuestion("How many?", allow=("a__*", "b"), places=("/work",), as_json=True, started=5.0)
 
 
 def connected(place: SocketPlace) -> socket.socket:
@@ -33,7 +33,7 @@ def nobody(text: str) -> bool:
     raise AssertionError(f"nobody was to be asked: {text}")
 
 
-async def echo(question: Question, terminal: RemoteTerminal) -> int:
+async def echo(question: AskedQuestion, terminal: RemoteTerminal) -> int:
     terminal.stdout.write(f"{question!r}\n")
     terminal.stderr.write("done\n")
     return 7
@@ -51,7 +51,7 @@ def test_a_question_arrives_whole_and_text_and_exit_code_come_back(
 def test_lines_come_in_the_order_in_which_they_were_written_from_any_thread(
     serving: Serving, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def count(_: Question, terminal: RemoteTerminal) -> int:
+    async def count(_: AskedQuestion, terminal: RemoteTerminal) -> int:
         for number in range(200):
             if number % 2:
                 terminal.stdout.write(f"{number}\n")
@@ -65,7 +65,7 @@ def test_lines_come_in_the_order_in_which_they_were_written_from_any_thread(
 
 @pytest.mark.parametrize("answer", [True, False])
 def test_a_consent_is_asked_at_the_clients_terminal(serving: Serving, answer: bool) -> None:
-    async def needs(_: Question, terminal: RemoteTerminal) -> int:
+    async def needs(_: AskedQuestion, terminal: RemoteTerminal) -> int:
         return 10 + await terminal.confirm("May it?")
 
     asked: list[str] = []
@@ -81,7 +81,7 @@ def test_a_consent_is_asked_at_the_clients_terminal(serving: Serving, answer: bo
 def test_a_client_that_hangs_up_cancels_its_question_and_the_others_go_on(serving: Serving) -> None:
     cancelled, asked, go = threading.Event(), threading.Event(), threading.Event()
 
-    async def wait(question: Question, terminal: RemoteTerminal) -> int:
+    async def wait(question: AskedQuestion, terminal: RemoteTerminal) -> int:
         asked.set()
         try:
             if question.text == "first":
@@ -94,18 +94,18 @@ def test_a_client_that_hangs_up_cancels_its_question_and_the_others_go_on(servin
 
     place = serving(wait)
     first = connected(place)
-    client._send(first, client.ask_message(Question("first"), client.looks_of_this_terminal(), client.package_version()))
+    client._send(first, client.ask_message(AskedQuestion("first"), client.looks_of_this_terminal(), client.package_version()))
     assert asked.wait(10)
     first.close()
     assert cancelled.wait(10)
     go.set()
-    assert ask(connected(place), Question("second"), nobody) == 3
+    assert ask(connected(place), AskedQuestion("second"), nobody) == 3
 
 
 def test_ctrl_c_at_the_client_ends_its_question_alone(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
     cancelled = threading.Event()
 
-    async def wait(question: Question, terminal: RemoteTerminal) -> int:
+    async def wait(question: AskedQuestion, terminal: RemoteTerminal) -> int:
         if question.text == "again":
             return 0
         terminal.stdout.write("working\n")
@@ -124,13 +124,13 @@ def test_ctrl_c_at_the_client_ends_its_question_alone(serving: Serving, monkeypa
         with pytest.raises(KeyboardInterrupt):
             ask(connected(place), QUESTION, nobody)
     assert cancelled.wait(10)
-    assert ask(connected(place), Question("again"), nobody) == 0
+    assert ask(connected(place), AskedQuestion("again"), nobody) == 0
 
 
 def test_two_questions_at_once_are_answered_at_once(serving: Serving) -> None:
     both = threading.Barrier(2, timeout=10)
 
-    async def meet(_: Question, terminal: RemoteTerminal) -> int:
+    async def meet(_: AskedQuestion, terminal: RemoteTerminal) -> int:
         await anyio.to_thread.run_sync(both.wait)
         return 0
 
@@ -147,15 +147,15 @@ def test_two_questions_at_once_are_answered_at_once(serving: Serving) -> None:
 def test_a_mistake_in_one_question_is_said_and_the_next_is_answered(
     serving: Serving, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def fail_first(question: Question, terminal: RemoteTerminal) -> int:
+    async def fail_first(question: AskedQuestion, terminal: RemoteTerminal) -> int:
         if question.text == "bad":
             raise RuntimeError("oh")
         return 0
 
     place = serving(fail_first)
-    assert ask(connected(place), Question("bad"), nobody) == 1
+    assert ask(connected(place), AskedQuestion("bad"), nobody) == 1
     assert "the log has more" in capsys.readouterr().err
-    assert ask(connected(place), Question("good"), nobody) == 0
+    assert ask(connected(place), AskedQuestion("good"), nobody) == 0
     assert "a question failed" in caplog.text
 
 
@@ -194,7 +194,7 @@ def test_it_says_what_it_is(serving: Serving) -> None:
 def test_it_ends_when_it_is_stopped(serving: Serving) -> None:
     ended = threading.Event()
 
-    async def slow(_: Question, terminal: RemoteTerminal) -> int:
+    async def slow(_: AskedQuestion, terminal: RemoteTerminal) -> int:
         await anyio.to_thread.run_sync(ended.wait, 10)
         return 5
 

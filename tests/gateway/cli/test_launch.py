@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from portico_gateway.cli.launch_clients import CLIENTS, LocalModel, client_environ
+from portico_gateway.cli.launch_clients import CLIENTS, ServedModel, client_environ
 from portico_gateway.cli.main import run
 
 # A client that says how it was started, and asks the server that it was told of for one answer.
@@ -170,7 +170,7 @@ def test_a_server_is_started_where_none_listens_and_ends_with_the_client(
 
 
 def test_codexs_settings_are_toml_and_opencodes_keep_what_the_user_gave() -> None:
-    model = LocalModel("http://127.0.0.1:8630", 'odd "name"', 4096)
+    model = ServedModel("http://127.0.0.1:8630", 'odd "name"', 4096)
     flags = CLIENTS["codex"].start(model, {}).arguments
     assert flags[::2] == ("-c",) * (len(flags) // 2)
     given = tomllib.loads("\n".join(flags[1::2]))

@@ -87,7 +87,7 @@ def test_what_goes_wrong_is_one_line_and_an_exit_code(
     assert run(["models", "show", "nothing"]) == 3
     assert "no model file at nothing" in capsys.readouterr().err
     assert run(["models", "pull", "smollm2"]) == 2
-    assert "portico model install" in capsys.readouterr().err
+    assert "portico models install" in capsys.readouterr().err
 
 
 def test_the_recommended_ones_are_told_with_licence_and_fit(capsys: pytest.CaptureFixture[str]) -> None:

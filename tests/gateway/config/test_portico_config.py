@@ -94,7 +94,7 @@ def test_servers_keep_the_files_order_and_become_specs(tmp_path: Path) -> None:
         ('[keys.me]\nsha265 = "x"\n', 2, "unknown key 'keys.me.sha265'; did you mean 'sha256'?"),
         (f'[keys.me]\nsha256 = "{"0" * 64}"\nscopes = ["all"]\n', 3, "'chat', 'mcp', 'metrics' or 'admin' (is 'all')"),
         ('[oauth]\nissuer = "https://as.example"\n', 1, "OAuth needs resource and introspection_url too"),
-        ('[policy]\nothers = "perhaps"\n', 2, "'allow', 'ask' or 'deny' (is 'perhaps')"),
+        ('[policy]\nothers = "perhaps"\n', 2, "'allow', 'requested', 'ask' or 'deny' (is 'perhaps')"),
         ("serve = 3\n", 1, "serve: should be a valid dictionary"),
     ],
 )
@@ -193,3 +193,18 @@ def test_a_model_of_its_own_has_a_time_a_context_and_names(tmp_path: Path) -> No
     assert (entry.model_config_of("small").name, entry.model_config_of("small").context) == ("s.gguf", 4096)
     assert entry.engine_config(EngineConfig(max_rows=9, memory=0.5)) == EngineConfig(max_rows=4, memory=0.5)
     assert NamedModelConfig(keep_alive=-1).keep_alive_seconds is None
+
+
+@pytest.mark.parametrize(
+    ("text", "known"),
+    [
+        ("[policy.callers.ann]\nfoo = 1", "calls_per_minute"),
+        ('[servers.oauth]\nurl = "http://x"\nfoo = 1', "call_timeout"),
+        ('[servers.far]\nurl = "http://x"\n[servers.far.oauth]\nfoo = 1', "redirect_port"),
+    ],
+)
+def test_an_unknown_key_is_told_the_keys_of_its_own_table(tmp_path: Path, text: str, known: str) -> None:
+    file = tmp_path / "portico.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=known):
+        load_config(file)

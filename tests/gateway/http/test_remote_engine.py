@@ -298,9 +298,9 @@ async def test_a_server_that_is_down_is_stood_in_for_by_the_next_and_told_of(rem
         assert (await client.get("/readyz")).status_code == 200
     assert [server["url"] for server in health["servers"]] == [ONE, TWO]
     assert "can't be reached" in health["servers"][0]["error"]
-    assert f'portico_model_server_up{{url="{ONE}"}} 0.0' in metrics
-    assert f'portico_model_server_up{{url="{TWO}"}} 1.0' in metrics
-    assert f'portico_model_server_failures_total{{url="{ONE}"}} 1.0' in metrics
+    assert f'portico_model_server_up{{model="fake",url="{ONE}"}} 0.0' in metrics
+    assert f'portico_model_server_up{{model="fake",url="{TWO}"}} 1.0' in metrics
+    assert f'portico_model_server_failures_total{{model="fake",url="{ONE}"}} 1.0' in metrics
 
 
 async def test_all_down_is_said_with_when_to_ask_again(remote: Serving) -> None:

@@ -76,6 +76,12 @@ async def test_the_model_s_name_selects_it_in_every_api(config: PorticoConfig, f
         assert states == {"fake": "ready", "tiny": "ready", "embed": "ready", "gone": "unloaded"}
         health = (await client.get("/healthz")).json()
         assert [each["id"] for each in health["models"]] == ["tiny", "embed", "gone"]
+        assert [each.get("executor") for each in health["models"]] == ["torch", "llama_cpp", None]
+        metrics = (await client.get("/metrics")).text
+        assert 'portico_model_ready{model="gone"} 0.0' in metrics
+        assert 'portico_tokens_generated_total{model="tiny"} 9.0' in metrics
+        assert 'portico_kv_blocks{model="tiny",owner="caller",state="cached"}' in metrics
+        assert 'model="fake"' in metrics
 
 
 async def test_a_stream_of_a_model_on_demand_keeps_it_until_its_end(config: PorticoConfig, fakes: Any) -> None:

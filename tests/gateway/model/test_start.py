@@ -39,6 +39,17 @@ async def test_llama_cpp_never_runs_in_this_process(
 
 
 @pytest.mark.anyio
+async def test_nor_do_several_devices_whose_end_would_be_its_own(tmp_path: Path) -> None:
+    path = write_tiny_llama(tmp_path / "tiny.gguf")
+    engine = await start_engine(path, {"executor": "torch-cpu", "context": 128, "devices": 2})
+    try:
+        assert isinstance(engine, EngineProcess)
+        assert engine.info.numerics_id.endswith("-2ranks")
+    finally:
+        await engine.aclose()
+
+
+@pytest.mark.anyio
 async def test_nor_does_it_where_torch_has_no_memory_for_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from portico_engine.loading import device
 

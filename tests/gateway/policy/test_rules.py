@@ -58,6 +58,25 @@ def test_the_version_is_the_rules() -> None:
     assert Policy(PolicyConfig(allow=["a"])).version != Policy(PolicyConfig(allow=["b"])).version
 
 
+def test_what_the_person_asked_for_runs_where_the_owner_wants_that_and_all_else_asks() -> None:
+    def verdict(now: Circumstances, **config: object) -> str:
+        return Policy(PolicyConfig(**config)).ruling("s__t", tool(False), circumstances=now).verdict.value  # type: ignore[arg-type]
+
+    asked = Circumstances(requested=True, read_untrusted=True)
+    assert verdict(asked) == "ask"
+    assert verdict(asked, others="requested") == "allow"
+    assert verdict(Circumstances(), others="requested") == "ask"
+    assert verdict(asked, others="requested", ask=["s__*"]) == "ask"
+    assert verdict(asked, others="requested", deny=["s__*"]) == "deny"
+    assert verdict(asked, others="requested", ask_after_read=True) == "ask"
+    assert verdict(Circumstances(requested=True, changed=True), others="requested") == "ask"
+    assert verdict(Circumstances(requested=True, shadows="other"), others="requested") == "ask"
+    copied = Circumstances(copied=("/to was copied from a result of mail__read",))
+    assert verdict(copied, others="requested") == "ask"
+    with pytest.raises(ValidationError, match="can call itself anything"):
+        PolicyConfig.model_validate({"callers": {"client:x": {"others": "requested"}}})
+
+
 COPIED = Circumstances(copied=("/to was copied from a result of mail__read",))
 
 

@@ -300,6 +300,20 @@ async def test_a_write_with_an_argument_from_an_untrusted_result_asks_and_says_w
     await made.call_tool("asks__write", {"text": "text"}, Caller(consent=ask))
     assert marks == ["/text was copied from a result of asks__read"]
     await made.call_tool("asks__write", {"text": "text"}, Caller(said="please write the word text"))
+
+
+async def test_what_the_person_asked_for_runs_once(upstreams: Upstreams) -> None:
+    made = calls(upstreams, others="requested")
+    person = Caller("ann", said="please write hello")
+    result = await made.call_tool("asks__write", {"text": "hello"}, person)
+    assert DECISION not in (result.meta or {})
+    with pytest.raises(ConsentRequired):
+        await made.call_tool("asks__write", {"text": "hello"}, person)
+    with pytest.raises(ConsentRequired):
+        await made.call_tool("asks__write", {"text": "something else"}, person)
+    with pytest.raises(ConsentRequired):
+        await made.over(upstreams).call_tool("asks__write", {"text": "hello"}, person)
+    await made.call_tool("asks__write", {"text": "hello"}, Caller("bob", said="please write hello"))
     trusting = calls(upstreams, allow=["asks__write"], trusted=["asks__*"])
     await trusting.call_tool("asks__read", {}, Caller())
     await trusting.call_tool("asks__write", {"text": "text"}, Caller())

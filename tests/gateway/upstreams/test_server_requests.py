@@ -104,13 +104,47 @@ async def test_the_local_model_answers_sampling_for_a_host_that_has_none(asking:
 
 
 @pytest.mark.parametrize("host", ["auto", "legacy"])
-async def test_where_neither_can_answer_the_error_names_what_is_missing(asking: Asking, host: str) -> None:
-    async with connected(asking("modern"), host) as client:
-        for tool, needed in (("order", {"elicitation": {"form": {}}}), ("think", {"sampling": {}})):
-            with pytest.raises(MCPError, match="neither the caller nor this gateway can answer") as caught:
+@pytest.mark.parametrize("server", ["modern", "legacy"])
+async def test_where_neither_can_answer_the_error_names_what_is_missing(asking: Asking, host: str, server: str) -> None:
+    """A server of 2026-07-28 is told beforehand and says so itself; an older one asks, and is told then."""
+    async with connected(asking(server), host) as client:
+        for tool, needed in (("order", "elicitation"), ("think", "sampling")):
+            with pytest.raises(MCPError) as caught:
                 await client.call_tool(f"asks__{tool}")
             assert caught.value.code == mcp_types.MISSING_REQUIRED_CLIENT_CAPABILITY
-            assert caught.value.data == {"requiredCapabilities": needed}
+            assert [*caught.value.data["requiredCapabilities"]] == [needed]
+            if server == "legacy":
+                assert "neither the caller nor this gateway can answer" in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["auto", "legacy"])
+async def test_a_server_is_told_with_each_request_what_its_caller_can_be_asked(asking: Asking, host: str) -> None:
+    given: tuple[dict[str, Any], ...] = ({}, {"elicitation_callback": choose}, {"sampling_callback": speak})
+    async with hosts(asking("modern"), (host,) * 3, given, PolicyConfig()) as clients:
+        told = [(await client.call_tool("asks__able")).structured_content for client in clients]
+        assert [sorted(each or {}) for each in told] == [[], ["elicitation"], ["sampling"]]
+    async with connected(asking("modern"), host, sampler=speak_locally) as client:
+        assert sorted((await client.call_tool("asks__able")).structured_content or {}) == ["sampling"]
+
+
+async def test_a_question_keeps_the_name_that_its_server_gave_it(asking: Asking) -> None:
+    async with Upstreams([asking("modern")]) as up:
+        await up.ready(PATIENCE)
+        keys: list[str] = []
+
+        async def ask(request: mcp_types.InputRequest, key: str = "") -> mcp_types.InputResponse:
+            keys.append(key)
+            return mcp_types.ElicitResult(action="accept", content={"size": 7})
+
+        form = mcp_types.ElicitationCapability(form=mcp_types.FormElicitationCapability())
+        caller = Caller(capabilities=mcp_types.ClientCapabilities(elicitation=form), ask=ask)
+        await ToolCalls(up).call_tool("asks__order", {}, caller)
+        assert keys
+        assert all(keys)
+    async with connected(asking("modern"), "auto", elicitation_callback=choose) as client:
+        first = await client.session.call_tool("asks__order", allow_input_required=True)
+        assert isinstance(first, mcp_types.InputRequiredResult)
+        assert [*(first.input_requests or ())] == keys
 
 
 @pytest.mark.parametrize("server", ["modern", "legacy"])
@@ -121,7 +155,7 @@ async def test_a_host_that_answers_with_an_error_ends_that_call_and_not_the_serv
     async with Upstreams([asking(server)]) as up:
         await up.ready(PATIENCE)
 
-        async def ask(request: mcp_types.InputRequest) -> mcp_types.InputResponse:
+        async def ask(request: mcp_types.InputRequest, key: str = "") -> mcp_types.InputResponse:
             raise MCPError(code, "not now")
 
         can = mcp_types.ClientCapabilities(sampling=mcp_types.SamplingCapability())

@@ -29,6 +29,9 @@ from portico_engine.models.config import DecoderConfig, read_config
 from portico_engine.models.cpu_weight_loader import CPUWeightLoader
 from portico_engine.models.decoder import Decoder
 from portico_engine.models.weight_loader import Progress
+from portico_engine.parallel.expert_parallel import AUTO, Exchange
+from portico_engine.parallel.rank_group import RankGroup
+from portico_engine.parallel.sharded_weights import with_ranks
 from portico_engine.plan import StepPlan
 from portico_engine.request import Pooling
 from portico_engine.weights.model_file import ModelFile
@@ -87,15 +90,21 @@ class TorchCPUExecutor:
         adapters: AdapterLimits | None = None,
         offloading: Offloading = AS_COMPUTED,
         progress: Progress | None = None,
+        group: RankGroup | None = None,
+        exchange: Exchange = AUTO,
     ) -> TorchCPUExecutor:
         """Read a model. `int4` None takes the 4-bit product where this CPU has a fast one and the file has 4-bit weights.
-        `adapters` is the room for them."""
+        `adapters` is the room for them. With `group`, `file` and `config` are this rank's (`parallel.sharded_config`).
+        """
         config = config or read_config(file)
         use_int4 = int4_supported() if int4 is None else int4
         with torch.inference_mode():
             weights = CPUWeightLoader(file, config, codes=use_int4).weights(progress)
             places = CPULoraPlaces(weights, config, adapters) if adapters else None
-            decoder = Decoder(config, places.weights if places else weights, sizes.context_length)
+            weights = places.weights if places else weights
+            if group is not None:
+                weights = with_ranks(weights, config, group, exchange)
+            decoder = Decoder(config, weights, sizes.context_length)
         release_freed_memory()
         return cls(
             decoder,

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from portico_engine.executors.torch.cuda_batch import RaggedBatch
 from portico_engine.executors.torch.kv_codec import KVCodec
+from portico_engine.executors.torch.transfer import to_device
 from portico_engine.kernels.fused import store
 from portico_engine.kernels.paged_attention import paged_attention
 from portico_engine.models.config import DecoderConfig
@@ -87,15 +89,15 @@ class MixedAttention:
         long = [row for row in rows if len(row.tokens) > SHORT]
         counts = [len(row.tokens) for row in long]
 
-        def on_device(values: Any, dtype: torch.dtype = torch.int64) -> Tensor:
-            return torch.as_tensor(values, dtype=dtype, device=kv.device)
+        def on_device(values: npt.ArrayLike, dtype: npt.DTypeLike = np.int64) -> Tensor:
+            return to_device(np.asarray(values, dtype), kv.device)
 
-        starts = on_device([0, *accumulate(counts)], torch.int32)
+        starts = on_device([0, *accumulate(counts)], np.int32)
         self._seen: dict[int, _Seen] = {}  # by the layer's window
         for window in set(config.windows) or {0}:
             slots = [_slots(row, max(0, row.start + 1 - window) if window else 0) for row in long]
             sizes = [len(one) for one in slots]
-            ends = on_device([0, *accumulate(sizes)], torch.int32)
+            ends = on_device([0, *accumulate(sizes)], np.int32)
             self._seen[window] = _Seen(on_device(np.concatenate(slots)), (starts, ends), (max(counts), max(sizes)))
         short = [len(row.tokens) <= SHORT for row in rows for _ in row.tokens]
         self._long = on_device([at for at, is_short in enumerate(short) if not is_short])

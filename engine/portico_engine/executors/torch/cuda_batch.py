@@ -6,7 +6,7 @@ It owns the tables of all slots, which are sent again only where they have chang
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
+from itertools import accumulate, chain
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from portico_engine.executors.torch.transfer import to_device
 from portico_engine.plan import Row
 
 ADDRESSES = 4  # numbers a token
@@ -62,7 +63,7 @@ class BlockTables:
             line[0] = row.slot
             line[1 : 1 + len(row.block_table)] = row.block_table[:width]
             self._sent[row.slot] = row.block_table
-        sent = torch.from_numpy(host).to(self.tensor.device)
+        sent = to_device(host, self.tensor.device)
         self.tensor.index_copy_(0, sent[:, 0].long(), sent[:, 1:])
 
 
@@ -79,6 +80,18 @@ def addresses(rows: Sequence[Row], out: npt.NDArray[np.int32]) -> None:
     out[1, :total] = np.repeat([row.start for row in rows], counts) + np.arange(total) - first
     out[2, :total] = np.repeat([row.slot for row in rows], counts)
     out[3, :total] = np.repeat([_place(row) for row in rows], counts)
+
+
+def place_followed(rows: Sequence[Row], tokens: Tensor, sampled: Tensor) -> None:
+    """Put what the step before sampled into the batch's `tokens` int32 [n], for the rows that follow it. `sampled` int32
+    [slots]: see `CUDAStep`.
+    """
+    if not any(row.follows for row in rows):
+        return
+    firsts = accumulate((len(row.tokens) for row in rows), initial=0)
+    followed = [(first, row.slot) for first, row in zip(firsts, rows, strict=False) if row.follows]
+    at = to_device(np.array(followed, np.int64).T, tokens.device)
+    tokens.index_copy_(0, at[0], sampled[at[1]])
 
 
 def _place(row: Row) -> int:

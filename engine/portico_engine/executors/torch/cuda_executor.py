@@ -2,7 +2,8 @@
 
 It owns a decoder on the device, its paged KV, and which of a step's rows go through CUDA graphs: all but long prefills. A step
 is under way when `submit` returns; grammars fill their masks meanwhile. It knows neither requests nor grammars
-beyond their bitmasks. One step at a time: its logits are overwritten by the next.
+beyond their bitmasks. The next plan may come once a step samples: its logits are overwritten by that, behind the sampling, and
+the tokens stay on the device for rows that follow.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from portico_engine.executors.kv_ops import run_ops
 from portico_engine.executors.protocol import AS_COMPUTED, BlockStore, Capabilities, Offloading, Sizes, SizesFor
 from portico_engine.executors.torch.batch import logits_indices
 from portico_engine.executors.torch.cuda_attention import SHORT, CUDAPagedKV, MixedAttention, PagedAttention
-from portico_engine.executors.torch.cuda_batch import ADDRESSES, BlockTables, RaggedBatch, addresses
+from portico_engine.executors.torch.cuda_batch import ADDRESSES, BlockTables, RaggedBatch, addresses, place_followed
 from portico_engine.executors.torch.cuda_graphs import SIZES, StepGraphs
 from portico_engine.executors.torch.cuda_step import CUDAStep
 from portico_engine.executors.torch.device_faults import named_faults
@@ -30,6 +31,7 @@ from portico_engine.executors.torch.embedding import embed_texts
 from portico_engine.executors.torch.host_kv import HostKV, open_host_kv
 from portico_engine.executors.torch.kv_codec import KVCodec, kv_codec
 from portico_engine.executors.torch.lora_places import CUDALoraPlaces
+from portico_engine.executors.torch.transfer import to_device
 from portico_engine.fallbacks import Fallbacks
 from portico_engine.kernels import fused
 from portico_engine.kernels.decode_step import MEASURED, DecodeTuning
@@ -38,6 +40,9 @@ from portico_engine.models.cuda_weight_loader import CUDAWeightLoader
 from portico_engine.models.decode_layers import DecodeLayers, unfit
 from portico_engine.models.decoder import Decoder
 from portico_engine.models.weight_loader import Progress
+from portico_engine.parallel.expert_parallel import AUTO, Exchange
+from portico_engine.parallel.rank_group import RankGroup
+from portico_engine.parallel.sharded_weights import with_ranks
 from portico_engine.plan import Row, StepPlan, blocks_for
 from portico_engine.request import Pooling
 from portico_engine.weights.model_file import ModelFile
@@ -91,7 +96,9 @@ class TorchCUDAExecutor:
             adapter_rank=adapters.limits.rank if adapters else 0,
             embedding_size=decoder.config.hidden,
             rewrites=True,
+            runs_ahead=True,
         )
+        self._sampled = torch.zeros(sizes.max_rows, dtype=torch.int32, device=device)  # in the last step, by slot
         self._tables = BlockTables(sizes.max_rows, blocks_for(sizes.context_length), device)
         self._graphs: StepGraphs | None = None
         if graphs:
@@ -115,10 +122,12 @@ class TorchCUDAExecutor:
         fallbacks: Fallbacks | None = None,
         host_layers: int = 0,
         offloading: Offloading = AS_COMPUTED,
+        group: RankGroup | None = None,
+        exchange: Exchange = AUTO,
     ) -> TorchCUDAExecutor:
         """Read a model onto the GPU: quantized matrices as codes unless told otherwise, with copies in bfloat16 if asked for.
         The memory of `adapters` is taken before KV gets the rest. Experts of the last `host_layers` stay in this machine's
-        memory.
+        memory. With `group`, `file` and `config` are this rank's (`parallel.sharded_config`).
 
         Raises ModelError where it doesn't fit.
         """
@@ -132,6 +141,8 @@ class TorchCUDAExecutor:
                 weights = loader.weights(progress)
                 places = CUDALoraPlaces(weights, config, adapters) if adapters else None
                 weights = places.weights if places else weights
+                if group is not None:
+                    weights = with_ranks(weights, config, group, exchange._replace(least=max(exchange.least, SIZES[-1] + 1)))
                 torch.cuda.empty_cache()  # what reading took
                 if not isinstance(sizes, Sizes):
                     sizes = sizes(free - torch.cuda.mem_get_info(device)[0])
@@ -170,7 +181,7 @@ class TorchCUDAExecutor:
             if self._host is not None:
                 self._host.settle(block for row in plan.rows for block in row.block_table)
             self._tables.update(plan.rows)
-            return CUDAStep(plan, self._logits(plan.rows)[:, : self.caps.vocab_size])
+            return CUDAStep(plan, self._logits(plan.rows)[:, : self.caps.vocab_size], self._sampled)
 
     @torch.inference_mode()
     def embed(self, texts: Sequence[Sequence[int]], pooling: Pooling | None = None) -> npt.NDArray[np.float32]:
@@ -238,14 +249,15 @@ class TorchCUDAExecutor:
             if parts:
                 parts[-1] = parts[-1][0], parts[-1][1].clone()  # before the next replay overwrites it
             at = logits_indices(part)
-            parts.append((part, self._graphs.logits(part, at) if fits and self._graphs else self._run(part, at)))
+            graphs = self._graphs if fits else None
+            parts.append((part, graphs.logits(part, at, self._sampled) if graphs else self._run(part, at)))
         if len(parts) == 1:
             return parts[0][1]
         places: dict[int, range] = {}  # by slot: where its logits are
         total = 0
         for row in (row for part, _ in parts for row in part):
             places[row.slot] = range(total, total := total + len(row.logits_indices))
-        order = torch.tensor([at for row in rows for at in places[row.slot]], dtype=torch.long, device=self._device)
+        order = to_device(np.array([at for row in rows for at in places[row.slot]], np.int64), self._device)
         return torch.cat([logits for _, logits in parts])[order]
 
     def _parts(self, rows: Sequence[Row]) -> Iterator[tuple[list[Row], bool]]:
@@ -270,7 +282,8 @@ class TorchCUDAExecutor:
         """Logits of rows that fit no graph."""
         host = np.empty((ADDRESSES, sum(len(row.tokens) for row in rows)), np.int32)
         addresses(rows, host)
-        batch = RaggedBatch(torch.from_numpy(host).to(self._device), self._tables.tensor)
+        batch = RaggedBatch(to_device(host, self._device), self._tables.tensor)
+        place_followed(rows, batch.tokens, self._sampled)
         kv = self._kv.tensor
         prefills = any(len(row.tokens) > SHORT for row in rows)
         config = self._decoder.config
@@ -278,7 +291,7 @@ class TorchCUDAExecutor:
         if self._adapters is not None:
             self._adapters.begin(batch.adapters if any(row.adapter is not None for row in rows) else None)
         hidden = self._decoder.hidden(batch.tokens, batch.positions, attend)
-        return self._decoder.logits(hidden[torch.tensor(at, dtype=torch.int64, device=self._device)])
+        return self._decoder.logits(hidden[to_device(np.array(at, np.int64), self._device)])
 
 
 def _host_kv(kv: Tensor, codec: KVCodec, n_bytes: int) -> HostKV | None:

@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from portico_engine.executors.torch.cuda_attention import PagedAttention
-from portico_engine.executors.torch.cuda_batch import ADDRESSES, NO_ADAPTER, RaggedBatch, addresses
+from portico_engine.executors.torch.cuda_batch import ADDRESSES, NO_ADAPTER, RaggedBatch, addresses, place_followed
 from portico_engine.executors.torch.lora_places import CUDALoraPlaces
+from portico_engine.executors.torch.transfer import copy_into, to_device
 from portico_engine.kernels.decode_step import MOST_TOKENS, Places
 from portico_engine.models.decode_layers import DecodeLayers
 from portico_engine.models.decoder import Decoder
@@ -71,19 +72,20 @@ class StepGraphs:
         if progress:
             progress("graphs", 1.0)
 
-    def logits(self, rows: Sequence[Row], wanted: Sequence[int]) -> Tensor:
+    def logits(self, rows: Sequence[Row], wanted: Sequence[int], sampled: Tensor) -> Tensor:
         """The logits after the tokens that `wanted` names, float32 [wanted, vocab_size], valid until the next call. The rows'
-        block tables are there.
+        block tables are there; `sampled`: see `place_followed`.
         """
         size = SIZES[bisect_left(SIZES, sum(len(row.tokens) for row in rows))]
         n_wanted = len(self._wanted)
         host = np.zeros(n_wanted + ADDRESSES * size, np.int32)
         host[: min(len(wanted), n_wanted)] = wanted[:n_wanted]
         addresses(rows, host[n_wanted:].reshape(ADDRESSES, size))
-        self._batch[: len(host)].copy_(torch.from_numpy(host))
+        copy_into(self._batch[: len(host)], host)
+        place_followed(rows, self._batch[n_wanted : n_wanted + size], sampled)
         self._layers[size].replay()
         if len(wanted) > n_wanted:
-            return self._decoder.logits(self._hidden[torch.tensor(wanted, device=self._hidden.device)])
+            return self._decoder.logits(self._hidden[to_device(np.array(wanted, np.int64), self._hidden.device)])
         if wanted:
             self._heads[self._heads_for[bisect_left(self._heads_for, len(wanted))]].replay()
         return self._logits[: len(wanted)]
@@ -125,6 +127,7 @@ class StepGraphs:
             run()  # compiles what isn't compiled yet
         torch.cuda.current_stream(device).wait_stream(self._stream)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._pool, stream=self._stream):
+        # Other threads, NCCL's own among them, may ask for events meanwhile.
+        with torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"):
             run()
         return graph

@@ -7,6 +7,7 @@ compiled on the thread, under the compilers' own limits.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import hashlib
 import logging
 import os
@@ -163,6 +164,13 @@ class _Ticket:
 
 _idle: list[CompileProcess] = []  # used by the threads of the pool, one each at most
 _idle_lock = threading.Lock()
+
+
+@atexit.register
+def _close_idle() -> None:
+    with _idle_lock:
+        while _idle:
+            _idle.pop().close()
 
 
 def _compile_here(job: Job) -> CompiledGrammar | EngineError:

@@ -37,7 +37,7 @@ _MAPS = frozenset({"properties", "patternProperties", "$defs", "definitions", "d
 
 
 @dataclass(frozen=True, slots=True)
-class Mended:
+class MendedSchema:
     """A schema without mistakes that could be seen, the keywords that were left out, and what was read as meant."""
 
     schema: Any
@@ -231,13 +231,13 @@ _KEYWORDS: Mapping[str, _Mend] = {
 }
 
 
-def mend(schema: Any, tool: str = "") -> Mended:
+def mend(schema: Any, tool: str = "") -> MendedSchema:
     """The schema as it can be read. A new value; the one that was given stays as it is."""
     mender = _Mender(schema, tool)
     mended = mender.schema(schema, "", 0)
     if not mender.loosened and not mender.notes and mended == schema:
-        return Mended(schema)
-    return Mended(mended, tuple(mender.loosened), tuple(mender.notes))
+        return MendedSchema(schema)
+    return MendedSchema(mended, tuple(mender.loosened), tuple(mender.notes))
 
 
 def _type_name(name: Any) -> str | None:

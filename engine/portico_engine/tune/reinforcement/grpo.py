@@ -33,7 +33,7 @@ from portico_engine.tune.training.start import begin_at, digest
 _ANSWER = 64  # tokens that an answer is taken to have when batches are planned
 
 
-class Scorer(Protocol):
+class RewardFunction(Protocol):
     """What says how good answers are: a reward model."""
 
     def scores(self, rows: Sequence[TokenRow]) -> Tensor: ...
@@ -52,7 +52,7 @@ class GRPOTrainer:
         *,
         start: StoredAdapter,
         caller: ToolCaller,
-        scorer: Scorer | None = None,
+        scorer: RewardFunction | None = None,
         reward_weight: float = 0.3,
         group: int = 8,
         temperature: float = 1.0,

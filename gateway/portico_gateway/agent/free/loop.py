@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from portico_engine.errors import ContextOverflow
 from portico_gateway.agent.conversation import Exchange, messages_of
@@ -20,7 +21,7 @@ from portico_gateway.agent.free.limits import Budget, Clock, FreeLimits
 from portico_gateway.agent.free.repeated_calls import RepeatedCalls
 from portico_gateway.agent.free.searched_tools import SearchedTools
 from portico_gateway.agent.free.turn_model import TurnModel, TurnRequest, TurnWriter, WrittenTurn
-from portico_gateway.agent.free.turns import ModelTurn, ResultTurn, Turn, UserTurn, noted, past_turns
+from portico_gateway.agent.free.turns import ModelTurn, ResultTurn, Turn, UserTurn, as_past, noted, past_turns
 from portico_gateway.agent.free.verdict import judge
 from portico_gateway.agent.host_calls import HostCalls
 from portico_gateway.agent.question_run import CallTextListener, QuestionRun
@@ -48,8 +49,17 @@ class _Conversation:
     limit: Limit | None = None  # reached: no further calls
 
 
+class _Kept(NamedTuple):
+    """A conversation up to its last answer, as the model has it in its prompt; `exchanges` is how a caller knows it."""
+
+    exchanges: tuple[tuple[str, str], ...]  # question and answer
+    turns: list[Turn]
+    searched: SearchedTools | None
+
+
 class FreeAgent:
-    """The loop for a model that needs no guidance."""
+    """The loop for a model that needs no guidance. A conversation that goes on where it stopped is continued turn by turn, with
+    calls and results, so that all of its prompt stays known; another one by its questions and answers."""
 
     def __init__(
         self,
@@ -68,6 +78,7 @@ class FreeAgent:
         self._host = host
         self._limits = limits
         self._clock = clock
+        self._kept: _Kept | None = None
 
     async def ask(
         self,
@@ -102,29 +113,37 @@ class FreeAgent:
             for outcome in outcomes:
                 yield outcome.finished
             self._take(talk, outcomes)
-        yield await self._end(talk)
+        finished = await self._end(talk)
+        if finished.judgement.answered:
+            exchanges = (*_exchanges(history), (finished.question, finished.answer))
+            self._kept = _Kept(exchanges, as_past(talk.turns), talk.searched)
+        yield finished
 
     async def _begin(self, question: str, history: Sequence[Exchange], max_steps: int | None) -> _Conversation:
         run = QuestionRun(question)
         limits = self._limits.with_steps(max_steps)
-        searched = await self._searched()
+        kept = self._kept if self._kept is not None and self._kept.exchanges == _exchanges(history) else None
+        searched = await self._searched(kept.searched if kept is not None else None)
         told = self._host.tools() if searched is None else searched.told()
         return _Conversation(
             run=run,
             budget=Budget(limits, run, self._clock),
             batches=CallBatches(searched or self._host, self._model.context_length),
             writer=await self._model.writer(told, limits),
-            turns=[*past_turns(messages_of(history)), UserTurn(question)],
+            turns=[*(past_turns(messages_of(history)) if kept is None else kept.turns), UserTurn(question)],
             searched=searched,
         )
 
-    async def _searched(self) -> SearchedTools | None:
-        """The tools behind a search, where there are more than the model's prompt should hold."""
+    async def _searched(self, before: SearchedTools | None) -> SearchedTools | None:
+        """The tools behind a search, where there are more than the model's prompt should hold; those of the conversation
+        `before`, if they are still the same."""
         if self._searches is None:
             return None
         budget = self._schema_tokens or self._model.context_length // TOOLS_SHARE
         if await self._model.tool_tokens(self._host.tools()) <= budget:
             return None
+        if before is not None and before.is_over(self._host.tools()):
+            return before
         return SearchedTools(self._host, self._searches, by_name=self._model.calls_by_name)
 
     async def _write(self, talk: _Conversation) -> AsyncIterator[Event]:
@@ -176,3 +195,7 @@ class FreeAgent:
             judgement,
             talk.limit,
         )
+
+
+def _exchanges(history: Sequence[Exchange]) -> tuple[tuple[str, str], ...]:
+    return tuple((exchange.question, exchange.answer) for exchange in history)

@@ -1,4 +1,4 @@
-"""The tools of one question where they are too many to be told: `find_tools`, and what it has revealed so far.
+"""The tools of one conversation where they are too many to be told: `find_tools`, and what it has revealed so far.
 
 It stands between the loop and the host: the loop calls `find_tools` as any tool, and of the others those that were found.
 """
@@ -40,6 +40,10 @@ class SearchedTools:
         self._servers = {name: host.server_of(name) for name in self._all}
         self._find = find_tool(list(self._servers.values()), by_name=by_name)
         self._revealed: dict[str, Tool] = {}
+
+    def is_over(self, tools: Sequence[Tool]) -> bool:
+        """Whether these are the tools that it searches."""
+        return list(self._all.values()) == list(tools)
 
     def told(self) -> Sequence[Tool]:
         """What the model is told of from the beginning, which never changes."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from portico_gateway.agent.free.prompts import LEFT_OUT
-from portico_gateway.agent.free.turns import ModelTurn, ResultTurn, Turn, UserTurn
+from portico_gateway.agent.free.turns import ResultTurn, Turn, UserTurn
 
 STUB_TOKENS = 40  # of what stands for a result that was left out; a smaller result stays
 LEAST_CHARACTERS = 200  # of a newest result that is cut
@@ -66,9 +66,11 @@ class _Trimming:
 
     def leave_out_past(self, at: int) -> bool:
         turn = self.left[at]
-        if not isinstance(turn, UserTurn | ModelTurn) or not turn.past:
+        if turn is None or not turn.past:
             return False
-        answers_nothing = at > 0 and isinstance(turn, ModelTurn) and self.left[at - 1] is None  # its question went
+        answers_nothing = at > 0 and not isinstance(turn, UserTurn) and self.left[at - 1] is None  # its question went
+        if isinstance(turn, ResultTurn) and not answers_nothing:  # a call keeps its result
+            return False
         if self.excess <= 0 and not answers_nothing:
             return False
         self.left[at] = None

@@ -46,6 +46,7 @@ class ResultTurn:
     text: str
     note: str = ""  # the loop's own words behind it
     left_out: bool = False  # its text was replaced to save room
+    past: bool = False
 
     @property
     def shown(self) -> str:
@@ -63,6 +64,11 @@ def past_turns(messages: Sequence[Mapping[str, str]]) -> list[Turn]:
         else ModelTurn(message["content"], past=True)
         for message in messages
     ]  # fmt: skip
+
+
+def as_past(turns: Sequence[Turn]) -> list[Turn]:
+    """The turns of a question that has its answer."""
+    return [replace(turn, past=True) for turn in turns]
 
 
 def noted(turns: Sequence[Turn], note: str) -> list[Turn]:

@@ -86,7 +86,10 @@ class ChatSession:
         self.adapter = name
         chosen = engine if name is None else AdaptedEngine(engine, name)
         old = self.session
-        agent = select_agent(chosen, old.host, guidance=self.parts.guidance, retriever=old.retriever)
+        parts = self.parts
+        agent = select_agent(
+            chosen, old.host, guidance=parts.guidance, retriever=old.retriever, schema_tokens=parts.schema_tokens
+        )
         self.session = replace(old, agent=agent)
 
     def rate(self, rating: str, comment: str) -> int:

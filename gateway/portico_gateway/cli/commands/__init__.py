@@ -10,6 +10,7 @@
     launch.py   coding agents on the local model
     key.py      keys for the HTTP side
     add.py, remove.py  servers in portico.toml
+    login.py    logging in at servers that want it
     tools.py    what the servers offer
     trust.py    which workspaces' configurations count
     model.py    the default model

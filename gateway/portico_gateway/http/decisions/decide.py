@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from portico_engine import Usage
 from portico_engine.errors import ChatTemplateError, ContextOverflow, EngineError
 from portico_gateway.http.decisions.calibration import UNCALIBRATED, calibration_of
-from portico_gateway.http.decisions.question import INSTRUCTIONS, NO_TEXT, Question
+from portico_gateway.http.decisions.question import INSTRUCTIONS, NO_TEXT, StateQuestion
 from portico_gateway.http.errors import ApiError, to_api_error
 from portico_gateway.http.generation.scores import CallerScores
 
@@ -31,10 +31,10 @@ _KEPT = 4096  # questions whose answers' own likelihood is remembered, of all ca
 _PROBES = ("A", "B")
 
 Tokens: TypeAlias = tuple[int, ...]
-_Key: TypeAlias = tuple[str, str, Question]  # model, caller, question
+_Key: TypeAlias = tuple[str, str, StateQuestion]  # model, caller, question
 
 
-class Evidence(NamedTuple):
+class AnswerLogprobs(NamedTuple):
     """Log-probabilities of a question's answers, each as a whole: behind the state, and behind one that says nothing."""
 
     behind_state: list[float]
@@ -89,7 +89,7 @@ class Decider:
         self._priors = priors
         self._state, self._names = state, questions
 
-    async def decide(self, state: str, questions: Sequence[Question]) -> Decided:
+    async def decide(self, state: str, questions: Sequence[StateQuestion]) -> Decided:
         """Raises ApiError where the state, or a question behind it, does not fit the context."""
         usage, found = await self.evidence(state, questions)
         fitted = calibration_of(self._engine.info.fingerprint)
@@ -101,7 +101,7 @@ class Decider:
         tokens = usage.prompt_tokens + sum(each.tokens for each in found)
         return Decided(probabilities, tokens, usage.cached_tokens, fitted is not None)
 
-    async def evidence(self, state: str, questions: Sequence[Question]) -> tuple[Usage, list[Evidence]]:
+    async def evidence(self, state: str, questions: Sequence[StateQuestion]) -> tuple[Usage, list[AnswerLogprobs]]:
         """What the model says, before it is calibrated, and what computing the state took. Raises as `decide`."""
         try:
             seen, nothing = await self._branching(state), await self._branching(NO_TEXT)
@@ -110,7 +110,7 @@ class Decider:
             raise to_api_error(error, messages=self._state, grammar=None, names={}) from error
         places = asyncio.Semaphore(_AT_ONCE)
 
-        async def one(name: str, question: Question) -> Evidence:
+        async def one(name: str, question: StateQuestion) -> AnswerLogprobs:
             async with places:
                 return await self._asked(name, question, seen, nothing)
 
@@ -122,7 +122,7 @@ class Decider:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _asked(self, name: str, question: Question, seen: _Branching, nothing: _Branching) -> Evidence:
+    async def _asked(self, name: str, question: StateQuestion, seen: _Branching, nothing: _Branching) -> AnswerLogprobs:
         try:
             asked = await self._engine.tokenize(question.text)
             answers = [await self._engine.tokenize(option.text) + seen.end for option in question.options]
@@ -132,9 +132,9 @@ class Decider:
             raise ApiError(400, f"{name}: {error}", param=name, code="context_length_exceeded") from error
         except EngineError as error:
             raise to_api_error(error, messages=name, grammar=None, names={}) from error
-        return Evidence(behind_state, alone, len(asked) + len(seen.behind))
+        return AnswerLogprobs(behind_state, alone, len(asked) + len(seen.behind))
 
-    async def _prior(self, question: Question, prompt: Tokens, answers: Sequence[Tokens]) -> list[float]:
+    async def _prior(self, question: StateQuestion, prompt: Tokens, answers: Sequence[Tokens]) -> list[float]:
         key = (self._engine.info.fingerprint, self._scores.caller, question)
         found = self._priors.get(key)
         if found is None:

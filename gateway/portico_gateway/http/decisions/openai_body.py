@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, StrictBool, StrictStr, Tag, model_validator
 
-from portico_gateway.http.decisions.question import Question, choice, predicate, score
+from portico_gateway.http.decisions.question import StateQuestion, choice, predicate, score
 from portico_gateway.http.json_text import json_text
 from portico_gateway.http.wire import ApiBody, LenientBody, StrictBody
 
@@ -113,7 +113,7 @@ class _Asked(StrictBody):
 class PredicateQuestion(_Asked):
     type: Literal["predicate"]
 
-    def question(self) -> Question:
+    def question(self) -> StateQuestion:
         return predicate(self.asked)
 
 
@@ -133,7 +133,7 @@ class ChoiceQuestion(_Asked):
             raise ValueError(f"the choice {twice!r} is there twice; choices must differ")
         return self
 
-    def question(self) -> Question:
+    def question(self) -> StateQuestion:
         return choice(self.asked, [each.value for each in self.choices], [each.description or "" for each in self.choices])
 
 
@@ -150,7 +150,7 @@ class ScoreQuestion(_Asked):
     type: Literal["score"]
     levels: list[Level] = Field(min_length=2, max_length=MAX_LEVELS)
 
-    def question(self) -> Question:
+    def question(self) -> StateQuestion:
         return score(self.asked, [each.text for each in self.levels])
 
 

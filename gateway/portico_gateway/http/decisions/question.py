@@ -21,7 +21,7 @@ class Option:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class StateQuestion:
     """What is asked of a state. The options of a score are its levels, from the lowest up."""
 
     kind: Kind
@@ -45,21 +45,21 @@ class Question:
                 return "\n".join([asked, "Answer with the number of a level, from the lowest to the highest:", *lines])
 
 
-def predicate(instructions: str, when_true: str = "", when_false: str = "") -> Question:
+def predicate(instructions: str, when_true: str = "", when_false: str = "") -> StateQuestion:
     """Is it true of the state?"""
-    return Question("predicate", instructions, (Option(YES, when_true), Option(NO, when_false)))
+    return StateQuestion("predicate", instructions, (Option(YES, when_true), Option(NO, when_false)))
 
 
-def choice(instructions: str, values: Sequence[str | bool], descriptions: Sequence[str]) -> Question:
+def choice(instructions: str, values: Sequence[str | bool], descriptions: Sequence[str]) -> StateQuestion:
     """Which of the values is it? A text that reads as one of the booleans is written in quotes, so that the two differ."""
     booleans = {_spelled(value) for value in values if isinstance(value, bool)}
     texts = [f'"{value}"' if isinstance(value, str) and value in booleans else _spelled(value) for value in values]
-    return Question("choice", instructions, tuple(map(Option, texts, descriptions)))
+    return StateQuestion("choice", instructions, tuple(map(Option, texts, descriptions)))
 
 
-def score(instructions: str, levels: Sequence[str]) -> Question:
+def score(instructions: str, levels: Sequence[str]) -> StateQuestion:
     """Which of the levels, by its number from 0 on?"""
-    return Question("score", instructions, tuple(Option(str(number), level) for number, level in enumerate(levels)))
+    return StateQuestion("score", instructions, tuple(Option(str(number), level) for number, level in enumerate(levels)))
 
 
 def _spelled(value: str | bool) -> str:

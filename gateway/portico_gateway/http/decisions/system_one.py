@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 from portico_gateway.http.decisions.calibration import confidence
 from portico_gateway.http.decisions.decide import NOT_CALIBRATED, Decided
 from portico_gateway.http.decisions.openai_body import MAX_CHOICES, MAX_QUESTIONS
-from portico_gateway.http.decisions.question import Question, choice, predicate, score
+from portico_gateway.http.decisions.question import StateQuestion, choice, predicate, score
 from portico_gateway.http.json_text import json_text
 from portico_gateway.http.wire import ApiBody, Json, StrictBody
 
@@ -31,7 +31,7 @@ class NoulQuestion(StrictBody):
     instructions: Annotated[str, Field(min_length=1)]
     criteria: TruthCriteria | None = None
 
-    def question(self) -> Question:
+    def question(self) -> StateQuestion:
         meant = self.criteria or TruthCriteria()
         return predicate(self.instructions, meant.true, meant.false)
 
@@ -46,7 +46,7 @@ class NamedOptionsQuestion(StrictBody):
     instructions: Annotated[str, Field(min_length=1)]
     criteria: dict[Annotated[str, Field(min_length=1)], str | None] = Field(min_length=2, max_length=MAX_CHOICES)
 
-    def question(self) -> Question:
+    def question(self) -> StateQuestion:
         return choice(self.instructions, [*self.criteria], [each or "" for each in self.criteria.values()])
 
     def answer(self, probabilities: tuple[float, ...]) -> Json:
@@ -62,7 +62,7 @@ class RubricQuestion(StrictBody):
     instructions: Annotated[str, Field(min_length=1)]
     criteria: list[Annotated[str, Field(min_length=1)]] = Field(min_length=2, max_length=_MOST_LEVELS)
 
-    def question(self) -> Question:
+    def question(self) -> StateQuestion:
         return score(self.instructions, self.criteria)
 
     def answer(self, probabilities: tuple[float, ...]) -> Json:

@@ -2,6 +2,7 @@
 
     requests.py     RequestMiddleware: an id, a span, a line in the log; refuses what is new while the server ends
     metrics.py      MetricsMiddleware: requests by route, status and time, and the text of GET /metrics
+    model_metrics.py  the models' part of that text
     host_origin.py  HostOriginMiddleware: Host, Origin and the announced size
     auth.py         AuthMiddleware: what a key's scopes open
     keys.py         BearerTokenVerifier: what a bearer token stands for

@@ -42,7 +42,7 @@ _BLOCK_FIELDS = {
 
 
 @dataclass(slots=True)
-class Mended:
+class MendedResult:
     """A result that this protocol version takes, and what was done to it."""
 
     result: dict[str, Any]
@@ -53,9 +53,9 @@ class Mended:
             self.notes.append(text)
 
 
-def mend_result(method: str, result: Mapping[str, Any], version: str) -> Mended:
+def mend_result(method: str, result: Mapping[str, Any], version: str) -> MendedResult:
     """The result of `method` in the protocol's own shape for `version`."""
-    mended = Mended(dict(result))
+    mended = MendedResult(dict(result))
     if not isinstance(mended.result.get("_meta", {}), dict):
         del mended.result["_meta"]
         mended.note("its '_meta' is no object and was left out")
@@ -90,7 +90,7 @@ def _fits(method: str, version: str, result: Mapping[str, Any]) -> ValidationErr
     return None
 
 
-def _mend_initialize(mended: Mended) -> None:
+def _mend_initialize(mended: MendedResult) -> None:
     result = mended.result
     if not isinstance(result.get("capabilities"), dict):
         result["capabilities"] = {}
@@ -106,7 +106,7 @@ def _mend_initialize(mended: Mended) -> None:
 # -- lists
 
 
-def _mend_list(mended: Mended, method: str, version: str) -> None:
+def _mend_list(mended: MendedResult, method: str, version: str) -> None:
     key, what, identity = _LISTS[method]
     items = mended.result.get(key)
     if not isinstance(items, list):
@@ -236,7 +236,7 @@ def _message_parts(item: Any) -> list[Any]:
 # -- calls
 
 
-def _mend_call(mended: Mended, version: str) -> None:
+def _mend_call(mended: MendedResult, version: str) -> None:
     result = mended.result
     unknown: dict[str, Any] = {}
     if fields := {key: value for key, value in result.items() if key not in _RESULT_FIELDS}:
@@ -265,7 +265,7 @@ def _mend_call(mended: Mended, version: str) -> None:
         result["_meta"] = {**meta, UNKNOWN_PARTS: unknown} if unknown else meta
 
 
-def _blocks(content: Any, structured: Any, mended: Mended) -> list[Any]:
+def _blocks(content: Any, structured: Any, mended: MendedResult) -> list[Any]:
     if isinstance(content, list):
         return content
     if content is None:
@@ -275,7 +275,7 @@ def _blocks(content: Any, structured: Any, mended: Mended) -> list[Any]:
     return [content]
 
 
-def _mend_block(place: int, block: Any, kept: dict[str, Any], mended: Mended, version: str | None) -> dict[str, Any]:
+def _mend_block(place: int, block: Any, kept: dict[str, Any], mended: MendedResult, version: str | None) -> dict[str, Any]:
     """The block as this version knows it; None where all blocks are known to be right. What it does not know is put into
     `kept`."""
     if not isinstance(block, dict):

@@ -17,6 +17,7 @@ import anyio.lowlevel
 import anyio.to_thread
 import httpx2
 import mcp_types
+from mcp.client.auth import OAuthFlowError
 from mcp_types import JSONRPCError, JSONRPCMessage
 
 from portico_gateway.upstreams.wire.messages import (
@@ -51,7 +52,10 @@ class AnswerTransport(httpx2.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Raises httpx2's errors where there is no answer at all."""
         request.headers["accept-encoding"] = "gzip, deflate"
-        response = await self._inner.handle_async_request(request)
+        try:
+            response = await self._inner.handle_async_request(request)
+        except OAuthFlowError as error:
+            return _log_in_first(request, error)
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if response.is_redirect or request.method == "DELETE":
             return response
@@ -148,12 +152,20 @@ def _refusal(response: httpx2.Response) -> str:
         name = ""
     said = f"HTTP {status} {name}".strip()
     if status in (401, 403):
-        return f"{said}: the server wants authorization; give it in portico.toml under headers of this server"
+        return f"{said}: the server wants authorization; give it in portico.toml under headers or oauth of this server"
     if status == 404:
         return f"{said}: there is no MCP endpoint at this URL, or it does not know the method"
     if retry := response.headers.get("retry-after", ""):
         return f"{said}; it says to try again after {retry[:40]}"
     return said
+
+
+def _log_in_first(request: httpx2.Request, error: OAuthFlowError) -> httpx2.Response:
+    """What stands for the answer of a server at which a person has to log in."""
+    response = httpx2.Response(401, request=request)
+    if _request_id(request) is None:
+        return _answer(response, _Bytes(b""))
+    return _rpc_error(request, response, HTTP_REFUSED, f"that it wants a log-in (portico login): {error}")
 
 
 async def _read(body: bytes) -> list[JSONRPCMessage]:

@@ -8,13 +8,21 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
 import anyio
 import mcp_types
 from mcp.shared.message import SessionMessage
-from mcp_types import JSONRPCError, JSONRPCNotification, JSONRPCRequest, JSONRPCResponse
+from mcp_types import (
+    CLIENT_CAPABILITIES_META_KEY,
+    ClientCapabilities,
+    JSONRPCError,
+    JSONRPCNotification,
+    JSONRPCRequest,
+    JSONRPCResponse,
+)
 from mcp_types.version import LATEST_HANDSHAKE_VERSION, LATEST_MODERN_VERSION, MODERN_PROTOCOL_VERSIONS
 
 from portico_gateway.upstreams.wire.answers import mend_result
@@ -148,20 +156,34 @@ class MendedReadStream:
 
 
 class WatchedWriteStream:
-    """A write stream that tells the mender what is asked."""
+    """A write stream that tells the mender what is asked, and the server what may be asked back."""
 
-    def __init__(self, inner: Any, mender: AnswerMender) -> None:
+    def __init__(
+        self, inner: Any, mender: AnswerMender, declared: Callable[[], ClientCapabilities | None] = lambda: None
+    ) -> None:
         self._inner = inner
         self._mender = mender
+        self._declared = declared
 
     async def send(self, item: SessionMessage) -> None:
         self._mender.sent(item.message)
+        if isinstance(item.message, JSONRPCRequest):
+            self._declare(item.message)
         if isinstance(item.message, JSONRPCRequest | JSONRPCNotification) and item.message.params is not None:
             item.message.params = scrubbed(item.message.params)
         elif isinstance(item.message, JSONRPCResponse):
             item.message.result = scrubbed(item.message.result)
         await self._inner.send(item)
         self._mender.requests.answered(item.message)
+
+    def _declare(self, message: JSONRPCRequest) -> None:
+        """A request of 2026-07-28 carries capabilities, which the SDK's client takes from its connection: put the sender's in
+        their place."""
+        meta = (message.params or {}).get("_meta")
+        if isinstance(meta, dict) and CLIENT_CAPABILITIES_META_KEY in meta and (can := self._declared()) is not None:
+            own = can.model_dump(by_alias=True, mode="json", exclude_none=True)
+            assert message.params is not None
+            message.params = {**message.params, "_meta": {**meta, CLIENT_CAPABILITIES_META_KEY: own}}
 
     async def aclose(self) -> None:
         await self._inner.aclose()

@@ -7,6 +7,7 @@ the standard library alone, so that it starts at once. On Linux it reads /proc; 
 
 from __future__ import annotations
 
+import atexit
 import os
 import secrets
 import select
@@ -148,6 +149,16 @@ class Guardian:
         self._watched.discard(pid)
         self._tell(f"-{pid}")
 
+    def leave(self) -> None:
+        """This process ends. Where nothing is watched any more the guardian has nothing to do, and is gone at once."""
+        if self._owner != os.getpid() or self._process is None or self._watched:
+            return
+        if self._pipe >= 0:
+            os.close(self._pipe)
+            self._pipe = -1
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_LEAVE_GRACE)
+
     def _start(self) -> None:
         if self._process is not None:
             self._process.poll()
@@ -182,6 +193,7 @@ class Guardian:
 
 
 GUARDIAN = Guardian()  # of this process
+atexit.register(GUARDIAN.leave)
 
 
 class _Watch:

@@ -7,7 +7,7 @@ knows nothing of sessions, tools or restarts.
 from __future__ import annotations
 
 import urllib.request
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -17,8 +17,10 @@ from urllib.parse import urlsplit
 import httpx2
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
+from mcp_types import ClientCapabilities
 
-from portico_gateway.config.server_spec import UpstreamSpec
+from portico_gateway.config.server_spec import OAuthClient, UpstreamSpec
+from portico_gateway.upstreams.oauth.authorization import Authorization, AuthorizedTransport
 from portico_gateway.upstreams.wire.child_process import child_process_streams
 from portico_gateway.upstreams.wire.connection import UpstreamConnection
 from portico_gateway.upstreams.wire.http_answers import AnswerTransport
@@ -29,11 +31,17 @@ _CONNECT_TIMEOUT = 30.0  # seconds, of one HTTP operation but reading: deadlines
 
 
 @asynccontextmanager
-async def open_transport(spec: UpstreamSpec, connection: UpstreamConnection, log_dir: Path) -> AsyncIterator[tuple[Any, Any]]:
-    """The (read, write) streams of a new connection to `spec`. Raises OSError or httpx2's errors where there is none."""
+async def open_transport(
+    spec: UpstreamSpec,
+    connection: UpstreamConnection,
+    log_dir: Path,
+    declared: Callable[[], ClientCapabilities | None] = lambda: None,
+) -> AsyncIterator[tuple[Any, Any]]:
+    """The (read, write) streams of a new connection to `spec`; `declared` says what the sender of a request can be asked, where
+    that is less than what the connection declares. Raises OSError or httpx2's errors where there is none."""
     mender = AnswerMender(spec.name, modern=spec.era == "modern")
     async with _wire(spec, connection, log_dir) as (read, write):
-        yield MendedReadStream(read, mender, connection), WatchedWriteStream(write, mender)
+        yield MendedReadStream(read, mender, connection), WatchedWriteStream(write, mender, declared)
 
 
 def _wire(spec: UpstreamSpec, connection: UpstreamConnection, log_dir: Path) -> AbstractAsyncContextManager[tuple[Any, Any]]:
@@ -48,16 +56,23 @@ def _wire(spec: UpstreamSpec, connection: UpstreamConnection, log_dir: Path) -> 
 async def _streamable_http(spec: UpstreamSpec) -> AsyncIterator[tuple[Any, Any]]:
     timeout = httpx2.Timeout(_CONNECT_TIMEOUT, read=None)
     async with (
-        _http_client(spec.url, headers=dict(spec.headers), timeout=timeout) as client,
+        _http_client(spec.url, headers=dict(spec.headers), timeout=timeout, oauth=spec.oauth) as client,
         streamable_http_client(spec.url, http_client=client, max_sse_event_size=2 * MAX_MESSAGE) as streams,
     ):
         yield streams
 
 
 def _http_client(
-    url: str, headers: dict[str, Any] | None = None, timeout: httpx2.Timeout | None = None, auth: httpx2.Auth | None = None
+    url: str,
+    headers: dict[str, Any] | None = None,
+    timeout: httpx2.Timeout | None = None,
+    auth: httpx2.Auth | None = None,
+    oauth: OAuthClient | None = None,
 ) -> httpx2.AsyncClient:
-    transport = AnswerTransport(httpx2.AsyncHTTPTransport(proxy=_proxy(url)))
+    wire: httpx2.AsyncBaseTransport = httpx2.AsyncHTTPTransport(proxy=_proxy(url))
+    if oauth is not None:
+        wire = AuthorizedTransport(wire, Authorization(url, oauth))
+    transport = AnswerTransport(wire)
     return httpx2.AsyncClient(headers=headers, timeout=timeout, auth=auth, transport=transport)
 
 

@@ -2,6 +2,7 @@
 
 sources.py           directories, files, installed packages: what is there, and under which stamp
 web.py               fetching public pages: only public addresses, only what robots.txt allows, bounded
+timed_connections.py  connections on which a whole request has its time
 public_addresses.py  which addresses belong to the public internet
 web_paths.py         what pages of the web are called in the index
 readers/             from bytes to a page, one module a format

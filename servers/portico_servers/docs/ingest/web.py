@@ -24,6 +24,8 @@ from portico_servers.docs.ingest.public_addresses import Address, is_public
 if TYPE_CHECKING:
     import httpx2
 
+    from portico_servers.docs.ingest.timed_connections import Clock
+
 USER_AGENT = "portico-docs"
 MAX_BYTES = 16_000_000
 MAX_SECONDS = 30.0
@@ -54,7 +56,7 @@ class Fetcher:
         self._max_bytes = max_bytes
         self._max_seconds = max_seconds
         # One client a host: connections are pooled by address, and two names at one address must not share a TLS session.
-        self._clients: dict[str, httpx2.Client] = {}
+        self._clients: dict[str, tuple[httpx2.Client, Clock]] = {}
         self._robots: dict[str, RobotFileParser] = {}
         self._last: dict[str, float] = {}
 
@@ -62,7 +64,7 @@ class Fetcher:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        for client in self._clients.values():
+        for client, _ in self._clients.values():
             client.close()
 
     def get(self, url: str, *, etag: str = "", modified: str = "") -> Fetched:
@@ -85,11 +87,7 @@ class Fetcher:
 
         host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
         address = self._resolve(host, port)
-        client = self._clients.get(f"{parts.scheme}:{host}:{port}")
-        if client is None:
-            client = self._clients[f"{parts.scheme}:{host}:{port}"] = httpx2.Client(
-                trust_env=False, follow_redirects=False, timeout=self._max_seconds
-            )
+        client, clock = self._client(f"{parts.scheme}:{host}:{port}")
         shown = f"[{address}]" if address.version == 6 else str(address)
         pinned = urlunsplit((parts.scheme, f"{shown}:{port}", parts.path or "/", parts.query, ""))
         headers = {"Host": parts.netloc, "User-Agent": USER_AGENT, "Accept": "text/markdown, text/html, text/plain, */*;q=0.5"}
@@ -97,6 +95,7 @@ class Fetcher:
             headers["If-None-Match"] = etag
         if modified:
             headers["If-Modified-Since"] = modified
+        clock.start(self._max_seconds)
         try:
             with client.stream("GET", pinned, headers=headers, extensions={"sni_hostname": host}) as response:
                 target = response.headers.get("location", "")
@@ -114,19 +113,29 @@ class Fetcher:
                     response.headers.get("etag", ""),
                     response.headers.get("last-modified", ""),
                 )
+        except httpx2.TimeoutException:
+            raise ReadError(f"{url}: not there after {self._max_seconds:g} seconds") from None
         except httpx2.HTTPError as error:
             raise ReadError(f"{url}: {type(error).__name__}: {error}") from None
 
+    def _client(self, key: str) -> tuple[httpx2.Client, Clock]:
+        import httpx2
+
+        from portico_servers.docs.ingest.timed_connections import Clock, TimedTransport
+
+        if key not in self._clients:
+            clock = Clock()
+            transport = TimedTransport(clock)
+            self._clients[key] = httpx2.Client(trust_env=False, follow_redirects=False, transport=transport), clock
+        return self._clients[key]
+
     def _body(self, url: str, response: httpx2.Response) -> bytes:
-        deadline = time.monotonic() + self._max_seconds
         chunks: list[bytes] = []
         size = 0
         for chunk in response.iter_bytes():
             size += len(chunk)
             if size > self._max_bytes:
                 raise ReadError(f"{url}: more than {self._max_bytes:,} bytes")
-            if time.monotonic() > deadline:
-                raise ReadError(f"{url}: not there after {self._max_seconds:g} seconds")
             chunks.append(chunk)
         return b"".join(chunks)
 

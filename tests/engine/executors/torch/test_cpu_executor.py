@@ -1,6 +1,10 @@
+"""The executor on a CPU, alone and as two ranks: to whoever drives it they are the same."""
+
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
@@ -8,6 +12,8 @@ from tests.engine.fakes import Shelf
 
 from portico_engine import SamplingParams
 from portico_engine.executors.protocol import Offloading, Sizes
+from portico_engine.executors.ranks.rank_executor import RankExecutor
+from portico_engine.executors.ranks.rank_model import RankModel
 from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
 from portico_engine.plan import Copy, Fetch, Load, Offload, Row, Save, StepPlan
 from portico_engine.sampling import SamplingState
@@ -17,16 +23,38 @@ GREEDY = SamplingParams(temperature=0)
 PROMPT = tuple(int(t) for t in np.random.default_rng(1).integers(3, 260, 37))
 
 
-@pytest.fixture
-def executor(tiny_path: Path) -> TorchCPUExecutor:
-    return TorchCPUExecutor.load(GGUFFile(tiny_path), Sizes(128, 512, max_rows=8))
+SIZES = Sizes(128, 512, max_rows=8)
+AnyExecutor: TypeAlias = Any  # whose steps have logits
+LoadAnother: TypeAlias = Callable[[], AnyExecutor]
+
+
+@pytest.fixture(scope="module", params=["one device", "two ranks"])
+def load(request: pytest.FixtureRequest, tiny_path: Path) -> Iterator[LoadAnother]:
+    """What loads the same executor, once more each time."""
+    made: list[AnyExecutor] = []
+
+    def load_one() -> AnyExecutor:
+        if request.param == "one device":
+            made.append(TorchCPUExecutor.load(GGUFFile(tiny_path), SIZES))
+        else:
+            made.append(RankExecutor.load(RankModel(tiny_path, 2, cuda=False), SIZES))
+        return made[-1]
+
+    yield load_one
+    for executor in made:
+        executor.close()
+
+
+@pytest.fixture(scope="module")
+def executor(load: LoadAnother) -> AnyExecutor:
+    return load()
 
 
 def scored(tokens: tuple[int, ...], start: int, table: tuple[int, ...], slot: int = 0) -> Row:
     return Row(slot, tokens, start, table, logits_indices=tuple(range(len(tokens))), targets=tokens)
 
 
-def test_a_row_computes_the_same_alone_and_among_others(executor: TorchCPUExecutor) -> None:
+def test_a_row_computes_the_same_alone_and_among_others(executor: AnyExecutor) -> None:
     alone = executor.submit(StepPlan((scored(PROMPT, 0, (0, 1, 2)),))).logits.copy()
     others = (scored(PROMPT[5:20], 0, (10,), 1), scored(PROMPT, 0, (20, 7, 30), 2), scored(PROMPT[:1], 0, (12,), 3))
     together = executor.submit(StepPlan(others)).logits[15 : 15 + len(PROMPT)]
@@ -34,13 +62,13 @@ def test_a_row_computes_the_same_alone_and_among_others(executor: TorchCPUExecut
     assert (together.argmax(1) == alone.argmax(1)).mean() > 0.9
 
 
-def test_blocks_in_any_order_hold_the_same_sequence(executor: TorchCPUExecutor) -> None:
+def test_blocks_in_any_order_hold_the_same_sequence(executor: AnyExecutor) -> None:
     a = executor.submit(StepPlan((scored(PROMPT, 0, (3, 4, 5)),))).logits.copy()
     b = executor.submit(StepPlan((scored(PROMPT, 0, (9, 2, 31)),))).logits
     np.testing.assert_array_equal(a, b)
 
 
-def test_a_copied_tail_continues_like_the_original(executor: TorchCPUExecutor) -> None:
+def test_a_copied_tail_continues_like_the_original(executor: AnyExecutor) -> None:
     executor.submit(StepPlan((Row(0, PROMPT[:20], 0, (0, 1)),))).finish()
     original = executor.submit(StepPlan((scored(PROMPT[20:24], 20, (0, 1)),))).logits.copy()
     copied = executor.submit(StepPlan((scored(PROMPT[20:24], 20, (0, 15)),), (Copy(1, 15, 4),))).logits
@@ -48,7 +76,7 @@ def test_a_copied_tail_continues_like_the_original(executor: TorchCPUExecutor) -
 
 
 def test_a_saved_block_loaded_into_another_executor_continues_like_the_original(
-    executor: TorchCPUExecutor, tiny_path: Path
+    executor: AnyExecutor, load: LoadAnother
 ) -> None:
     shelf = Shelf()
     executor.attach(shelf)
@@ -56,7 +84,7 @@ def test_a_saved_block_loaded_into_another_executor_continues_like_the_original(
     original = executor.submit(StepPlan((scored(PROMPT[32:], 32, (4, 9, 2)),), (Save(4, b"a"), Save(9, b"b")))).logits.copy()
     assert {len(content) for content in shelf.content.values()} == {executor.caps.block_bytes}
 
-    other = TorchCPUExecutor.load(GGUFFile(tiny_path), Sizes(128, 512))
+    other = load()
     other.attach(shelf)
     loaded = other.submit(StepPlan((scored(PROMPT[32:], 32, (7, 1, 3)),), (Load(b"a", 7), Load(b"b", 1)))).logits
     np.testing.assert_array_equal(loaded, original)
@@ -72,7 +100,8 @@ def test_a_block_that_went_to_the_host_and_back_continues_like_the_original(tiny
     np.testing.assert_array_equal(moved, original)
 
 
-def test_eight_bits_below_memory_have_a_name_and_half_the_bytes(tiny_path: Path, executor: TorchCPUExecutor) -> None:
+def test_eight_bits_below_memory_have_a_name_and_half_the_bytes(tiny_path: Path) -> None:
+    executor = TorchCPUExecutor.load(GGUFFile(tiny_path), Sizes(128, 512))
     rounded = TorchCPUExecutor.load(GGUFFile(tiny_path), Sizes(128, 512), offloading=Offloading("int8"))
     assert rounded.caps.numerics_id == executor.caps.numerics_id.replace("-kv-bf16", "-kv-int8")
     assert 0.5 < rounded.caps.block_bytes / executor.caps.block_bytes < 0.53
@@ -85,7 +114,7 @@ def test_eight_bits_below_memory_have_a_name_and_half_the_bytes(tiny_path: Path,
     assert 0 < np.abs(loaded - original).mean() < 0.1
 
 
-def test_a_plan_without_rows_only_moves_blocks(executor: TorchCPUExecutor) -> None:
+def test_a_plan_without_rows_only_moves_blocks(executor: AnyExecutor) -> None:
     shelf = Shelf()
     executor.attach(shelf)
     executor.submit(StepPlan((Row(0, PROMPT[:16], 0, (4,)),))).finish()
@@ -95,14 +124,14 @@ def test_a_plan_without_rows_only_moves_blocks(executor: TorchCPUExecutor) -> No
     assert any(shelf.content[b"a"])
 
 
-def test_rows_of_one_step_see_what_others_of_it_write_into_shared_blocks(executor: TorchCPUExecutor) -> None:
+def test_rows_of_one_step_see_what_others_of_it_write_into_shared_blocks(executor: AnyExecutor) -> None:
     alone = executor.submit(StepPlan((scored(PROMPT, 0, (0, 1, 2)),))).logits[32:].copy()
     first = Row(0, PROMPT[:32], 0, (5, 6))
     second = scored(PROMPT[32:], 32, (5, 6, 9), 1)
     np.testing.assert_allclose(executor.submit(StepPlan((first, second))).logits, alone, atol=0.15, rtol=0.02)
 
 
-def test_a_masked_row_samples_only_what_its_mask_allows_and_one_without_choice_is_bad(executor: TorchCPUExecutor) -> None:
+def test_a_masked_row_samples_only_what_its_mask_allows_and_one_without_choice_is_bad(executor: AnyExecutor) -> None:
     rows = tuple(
         Row(i, PROMPT, 0, (3 * i, 3 * i + 1, 3 * i + 2), (len(PROMPT) - 1,), SamplingState(GREEDY, 0, 0)) for i in range(3)
     )
@@ -117,13 +146,13 @@ def test_a_masked_row_samples_only_what_its_mask_allows_and_one_without_choice_i
     assert sampled.failed_rows == (2,)
 
 
-def test_a_bias_moves_the_sampled_token(executor: TorchCPUExecutor) -> None:
+def test_a_bias_moves_the_sampled_token(executor: AnyExecutor) -> None:
     row = Row(0, PROMPT, 0, (0, 1, 2), (len(PROMPT) - 1,), SamplingState(GREEDY, 0, 0))
     bias = {0: (np.array([77]), np.array([1000.0], np.float32))}
     assert executor.submit(StepPlan((row,))).finish(None, bias).tokens[0] == (77,)
 
 
-def test_scores_are_the_log_probabilities_of_the_targets(executor: TorchCPUExecutor) -> None:
+def test_scores_are_the_log_probabilities_of_the_targets(executor: AnyExecutor) -> None:
     row = Row(0, PROMPT, 0, (0, 1, 2), logits_indices=(3, 36), targets=(100, 200))
     step = executor.submit(StepPlan((row,)))
     logits = step.logits.astype(np.float64)
@@ -131,6 +160,6 @@ def test_scores_are_the_log_probabilities_of_the_targets(executor: TorchCPUExecu
     assert step.finish().logprobs[0] == pytest.approx(expected, abs=1e-4)
 
 
-def test_its_numerics_are_named(executor: TorchCPUExecutor) -> None:
+def test_its_numerics_are_named(executor: AnyExecutor) -> None:
     assert executor.caps.numerics_id.startswith("torch-")
     assert executor.caps.vocab_size == 269

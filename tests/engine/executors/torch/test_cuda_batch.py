@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 
-from portico_engine.executors.torch.cuda_batch import BlockTables, addresses
+from portico_engine.executors.torch.cuda_batch import BlockTables, addresses, place_followed
 from portico_engine.plan import Row
 
 
@@ -23,6 +24,20 @@ def test_addresses_of_decodes_are_a_row_each() -> None:
     out = np.full((4, 4), 99, np.int32)
     addresses((Row(2, (7,), 4, (0,)), Row(5, (3,), 40, (1,), adapter=1), Row(0, (1,), 30, (2, 3))), out)
     assert out.tolist() == [[7, 3, 1, 0], [4, 40, 30, -1], [2, 5, 0, 0], [-1, 1, -1, -1]]
+
+
+def test_a_row_that_follows_gets_the_token_that_its_slot_sampled() -> None:
+    tokens = torch.tensor([7, 8, 0, 1, 0, 99], dtype=torch.int32)
+    rows = (
+        Row(2, (7, 8), 4, (0,)),
+        Row(1, (0,), 9, (1,), follows=True),
+        Row(0, (1,), 3, (2,)),
+        Row(3, (0,), 5, (3,), follows=True),
+    )
+    place_followed(rows, tokens, torch.tensor([50, 51, 52, 53], dtype=torch.int32))
+    assert tokens.tolist() == [7, 8, 51, 1, 53, 99]
+    place_followed(rows[:1], tokens, torch.zeros(4, dtype=torch.int32))
+    assert tokens.tolist() == [7, 8, 51, 1, 53, 99], "nobody follows"
 
 
 def test_a_slot_has_its_rows_table() -> None:

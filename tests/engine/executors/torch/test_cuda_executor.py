@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -199,6 +200,64 @@ def test_an_engine_takes_the_gpu(tiny_path: Path) -> None:
     request = Request("a", PROMPT[:30], SamplingParams(temperature=0.8, seed=7, top_p=0.9), max_tokens=40)
     answers = [[t for d in engine.generate(request) for t in d.tokens] for _ in range(2)]
     assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize("graphs", [True, False])
+def test_rows_that_follow_a_step_under_way_say_what_they_say_behind_a_finished_one(tiny_path: Path, graphs: bool) -> None:
+    executor = load(tiny_path, graphs=graphs)
+    states = (SamplingState(GREEDY, 0, 0), SamplingState(SamplingParams(temperature=0.9, top_p=0.9, logprobs=2), 7, 0))
+    tables = ((0, 1, 2, 3), (4, 5, 6, 7))
+
+    def rows(at: int, before: tuple[tuple[int, ...], ...] | None) -> StepPlan:
+        tokens = [(0,), (0,)] if before is None else before
+        return StepPlan(
+            tuple(
+                Row(i, tokens[i], at, tables[i], (0,), states[i]._replace(position=at), follows=before is None)
+                for i in range(2)
+            )
+        )
+
+    def prefill():  # type: ignore[no-untyped-def]
+        both = tuple(Row(i, PROMPT[:20], 0, tables[i], (19,), states[i]) for i in range(2))
+        return executor.submit(StepPlan(both))  # type: ignore[attr-defined]
+
+    found = prefill().finish().tokens
+    expected = [found]
+    for at in range(20, 40):
+        found = executor.submit(rows(at, found)).finish().tokens  # type: ignore[attr-defined]
+        expected.append(found)
+    pending, got = prefill(), []
+    for at in range(20, 40):
+        pending.sample()
+        following = executor.submit(rows(at, None))  # type: ignore[attr-defined]
+        got.append(pending.finish().tokens)
+        pending = following
+    got.append(pending.finish().tokens)
+    assert got == expected
+
+
+def test_an_engine_that_runs_ahead_says_the_same(tiny_path: Path) -> None:
+    requests = [
+        Request("greedy", PROMPT[:30], SamplingParams(temperature=0, ignore_eos=True), max_tokens=40),
+        Request("drawn", PROMPT[:9], SamplingParams(temperature=0.8, seed=7, ignore_eos=True), max_tokens=40),
+        Request("short", PROMPT[:50], SamplingParams(temperature=0, ignore_eos=True, logprobs=1), max_tokens=40),
+    ]
+    said, ahead = [], []
+    for runs_ahead in (False, True):
+        engine = load_engine(tiny_path, max_rows=4, executor="torch-cuda")
+        engine._executor.caps = replace(engine._executor.caps, runs_ahead=runs_ahead)  # type: ignore[misc]
+        for request in requests:
+            engine.submit(request)
+        answers: dict[str, list[int]] = {}
+        while engine.has_work:
+            for delta in engine.step():
+                answers.setdefault(delta.request_id, []).extend(delta.tokens)
+        said.append(answers)
+        ahead.append(engine.stats()["steps_ahead"])
+        engine.close()
+    assert said[0] == said[1]
+    assert ahead[0] == 0
+    assert ahead[1] > 35
 
 
 QUESTIONS = (

@@ -41,3 +41,19 @@ def test_a_steps_result_is_the_hosts(rows: tuple[Row, ...], masked: bool) -> Non
     assert [[[t for t, _ in top] for top in of_row] for of_row in got.top_logprobs] == [
         [[t for t, _ in top] for top in of_row] for of_row in expected.top_logprobs
     ]
+
+
+def test_a_step_that_samples_leaves_each_rows_last_token_in_its_slot() -> None:
+    logits = np.random.default_rng(4).standard_normal((5, VOCAB)).astype(np.float32)
+    logits[4] = np.nan
+    failed = Row(4, (8,), 0, (4,), (0,), STATE)
+    rows = (SAMPLED, SCORED, SILENT, failed)
+    slots = torch.full((6,), -1, dtype=torch.int32)
+    step = CUDAStep(StepPlan(rows), torch.from_numpy(logits.copy()), slots)
+    step.sample()
+    kept = slots.tolist()
+    found = step.finish()
+    assert kept[0] == found.tokens[0][-1]
+    assert (kept[1], kept[2], kept[3], kept[5]) == (-1, -1, -1, -1)
+    assert found.failed_rows == (3,)
+    assert 0 <= kept[4] < VOCAB, "a row that follows a failed one reads an embedding that there is"

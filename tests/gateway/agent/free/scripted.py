@@ -17,6 +17,7 @@ from tests.engine.grammar.oracle import accepts
 
 from portico_engine import Delta, FinishReason, Request, Tool, Usage
 from portico_engine.text.chat_template import ChatTemplate
+from portico_gateway.agent.conversation import Exchange
 from portico_gateway.agent.events import Event, RunFinished
 from portico_gateway.agent.free.local.local_model import LocalModel
 from portico_gateway.agent.free.loop import FreeAgent
@@ -147,6 +148,21 @@ def ask(model: Model, host: Host | None = None, question: str = "Where is it fre
             return [event async for event in agent.ask(question, **asked)]
 
     return anyio.run(collect)
+
+
+def talk(model: Model, host: Host | None = None, *questions: str, **options: Any) -> list[Exchange]:
+    """The questions of one conversation, one after the other, as `portico chat` asks them."""
+    exchanges: list[Exchange] = []
+
+    async def collect() -> None:
+        with anyio.fail_after(20):
+            agent = FreeAgent(LocalModel(model), host or Host(), **options)  # type: ignore[arg-type]
+            for question in questions:
+                end = end_of([event async for event in agent.ask(question, history=list(exchanges))])
+                exchanges.append(Exchange(end.question, end.answer))
+
+    anyio.run(collect)
+    return exchanges
 
 
 def end_of(events: Sequence[Event]) -> RunFinished:

@@ -7,10 +7,11 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import anyio
 import mcp_types as types
 import pytest
 from tests.gateway.agent.fakes import HIT, hits, kinds
-from tests.gateway.agent.free.scripted import HERMES, PLAIN, THINKING, Host, Model, ask, end_of, hermes, text
+from tests.gateway.agent.free.scripted import HERMES, PLAIN, THINKING, Host, Model, ask, end_of, hermes, talk, text
 
 import portico_gateway.agent.free as free
 from portico_engine import ContextOverflow, FinishReason
@@ -24,6 +25,8 @@ from portico_gateway.agent.events import (
     ToolCallStarted,
 )
 from portico_gateway.agent.free.limits import FreeLimits
+from portico_gateway.agent.free.local.local_model import LocalModel
+from portico_gateway.agent.free.loop import FreeAgent
 from portico_gateway.agent.judgement import Verdict
 from portico_gateway.errors import ConsentRefused, ToolDenied, UpstreamDied
 
@@ -246,6 +249,35 @@ def test_an_earlier_conversation_is_read_as_it_is() -> None:
     model = Model(["In b.py."])
     ask(model, question="And there?", history=[Exchange("Where is it?", "In a.py.")])
     assert "<user>Where is it?\n<assistant>In a.py.\n<user>And there?\n" in model.prompts[0]
+
+
+def test_a_conversation_goes_on_turn_by_turn_so_that_its_prompt_stays_known() -> None:
+    model = Model([ONE, "In a.py.", TWO, "In b.py."])
+    assert [each.answer for each in talk(model, None, "Where is it freed?", "And held?")] == ["In a.py.", "In b.py."]
+    for earlier, later in zip(model.prompts, model.prompts[1:], strict=False):
+        assert later.startswith(earlier.removesuffix("<assistant>"))
+    assert "<tool>code__search found free\n<assistant>In a.py.\n<user>And held?" in model.prompts[2]
+
+
+def test_a_conversation_that_was_changed_elsewhere_is_read_as_its_questions_and_answers() -> None:
+    model = Model([ONE, "In a.py.", "In b.py."])
+
+    async def changed() -> None:
+        agent = FreeAgent(LocalModel(model), Host())  # type: ignore[arg-type]
+        async for _ in agent.ask("Where is it freed?"):
+            pass
+        async for _ in agent.ask("And held?", history=[Exchange("Where is it freed?", "In c.py.")]):
+            pass
+
+    anyio.run(changed)
+    assert "<user>Where is it freed?\n<assistant>In c.py.\n<user>And held?\n" in model.prompts[2]
+
+
+def test_what_is_left_out_of_a_long_conversation_is_whole_questions_with_their_calls() -> None:
+    model = Model([hermes(("code__search", "x" * 400)), "Yes.", *["No."] * 8], context=4200)
+    talk(model, None, *(f"question {number} " + "why " * 60 for number in range(9)))
+    assert "question 0" not in model.prompts[-1]
+    assert "<tool>" not in model.prompts[-1].rpartition("</tools>")[2]
 
 
 @pytest.mark.parametrize("template", [HERMES, THINKING])

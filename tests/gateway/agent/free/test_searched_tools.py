@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from tests.engine.grammar.oracle import accepts
-from tests.gateway.agent.free.scripted import HERMES, PLAIN, Host, Model, ask, end_of, hermes
+from tests.gateway.agent.free.scripted import HERMES, PLAIN, Host, Model, ask, end_of, hermes, talk
 
 from portico_gateway.agent.events import ToolCallStarted
 from portico_gateway.agent.free.searched_tools import SearchedTools
@@ -49,6 +49,20 @@ def test_what_was_found_is_called_by_name_and_the_prompt_only_grows() -> None:
     assert second.startswith(first.removesuffix("<assistant>"))
     assert third.startswith(second.removesuffix("<assistant>"))
     assert end_of(events).answer == "It is freed in docs."
+
+
+def test_what_one_question_has_found_is_known_to_the_next() -> None:
+    host = Host()
+    model = Model(
+        [find("search docs"), "There is one.", find("search docs"), hermes(("docs__search", "free")), "In docs."], HERMES
+    )
+    talk(model, host, "Which tool?", "Where is it freed?", searches=searches(), schema_tokens=10)
+    assert host.called == ["docs__search(free)"]
+    assert model.prompts[2].startswith(model.prompts[1].removesuffix("<assistant>"))
+    assert "docs__search, as above" in model.prompts[3]
+    grammar = model.requests[2].grammar
+    assert grammar is not None
+    assert accepts(grammar.text, hermes(("docs__search", "free"))), "it may be called without being looked for again"
 
 
 def test_the_grammar_holds_what_was_found_and_nothing_else() -> None:

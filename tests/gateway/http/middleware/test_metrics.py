@@ -39,19 +39,26 @@ async def test_requests_are_counted_by_route_and_status(serve: Any) -> None:
 
 
 async def test_the_engines_counters_are_there_once_the_model_is(serve: Any, fakes: Any) -> None:
-    stats = {"running": 2, "waiting": 1, "blocks": 64, "blocks_cached": 8, "generated_tokens": 120, "forced_tokens": 70}
+    stats = {"running": 2, "waiting": 1, "blocks_cached_shared": 8, "blocks_held_callers": 5, "blocks_free": 51}
+    stats |= {"generated_tokens": 120, "forced_tokens": 70}
     stats |= {"expert_tokens.3.0": 11, "expert_tokens.3.1": 5}
     engine = fakes.FakeEngine(figures=stats)
     async with serve(engine) as client:
         await client.post("/v1/chat/completions", json={"model": "fake", "messages": [{"role": "user", "content": "Hi"}]})
         found = await samples(client)
     assert found["portico_model_ready", "fake"] == 1
-    assert found["portico_engine_requests", "running"] == 2
-    assert found["portico_engine_requests", "waiting"] == 1
-    assert found["portico_kv_blocks", "cached"] == 8
-    assert found["portico_tokens_forced_total",] == 70
-    assert found["portico_expert_tokens_total", "0", "3"] == 11
-    assert found["portico_expert_tokens_total", "1", "3"] == 5
+    assert found["portico_engine_requests", "fake", "running"] == 2
+    assert found["portico_engine_requests", "fake", "waiting"] == 1
+    blocks = {name[2:]: value for name, value in found.items() if name[:2] == ("portico_kv_blocks", "fake")}
+    assert {name: value for name, value in blocks.items() if value} == {
+        ("catalog", "cached"): 8,
+        ("caller", "held"): 5,
+        ("", "free"): 51,
+    }
+    assert len(blocks) == 7, "free, and three states of two owners"
+    assert found["portico_tokens_forced_total", "fake"] == 70
+    assert found["portico_expert_tokens_total", "0", "3", "fake"] == 11
+    assert found["portico_expert_tokens_total", "1", "3", "fake"] == 5
 
 
 async def test_where_the_time_of_steps_goes_and_what_is_done_instead_of_better(serve: Any, fakes: Any) -> None:
@@ -61,9 +68,9 @@ async def test_where_the_time_of_steps_goes_and_what_is_done_instead_of_better(s
         await client.post("/v1/chat/completions", json={"model": "fake", "messages": [{"role": "user", "content": "Hi"}]})
         found = await samples(client)
     for i, part in enumerate(STEP_PARTS, 1):
-        assert found["portico_engine_step_seconds_total", part] == i
+        assert found["portico_engine_step_seconds_total", "fake", part] == i
     assert {name: value for name, value in found.items() if name[0] == "portico_engine_fallbacks"} == {
-        ("portico_engine_fallbacks", "device"): 1
+        ("portico_engine_fallbacks", "device", "fake"): 1
     }
 
 

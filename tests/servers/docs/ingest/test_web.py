@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -139,6 +141,35 @@ def test_a_page_too_large_is_cut_off(site: Site) -> None:
         pytest.raises(ReadError, match="more than 100,000 bytes"),
     ):
         fetcher.get(f"{site.url}/big")
+
+
+@pytest.mark.parametrize("rest", [b"", b"Content-Length: 1000\r\n\r\n"], ids=["head", "body"])
+def test_an_answer_that_drips_has_the_time_of_one_request(rest: bytes) -> None:
+    ended = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def drip() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                connection.sendall(b"HTTP/1.1 200 OK\r\n" + rest)
+                while not ended.wait(0.02):
+                    try:
+                        connection.sendall(b"x")
+                    except OSError:
+                        return
+
+        thread = threading.Thread(target=drip, daemon=True)
+        thread.start()
+        host = f"127.0.0.1:{listening.getsockname()[1]}"
+        began = time.monotonic()
+        with (
+            Fetcher(trusted_for_tests=[host], max_seconds=0.3) as fetcher,
+            pytest.raises(ReadError, match=r"not there after 0\.3 seconds"),
+        ):
+            fetcher.get(f"http://{host}/page")
+        assert time.monotonic() - began < 5
+        ended.set()
+        thread.join(5)
 
 
 def test_nobody_listening_is_an_error_in_one_line(site: Site) -> None:
