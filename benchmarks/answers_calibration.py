@@ -2,13 +2,15 @@
 
 usage: python benchmarks/answers.py --rows ROWS && python benchmarks/answers_calibration.py ROWS [--wrong SHARE] [--write]
        python benchmarks/answers_reading.py --rows ROWS && python benchmarks/answers_calibration.py ROWS --of-searches [--write]
+       python benchmarks/answers.py --only third_party --rows ROWS && python benchmarks/answers_calibration.py ROWS --of-results
 
 A logistic model with a ridge penalty, fitted by Newton's method. Every figure is cross-validated: a row's confidence comes from
 a model that has not seen its fold. With --of-searches only what places in code and passages of documents are measured by is
-fitted, on those, and everything else stays as it is: a workspace is a fold then. Shown are the expected calibration error, and
-for each threshold the share of questions that are useful, and wrong with exit 0; chosen is the lowest threshold with at most
-SHARE wrong. The fields of `ConfidenceWeights` in gateway/portico_gateway/guidance/weights.py are printed, and with --write put
-there.
+fitted, on those, and everything else stays as it is: a workspace is a fold then. With --of-results the same of how an answer
+from any other tool's text was put together: few are, so that each coefficient stays near to what it was. Shown are the
+expected calibration error, and for each threshold the share of questions that are useful, and wrong with exit 0; chosen is the
+lowest threshold with at most SHARE wrong. The fields of `ConfidenceWeights` in gateway/portico_gateway/guidance/weights.py are
+printed, and with --write put there.
 """
 
 from __future__ import annotations
@@ -40,6 +42,8 @@ OF_SEARCHES = frozenset(
     "code prose place_found place_fit source_found source_fit source_weight passage_says passage_alike passage_pairs "
     "passage_share passages source_share places both_told history first_hits beside_code file_margin".split()
 )
+# How an answer was put together that is neither of a table's rows nor of a search.
+OF_RESULTS = frozenset("several whole computed".split())
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Row = Mapping[str, Any]
@@ -57,20 +61,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rows", type=Path, nargs="+", help="files that answers.py --rows has written")
     parser.add_argument("--of-searches", action="store_true", help="fit what only answers of code and documents have")
+    parser.add_argument("--of-results", action="store_true", help="fit what only answers have that are put together")
     parser.add_argument("--write", action="store_true", help="put the coefficients into weights.py")
     parser.add_argument("--wrong", type=float, default=0.05, help="the share of questions that may be wrong with exit 0")
     args = parser.parse_args()
     rows = [json.loads(line) for path in args.rows for line in path.read_text(encoding="utf-8").splitlines()]
     drafted = [row for row in rows if row["features"]]
     names = [field.name for field in fields(ConfidenceWeights) if field.name not in ("threshold", "sure", "bias")]
+    own = OF_SEARCHES if args.of_searches else OF_RESULTS if args.of_results else frozenset(names)
     if args.of_searches:
         drafted = [row for row in drafted if row["features"]["code"] or row["features"]["prose"]]
+    elif args.of_results:
+        drafted = [row for row in drafted if row["features"]["other"]]
     features = np.array([[1.0, *(row["features"].get(name, 0.0) for name in names)] for row in drafted])
     right = np.array([row["if_given"] == "useful" for row in drafted], dtype=np.float64)
     known = np.array([getattr(ConfidenceWeights(), name) for name in ("bias", *names)])
-    fitting = np.array([not args.of_searches or name in OF_SEARCHES for name in ("bias", *names)])
-    start = known if args.of_searches else np.zeros_like(known)
-    confidence = cross_validated(features, right, drafted, start, fitting, "workspace" if args.of_searches else "id")
+    some = args.of_searches or args.of_results
+    fitting = np.array([not some or name in own for name in ("bias", *names)])
+    start = known if some else np.zeros_like(known)
+    confidence = cross_validated(features, right, drafted, start, fitting, "workspace" if some else "id")
+    if some:
+        now = sigmoid(features @ known)
+        print(f"as it is: expected calibration error {calibration_error(now, right):.3f}, AUC {auc(now, right):.3f}")
     print(f"{len(rows)} questions, {len(drafted)} with a draft, {int(right.sum())} drafts right")
     print(f"expected calibration error {calibration_error(confidence, right):.3f}, Brier score {brier(confidence, right):.3f} ")
     print(f"(a constant share: {brier(np.full_like(right, right.mean()), right):.3f}); AUC {auc(confidence, right):.3f}")
@@ -82,7 +94,8 @@ def main() -> None:
     fitted = dict(zip(("bias", *names), fit(features, right, start, fitting).tolist(), strict=True))
     print("\n".join(f"    {name}: float = {value:.2f}" for name, value in {"threshold": best.threshold, **fitted}.items()))
     if args.write:
-        write_weights({"threshold": best.threshold, **fitted})
+        threshold = {} if args.of_results else {"threshold": best.threshold}  # one for all kinds of answers
+        write_weights({**threshold, **{name: value for name, value in fitted.items() if name in own or not some}})
 
 
 def fit(features: Floats, right: Floats, start: Floats, fitting: Bools) -> Floats:

@@ -123,7 +123,7 @@ def _other_kind(stack: ExitStack) -> None:
     """Code stands alone, and so do documents: the surest."""
     from portico_gateway.agent.guided import part_run
 
-    stack.enter_context(patch.object(part_run, "with_other", lambda *_: None))
+    stack.enter_context(patch.object(part_run, "with_other", lambda *_, **__: None))
 
 
 def _confidence(stack: ExitStack) -> None:

@@ -1,17 +1,22 @@
 """Does the engine say what llama.cpp says? Greedy answers and distributions, on the default model.
 
-    python benchmarks/engine_parity.py [--tokens 64] [--prompts 20] [--int4 auto|on|off] [--threads 1]
+    python benchmarks/engine_parity.py [--tokens 64] [--prompts 20] [--kernels on|off] [--threads 1]
 
 Greedy: where the two part, the row says by how much llama.cpp, reading its answer in one batch, prefers its own token (nats;
 negative: it then prefers the engine's), and the same for a plain float32 decoder.
 KL, all reading prompt and llama.cpp's greedy answer, mean over all positions: llama.cpp from the engine, float32 from the
 engine, float32 from llama.cpp.
+
+Perplexity: of the first 1,000 tokens of README.md, in pieces of 250 of which each token but the first counts, by the engine in
+one step a piece and in steps of one token and of four (which read other forms of the weights), by llama.cpp and in float32.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -54,6 +59,7 @@ QUESTIONS = (
     "What is SQL used for?",
     "Tell me a fact about octopuses.",
 )
+README_TOKENS, PIECE = 1000, 250
 NEAR_TIE = 0.5  # nats between two tokens: less than two to one
 
 
@@ -74,6 +80,43 @@ def engine_logits(executor: TorchCPUExecutor, tokens: list[int]) -> npt.NDArray[
 def divergence(p: npt.NDArray[np.float64], q: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """KL(p || q) of rows of log-probabilities."""
     out: npt.NDArray[np.float64] = (np.exp(p) * (p - q)).sum(axis=1)
+    return out
+
+
+def engine_steps(executor: TorchCPUExecutor, tokens: list[int], size: int) -> npt.NDArray[np.float32]:
+    """The same, read in steps of `size` tokens."""
+    table = tuple(range(-(-len(tokens) // 16)))
+    out: list[npt.NDArray[np.float32]] = []
+    for at in range(0, len(tokens), size):
+        piece = tuple(tokens[at : at + size])
+        row = Row(0, piece, at, table, logits_indices=tuple(range(len(piece))), targets=piece)
+        out.append(executor.submit(StepPlan((row,))).logits.copy())
+    return np.concatenate(out)
+
+
+def perplexities(
+    tokens: list[int], executor: TorchCPUExecutor, llama: LlamaCpp, reference: ReferenceDecoder
+) -> dict[str, float]:
+    """By each way of computing, over pieces of PIECE tokens."""
+
+    def by_llama(piece: list[int]) -> npt.NDArray[np.float32]:
+        llama.clear()
+        return llama.eval(piece, 0, want_all=True)
+
+    ways: dict[str, Callable[[list[int]], npt.NDArray[np.float32]]] = {
+        "engine": lambda piece: engine_logits(executor, piece),
+        "engine_steps_of_1": lambda piece: engine_steps(executor, piece, 1),
+        "engine_steps_of_4": lambda piece: engine_steps(executor, piece, 4),
+        "llama_cpp": by_llama,
+        "float32": lambda piece: reference.logits(piece).numpy(),
+    }
+    out: dict[str, float] = {}
+    for name, logits_of in ways.items():
+        found = [
+            log_softmax(logits_of(piece)[:-1])[np.arange(len(piece) - 1), piece[1:]]
+            for piece in (tokens[at : at + PIECE] for at in range(0, len(tokens), PIECE))
+        ]
+        out[name] = float(np.exp(-np.concatenate(found).mean()))
     return out
 
 
@@ -117,14 +160,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tokens", type=int, default=64)
     parser.add_argument("--prompts", type=int, default=len(QUESTIONS))
-    parser.add_argument("--int4", choices=("auto", "on", "off"), default="auto")
+    parser.add_argument("--kernels", choices=("on", "off"), default="on")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     path = find_model()
     file = GGUFFile(path)
-    int4 = {"auto": None, "on": True, "off": False}[args.int4]
-    executor = TorchCPUExecutor.load(file, Sizes(1024, 1024), int4=int4)
+    executor = TorchCPUExecutor.load(file, Sizes(1024, 1024), kernels=args.kernels == "on")
     engine = Engine(executor, Tokenizer.from_gguf(file.metadata), INFO, chat_template=file.metadata["tokenizer.chat_template"])
     reference = ReferenceDecoder(file)
     llama = LlamaCpp(path, context=1024, threads=args.threads)
@@ -150,8 +192,13 @@ def main() -> int:
         "kl_max": float(np.concatenate([row["kl"] for row in rows]).max()),
         "positions": sum(len(row["kl"]) for row in rows),
     }
+    text = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+    summary["perplexity"] = perplexities(engine.tokenizer.encode(text)[:README_TOKENS], executor, llama, reference)
     print(summary)
-    write("engine_parity", {"summary": summary, "rows": [{k: plain(v) for k, v in row.items()} for row in rows]})
+    write(
+        "engine_parity" if args.kernels == "on" else "engine_parity_plain",
+        {"summary": summary, "rows": [{k: plain(v) for k, v in row.items()} for row in rows]},
+    )
     explained = all(row["gap"] < NEAR_TIE for row in parted)
     return 0 if explained and figures["kl"] < 0.02 else 1
 

@@ -6,7 +6,8 @@ The same server (portico-db, one small table) is called alone and through the ga
 default: over stdio, and over HTTP on a kept connection. The four ways take turns, so that whatever else the machine does meets
 all of them; times are wall clock, from the request to the whole answer. Then 32 clients, each on its own kept connection and
 session, call as fast as they are answered, for a while at the gateway and for a while at fastmcp's proxy in turns, both in
-front of that server over stdio. `--fastmcp` is a Python that has fastmcp; without one, the gateway alone is measured.
+front of that server over stdio; what its own process took of a CPU tells more where the machine is busy. `--fastmcp` is a
+Python that has fastmcp; without one, the gateway alone is measured.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from contextlib import ExitStack, closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from local_server import serving
 from mcp_calls import free_port, http_call, stdio_call
@@ -149,14 +152,26 @@ def measure(folder: Path, count: int, seconds: float, python: str | None) -> dic
         ports = {"gateway": (gateway, TOOL)}
         if python is not None:
             ports["fastmcp's proxy"] = (enter(fastmcp_proxy(python, db, folder)), "tables")
+        spent_cpu: dict[str, list[float]] = {}
         for _ in range(ROUNDS):
             for name, (port, tool) in ports.items():
-                rates.setdefault(name, []).append(round(calls_per_second(port, tool, seconds), 1))
+                before = _cpu_seconds(name)
+                rate = calls_per_second(port, tool, seconds)
+                rates.setdefault(name, []).append(round(rate, 1))
+                spent_cpu.setdefault(name, []).append(round(1000 * (_cpu_seconds(name) - before) / (rate * seconds), 2))
     found["calls/s of 32 clients"] = rates
+    found["CPU time of its process a call, ms"] = spent_cpu
     if python is not None:
         found["times fastmcp"] = round(statistics.median(rates["gateway"]) / statistics.median(rates["fastmcp's proxy"]), 2)
         found["fastmcp"] = _version(python)
     return found
+
+
+def _cpu_seconds(name: str) -> float:
+    """That the gateway's or the proxy's own process has taken, without its servers'."""
+    mark = "serve" if name == "gateway" else _PROXY
+    (process,) = [each for each in psutil.Process().children() if mark in each.cmdline()]
+    return float(sum(process.cpu_times()[:2]))
 
 
 def _version(python: str) -> str:

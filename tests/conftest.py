@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 from collections.abc import Iterator
 
 import pytest
+
+from portico_engine.kernels.cpu.build import FOLDER, KernelsUnavailable, build, kernels_folder
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -13,6 +17,19 @@ def _definitions_are_kept_in_a_temporary_folder(tmp_path_factory: pytest.TempPat
     """So that servers of an earlier run are not known again, nor a developer's own."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PORTICO_PINS_FILE", str(tmp_path_factory.mktemp("pins") / "pins.json"))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _kernels_are_compiled_before() -> Iterator[None]:
+    """So that no process that a test starts, in whatever home folder, compiles them beside it, or has others than the one
+    before.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        if FOLDER not in os.environ:
+            patch.setenv(FOLDER, str(kernels_folder()))
+        with contextlib.suppress(KernelsUnavailable):
+            build()
         yield
 
 

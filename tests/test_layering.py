@@ -79,8 +79,8 @@ TABLES = {
         engine          errors priors tool grammar request repetition speculation sampling plan step_timing text adapters
                         executors kv step_runner scoring request_checks sequence scheduled_step scheduler constraints
                         answers
-        loading         errors fallbacks stores quantization weights request speculation plan linear text models adapters
-                        parallel executors kv engine
+        loading         errors fallbacks stores quantization weights request speculation plan kernels linear text models
+                        adapters parallel executors kv engine
         front           errors tool grammar request adapters client engine loading
         process         errors priors tool grammar request text adapters client executors engine loading front
         tune            errors tool grammar request weights text models adapters engine loading

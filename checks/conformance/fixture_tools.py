@@ -161,6 +161,12 @@ async def json_schema(ctx: Context, params: Any) -> str:
     return "It was called."
 
 
+@tool("test_region", {"type": "object", "properties": {"region": {"type": "string", "x-mcp-header": "Region"}}})
+async def region(ctx: Context, params: Any) -> str:
+    """Takes an argument that a header repeats (SEP-2243)."""
+    return f"In {(params.arguments or {}).get('region')}."
+
+
 # -- tools that say something while they run
 
 

@@ -105,7 +105,7 @@ if TYPE_CHECKING:
     from portico_engine.loading.model_digest import model_digest
     from portico_engine.loading.options import LoadOptions, LoadProgress
     from portico_engine.loading.torch_import import lean_torch
-    from portico_engine.loading.usable_executors import usable_executors
+    from portico_engine.loading.usable_executors import llama_cpp_backend, usable_executors
     from portico_engine.priors.call_prior import CallPrior
     from portico_engine.priors.text_prior import TextPrior
     from portico_engine.priors.tool_call_prior import ToolCallPrior
@@ -135,6 +135,7 @@ _LAZY = {
     "Outlook": "portico_engine.loading.load_engine",
     "model_digest": "portico_engine.loading.model_digest",
     "lean_torch": "portico_engine.loading.torch_import",
+    "llama_cpp_backend": "portico_engine.loading.usable_executors",
     "usable_executors": "portico_engine.loading.usable_executors",
     "VocabularyView": "portico_engine.client",
     "CallPrior": "portico_engine.priors.call_prior",
@@ -199,6 +200,7 @@ __all__ = [
     "find_stored",
     "foresee",
     "lean_torch",
+    "llama_cpp_backend",
     "load_engine",
     "load_tokenizer",
     "memory_bytes",

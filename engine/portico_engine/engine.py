@@ -28,6 +28,7 @@ from portico_engine.kv.eviction import CostAware
 from portico_engine.kv.hashing import root_key
 from portico_engine.kv.host_tier import open_host_tier
 from portico_engine.kv.offloader import Offloader, open_tier
+from portico_engine.kv.state_cache import StateCache
 from portico_engine.plan import Row
 from portico_engine.priors.token_texts import TokenTexts
 from portico_engine.repetition import DEFAULT_BREAKERS
@@ -93,8 +94,12 @@ class Engine:
         root = root_key(info.name, str(info.bytes_on_disk), info.fingerprint, executor.caps.numerics_id)
         tier = open_tier(executor, kv_dir, root, kv_dir_bytes)
         caps = executor.caps
-        pool = BlockPool(caps.blocks, policy=CostAware(), tier=tier, host=open_host_tier(caps))
-        self._kv = KVCache(pool, root, window=caps.window, step_tokens=caps.step_tokens)
+        host = open_host_tier(caps)
+        pool = BlockPool(caps.blocks, policy=CostAware(), tier=tier, host=host, most_held=caps.running_blocks)
+        if caps.cut == "whole":
+            self._kv: KVCache = StateCache(pool, root, caps.states)
+        else:
+            self._kv = KVCache(pool, root, window=caps.window, step_tokens=caps.step_tokens)
         self._under_way: _StepUnderWay | None = None  # between two calls of `step`: one that the next may follow
         self._offloader = Offloader(executor, self._kv)
         self._speculation = speculation

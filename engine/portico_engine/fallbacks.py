@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias, get_args
 
 _log = logging.getLogger(__name__)
 
-Kind: TypeAlias = Literal["device", "weights", "experts", "graphs", "layers", "executor", "devices"]
+Kind: TypeAlias = Literal["device", "weights", "experts", "graphs", "layers", "kernels", "executor", "devices"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 _INSTEAD: Mapping[Kind, str] = MappingProxyType(
     {
@@ -22,6 +22,7 @@ _INSTEAD: Mapping[Kind, str] = MappingProxyType(
         "experts": "experts read from this machine's memory instead of the GPU's",
         "graphs": "one launch after the other instead of CUDA graphs",
         "layers": "single operations instead of five kernels a layer for steps of few tokens",
+        "kernels": "plain torch instead of kernels compiled for this CPU",
         "executor": "llama.cpp instead of torch",
         "devices": "one device instead of several",
     }

@@ -94,10 +94,13 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StepPlan:
-    """One batch. Row i's mask is row i of the bitmask."""
+    """One batch. Row i's mask is row i of the bitmask. `skipped_slots` are those of sequences that run and have no row in this
+    step, but will have one: what they have read is worth keeping at hand.
+    """
 
     rows: tuple[Row, ...]
     kv_ops: tuple[KVOp, ...] = ()
+    skipped_slots: tuple[int, ...] = ()
 
     @property
     def n_tokens(self) -> int:

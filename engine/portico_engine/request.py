@@ -264,14 +264,18 @@ class ModelInfo:
 
     @property
     def memory_plan(self) -> str | None:
-        """What goes where in memory, in a line; None where the executor is not torch's."""
+        """What goes where in memory, in a line; None where it writes no text."""
         return self.extra.get(MEMORY)
 
     @property
     def repeats_seeds(self) -> bool:
-        """Does a request alone on the machine say the same under its seed, whatever of its prompt is known already? llama.cpp
-        sums over its cache in the order in which there was room in it; on a GPU nobody has measured it; keys and values of 8
-        bits below memory are others than those that were computed.
+        """Does a request alone on the machine say the same under its seed, whatever of its prompt is known already? So it does
+        on a CPU, unless keys and values of 8 bits below memory are others than those that were computed; on a GPU nobody has
+        measured it.
         """
-        exact = "-cuda-" not in self.numerics_id and "-kv-int8" not in self.numerics_id
-        return self.executor != "llama_cpp" and exact
+        return not self.on_gpu and "-kv-int8" not in self.numerics_id
+
+    @property
+    def on_gpu(self) -> bool:
+        """Is it computed on a GPU, by whichever executor?"""
+        return "-cuda-" in self.numerics_id or "-gpu-" in self.numerics_id

@@ -61,10 +61,14 @@ class StepBatch:
         self.sequences.append(seq)
         self.budget -= len(row.tokens)
 
-    def scheduled(self, ops: tuple[KVOp, ...]) -> ScheduledStep:
-        """All of it, behind these operations on blocks."""
+    def scheduled(self, ops: tuple[KVOp, ...], running: list[Sequence]) -> ScheduledStep:
+        """All of it, behind these operations on blocks, among all that run."""
         tables = tuple([seq.table for seq in self.sequences])
-        return ScheduledStep(StepPlan(tuple(self.rows), ops), tuple(self.sequences), tables)
+        skipped: tuple[int, ...] = ()
+        if len(running) > len(self.rows):
+            taken = {row.slot for row in self.rows}
+            skipped = tuple(seq.slot for seq in running if seq.slot is not None and seq.slot not in taken)
+        return ScheduledStep(StepPlan(tuple(self.rows), ops, skipped), tuple(self.sequences), tables)
 
 
 def _row(seq: Sequence, count: int, drafts: tuple[int, ...]) -> Row:

@@ -75,6 +75,7 @@ class Scheduler:
     def add(self, seq: Sequence) -> None:
         """Queue a new sequence."""
         self._queue.enter(seq)
+        seq.state_points = self._kv.state_points(len(seq.request.prompt), seq.request.keep)
         if seq.block_keys is None:
             digest = seq.adapter.digest if seq.adapter else b""
             seq.block_keys = self._kv.block_keys(seq.salt, digest, seq.request.shared_prefix_tokens)
@@ -135,7 +136,7 @@ class Scheduler:
         self._continue_running(batch, only, turns)
         if self._slots and self.preemptions == preemptions:
             self._admit_waiting(batch, only, turns)
-        return batch.scheduled(self._kv.take_ops()) if batch.rows else None
+        return batch.scheduled(self._kv.take_ops(), self._running) if batch.rows else None
 
     def _continue_running(self, batch: StepBatch, only: _Only | None, turns: Turns | None) -> None:
         """Rows of those that run already: short ones whatever there is of long ones before them, which get what is left."""
@@ -191,6 +192,8 @@ class Scheduler:
         assert table is not None
         seq.known = table.computed + count
         self._kv.commit(table, seq.tokens, seq.known)
+        if seq.known in seq.state_points:
+            self._kv.keep_state(table, seq.tokens)
         self._queue.charge(seq, count)
 
     def preempt_last(self) -> bool:

@@ -13,7 +13,7 @@ from portico_engine.executors.protocol import Capabilities
 from portico_engine.kv.block_table import BlockTable
 from portico_engine.kv.cache import KVCache
 from portico_engine.kv.hashing import Salt
-from portico_engine.plan import Row, StepPlan, StepResult, blocks_for
+from portico_engine.plan import Row, StepPlan, StepResult
 from portico_engine.step_runner import StepRunner
 
 
@@ -75,7 +75,7 @@ class Scorer:
         out: list[list[float]] = [[] for _ in continuations]
         waiting = [i for i, continuation in enumerate(continuations) if continuation]
         while waiting:
-            batch = self._take_batch(waiting, continuations)
+            batch = self._take_batch(waiting, continuations, len(prompt) - 1)
             forks: list[BlockTable] = []
             rows: list[Row] = []
             try:
@@ -90,21 +90,21 @@ class Scorer:
                     out[i] = list(logprobs)
             finally:
                 for fork in forks:
-                    self._kv.free(fork, prompt)
+                    self._kv.release(fork)
         return out
 
-    def _take_batch(self, waiting: list[int], continuations: Sequence[Sequence[int]]) -> list[int]:
-        """The next continuations that fit one step together; at least one."""
+    def _take_batch(self, waiting: list[int], continuations: Sequence[Sequence[int]], length: int) -> list[int]:
+        """The next continuations behind `length` positions that fit one step together; at least one."""
         caps = self._caps
         batch = [waiting.pop(0)]
         tokens = len(continuations[batch[0]])
-        blocks = blocks_for(tokens) + 1
+        blocks = self._kv.fork_blocks(length, tokens)
         while waiting and len(batch) < caps.rows:
             more = len(continuations[waiting[0]])
-            if tokens + more > caps.step_tokens or blocks + blocks_for(more) + 1 > self._kv.pool.available:
+            if tokens + more > caps.step_tokens or blocks + self._kv.fork_blocks(length, more) > self._kv.pool.available:
                 break
             tokens += more
-            blocks += blocks_for(more) + 1
+            blocks += self._kv.fork_blocks(length, more)
             batch.append(waiting.pop(0))
         return batch
 
@@ -133,5 +133,5 @@ class Scorer:
         return outcome.result
 
     def _need_room(self) -> None:
-        made = self._make_room()
-        assert made, "the pool holds a whole context and a block, and nothing else is left in it"
+        if not self._make_room():
+            raise EngineError("there is no memory for KV left to compute scores in; give more kv_tokens")

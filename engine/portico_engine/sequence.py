@@ -58,6 +58,7 @@ class Sequence:
     slot: int | None = None
     table: BlockTable | None = None
     block_keys: BlockKeys | None = None
+    state_points: tuple[int, ...] = ()  # lengths at which a step of its prompt ends, see `KVCache.state_points`
     cached_tokens: int | None = None
     preemptions: int = 0
     yielded: int = 0  # of the preemptions, those for another who goes first
@@ -141,6 +142,8 @@ class Sequence:
         something else from a warm prefix than from a cold one.
         """
         whole = self.pending
+        if self.state_points and whole > 1:
+            return next((point - self.known for point in self.state_points if point > self.known), whole)
         return whole - 1 if whole > 1 and self.sampled == 0 and self.request.sampling.is_seeded else whole
 
     @property

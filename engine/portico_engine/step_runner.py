@@ -58,7 +58,8 @@ class StepRunner:
         """Have a plan computed and sampled. `limits` is asked once, while it is under way. `lap` hears when a part is over:
         launch, mask, wait. Raises DeviceLost, and orders to end.
         """
-        step = StepUnderWay(_Batch(self._executor, plan.rows, limits, lap), OpsUnderWay(plan.kv_ops))
+        batch = _Batch(self._executor, plan.rows, limits, lap, plan.skipped_slots)
+        step = StepUnderWay(batch, OpsUnderWay(plan.kv_ops))
         step.begin()
         return step
 
@@ -142,6 +143,7 @@ class _Batch:
     rows: tuple[Row, ...]
     limits: Limits
     lap: Lap
+    skipped_slots: tuple[int, ...] = ()  # see `StepPlan`
     results: dict[int, StepResult] = field(default_factory=dict)  # of each row, as if it had been alone
     faults: dict[int, str] = field(default_factory=dict)
     _limits: tuple[Bitmask | None, Bias | None] | None = None
@@ -199,8 +201,12 @@ class _Batch:
 
     def submit(self, rows: list[tuple[int, Row]], ops: OpsUnderWay | tuple[()] = ()) -> PendingStep | BaseException:
         """Have a step of these numbered rows computed and sampled; or what went wrong."""
+        skipped = self.skipped_slots
+        if len(rows) < len(self.rows):
+            taken = {row.slot for _, row in rows}
+            skipped += tuple(row.slot for row in self.rows if row.slot not in taken)
         try:
-            step = self.executor.submit(StepPlan(tuple(row for _, row in rows), ops))
+            step = self.executor.submit(StepPlan(tuple(row for _, row in rows), ops, skipped))
         except BaseException as error:  # noqa: BLE001 - native code's panics among it
             raise_if_end(error)
             return error

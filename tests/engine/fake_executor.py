@@ -79,7 +79,8 @@ class FakeStep:
 
 @dataclass
 class FakeExecutor:
-    """`fail_at` raises in that step (from 1). `memory` are the tokens that the fake model remembers, all by default."""
+    """`fail_at` raises in that step (from 1). `memory` are the tokens that the fake model remembers, all by default. `kept` are
+    blocks beside those that sequences may hold together."""
 
     blocks: int = 32
     rows: int = 4
@@ -100,6 +101,7 @@ class FakeExecutor:
     host_blocks: int = 0
     swap_seconds: float = 0.0
     host: dict[int, dict[int, Cell]] = field(default_factory=dict)
+    kept: int = 0
     runs_ahead: bool = False
     sampled: dict[int, int] = field(default_factory=dict)  # in the last step, by slot
     begun: int = 0  # steps with rows
@@ -108,7 +110,7 @@ class FakeExecutor:
 
     @property
     def caps(self) -> Capabilities:
-        limits = (self.blocks, self.rows, self.step_tokens, self.vocab_size, self.context_length)
+        limits = (self.blocks + self.kept, self.rows, self.step_tokens, self.vocab_size, self.context_length)
         return Capabilities(
             *limits,
             "fake",
@@ -120,6 +122,7 @@ class FakeExecutor:
             adapters=self.n_adapters,
             adapter_rank=8,
             mixed_adapters=self.mixed_adapters,
+            running_blocks=self.blocks,
             rewrites=True,
             runs_ahead=self.runs_ahead,
         )
@@ -132,6 +135,7 @@ class FakeExecutor:
         if self.fail_at == len(self.steps):
             raise RuntimeError("the fake executor was told to fail")
         assert len(plan.rows) <= self.rows
+        assert len({block for row in plan.rows for block in row.block_table}) <= self.blocks
         assert plan.n_tokens <= self.step_tokens
         assert self.mixed_adapters or len({row.adapter for row in plan.rows}) <= 1, "rows of one step have different adapters"
         for op in plan.kv_ops:

@@ -24,6 +24,7 @@ REQUESTS = st.lists(st.tuples(PROMPTS, st.integers(1, 40), st.integers(0, 2), st
     step_tokens=st.integers(1, 70),
     aborts=st.sets(st.integers(0, 9)),
     light_tokens=st.sampled_from((2, 8, 512)),
+    kept=st.sampled_from((0, 20)),
     runs_ahead=st.booleans(),
 )
 @settings(max_examples=120, deadline=None)
@@ -34,10 +35,11 @@ def test_every_request_gets_its_solitary_answer_and_exactly_one_end(
     step_tokens: int,
     aborts: set[int],
     light_tokens: int,
+    kept: int,
     runs_ahead: bool,
 ) -> None:
     """Whatever arrives when, however small the pool: batching, chunks, prefix reuse and preemption change nothing."""
-    limits = {"blocks": blocks, "rows": rows, "step_tokens": max(step_tokens, rows), "light_tokens": light_tokens}
+    limits = {"blocks": blocks, "rows": rows, "step_tokens": max(step_tokens, rows), "light_tokens": light_tokens, "kept": kept}
     engine = fake_engine(FakeExecutor(vocab_size=269, runs_ahead=runs_ahead, **limits))
     todo = sorted(
         (
@@ -132,3 +134,20 @@ def test_beside_an_answer_a_new_prompt_is_computed_in_small_pieces() -> None:
     engine.submit(Request("alone", tuple(range(100, 200)), max_tokens=1))
     run(engine)
     assert executor.steps[0].n_tokens == 100
+
+
+def test_a_plan_names_the_slots_of_those_who_run_and_have_no_row() -> None:
+    executor = FakeExecutor(vocab_size=269, rows=4, light_tokens=2)
+    engine = fake_engine(executor)
+    for i in range(4):
+        engine.submit(Request(str(i), tuple(range(10 + i, 40)), max_tokens=20, caller=f"caller {i // 3}"))
+    skipping = 0
+    while engine.has_work:
+        running = {seq.slot for seq in engine._scheduler.sequences() if seq.slot is not None}
+        engine.step()
+        plan = executor.steps[-1]
+        slots = {row.slot for row in plan.rows}
+        assert not slots & set(plan.skipped_slots)
+        assert running <= slots | set(plan.skipped_slots)
+        skipping += bool(plan.skipped_slots)
+    assert skipping > 0

@@ -45,16 +45,24 @@ AS_COMPUTED = Offloading()
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """What an executor is made for: the longest sequence and all KV together, in tokens, and the most rows of a step."""
+    """What an executor is made for: the longest sequence and all KV of running sequences together, in tokens, and the most rows
+    of a step. `saved_tokens`: KV of others that is kept beside it, by executors whose steps look at all that their KV holds.
+    """
 
     context_length: int
     kv_tokens: int
     max_rows: int = 16
+    saved_tokens: int = 0
 
     @property
     def blocks(self) -> int:
-        """Blocks that hold all of it, and one more."""
+        """Blocks that hold all KV of running sequences, and one more."""
         return blocks_for(max(self.kv_tokens, self.context_length)) + 1
+
+    @property
+    def saved_blocks(self) -> int:
+        """Blocks that are kept beside them."""
+        return blocks_for(self.saved_tokens)
 
 
 SizesFor: TypeAlias = Callable[[int], Sizes]  # from the bytes that the weights took
@@ -67,6 +75,10 @@ class Capabilities:
     `light_tokens`: a step of so many takes about half as long again as one of a single token, a row that samples counted
     twice. Callers who share a step are held to that. `adapters` is the number of places for them, each for matrices up to
     `adapter_rank`; without `mixed_adapters` all rows of a step have the same one, or none.
+
+    `cut` "token": what a sequence has computed can be shared and cut at any token. "whole": it is one state, which can be
+    copied as it is and no more; a block then stands for all that its table has computed up to its last token, a Copy is of all
+    of that, and `states` of them may be kept that no sequence runs on.
     """
 
     blocks: int
@@ -83,6 +95,9 @@ class Capabilities:
     adapters: int = 0
     adapter_rank: int = 0
     mixed_adapters: bool = True
+    running_blocks: int | None = None  # of the blocks, as many as sequences may hold together; None: all
+    cut: Literal["token", "whole"] = "token"
+    states: int = 0
     rewrites: bool = False  # a row may begin at positions that were written before: drafts that were wrong
     runs_ahead: bool = False  # a plan's rows may follow those of a step that is not finished, but does sample
     generates: bool = True  # False: it makes embeddings and has no next token

@@ -1,4 +1,4 @@
-"""Kernels for NVIDIA GPUs, each beside its plain torch twin: the same arithmetic on any device.
+"""Kernels for NVIDIA GPUs and for CPUs, each beside its plain torch twin: the same arithmetic on any device.
 
     reference.py         the twins: norms, rotary embedding, SwiGLU, storing keys and values, attention over blocks, argmax
     fused.py             the elementwise ones as Triton kernels
@@ -9,6 +9,7 @@
     decode_step.py       a decoder layer in five kernels, for a step of few tokens: launches
     sampling.py          the likeliest allowed tokens of logits
     cuda_module.py       CUDA C++ (its sources are in cuda/) compiled by NVRTC when it is first needed
+    cpu/                 C++ for CPUs, compiled once for each machine
 
 They know block tables and quantized matrices; they know neither layers nor requests. `fused`, `paged_attention`,
 `quantized_matmul`, `float8`, `decode_step`, `sampling` and `cuda_module` are imported on a GPU only.

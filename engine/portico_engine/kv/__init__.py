@@ -2,6 +2,7 @@
 
     cache.py         KVCache: sequences' block tables over the pool; allocate, reserve, commit, free
     block_table.py   one sequence's blocks
+    state_cache.py   StateCache: the same for models whose memory is one state, recurrent ones
     block_pool.py    BlockPool: blocks by state (free, held, cached), and the executor's operations on them
     free_runs.py     free block numbers, as runs of neighbours
     prefix_index.py  which blocks hold which prefixes

@@ -39,8 +39,11 @@ class BlockPool:
         tier: Tier | None = None,
         clock: Callable[[], float] = time.monotonic,
         host: HostTier | None = None,
+        most_held: int | None = None,
     ) -> None:
+        """`most_held`: of so many blocks together sequences may hold references; None: of all."""
         self.n_blocks = n_blocks
+        self._kept_back = 0 if most_held is None else n_blocks - most_held  # never held
         self.block_tokens = block_tokens
         self.index = PrefixIndex(n_blocks, block_tokens)
         self.tier = tier
@@ -56,8 +59,12 @@ class BlockPool:
 
     @property
     def available(self) -> int:
-        """Blocks that could be handed out: free and cached ones."""
-        return len(self._free) + len(self._policy)
+        """Blocks that could be handed out: free and cached ones, as far as they may be held."""
+        return len(self._free) + len(self._policy) - self._kept_back
+
+    @property
+    def held(self) -> int:
+        return self.n_blocks - len(self._free) - len(self._policy)
 
     @property
     def cached(self) -> int:
@@ -105,9 +112,11 @@ class BlockPool:
     def allocate(self, after: int | None = None) -> int | None:
         """A block with one reference and no content, the neighbour of `after` where that is free: neighbours need no gathering.
 
-        None where all are held.
+        None where all are held that may be.
         """
-        if not self._free and not self._evict():
+        if self._kept_back and self.available <= 0:
+            return None
+        if not self._free and not self.evict():
             return None
         block = None if after is None else self._free.take_after(after)
         if block is None:
@@ -238,10 +247,11 @@ class BlockPool:
         for block in list(self.index):
             self.index.remove(block)
 
-    def _evict(self) -> bool:
-        """Several at once: a policy lets go of a sequence's end first, so that single victims would come in falling order.
+    def evict(self) -> bool:
+        """Make cached blocks free; False where there are none.
 
-        A pinned block goes only if one is needed, and not before it is saved.
+        Several at once: a policy lets go of a sequence's end first, so that single victims would come in falling order. A
+        pinned block goes only if one is needed, and not before it is saved.
         """
         wished = max(1, min(_EVICT_AT_ONCE, len(self._policy) // 8, self._policy.unpinned))
         count = min(len(self._policy), wished)

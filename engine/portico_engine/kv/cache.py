@@ -137,6 +137,19 @@ class KVCache:
         self._tables.add(child)
         return child
 
+    def fork_blocks(self, length: int, more: int) -> int:
+        """Blocks that a fork of `length` positions takes for itself, with `more` behind them."""
+        return self._blocks_for(more) + 1
+
+    def state_points(self, prompt_tokens: int, keep: int) -> tuple[int, ...]:
+        """Lengths at which a step of a prompt should end and `keep_state` be called; `keep` of its tokens shall be kept. None
+        here: what is computed is known to the token.
+        """
+        return ()
+
+    def keep_state(self, table: BlockTable, tokens: Sequence[int]) -> None:
+        """What the table has computed, all of it, is known from here on, even when it goes on."""
+
     def reserve(self, table: BlockTable, n_tokens: int) -> bool:
         """Room for `n_tokens` positions in all; False where the pool is exhausted (what was gained so far is kept)."""
         while len(table.blocks) * self._block_tokens < n_tokens:
@@ -234,12 +247,16 @@ class KVCache:
 
     def free(self, table: BlockTable, tokens: Sequence[int]) -> None:
         """Let go of a table. What it computed stays known as long as there is room."""
-        self._tables.remove(table)
         full = len(table.keys)
         rest = table.computed - full * self.pool.block_tokens
         if rest:
             content = block_content(table.parent, tokens[full * self.pool.block_tokens : table.computed])
             self.pool.index.add_tail(table.blocks[full], content)
+        self.release(table)
+
+    def release(self, table: BlockTable) -> None:
+        """Let go of a table whose end has been written over: only its full blocks stay known."""
+        self._tables.remove(table)
         self.pool.release(table.held[::-1])
         table.blocks.clear()
         table.released = 0
@@ -263,7 +280,7 @@ class KVCache:
             "blocks_available": pool.available,
             "blocks_free": pool.free,
             "blocks_cached": pool.cached,
-            "blocks_held": pool.n_blocks - pool.available,
+            "blocks_held": pool.held,
             "blocks_pinned": owners["pinned", "shared"] + owners["pinned", "callers"],
             **{f"blocks_{state}_{owner}": n for (state, owner), n in owners.items()},
             "evictions": pool.evictions,

@@ -132,6 +132,35 @@ class PrefixIndex:
                     best, best_tokens = block, same
         return best, best_tokens
 
+    def match_state(self, names: BlockKeys, tokens: Sequence[int], limit: int) -> tuple[int | None, int]:
+        """The block all of whose tokens end the longest beginning of `tokens[:limit]` of which there is such a block, and the
+        length of that beginning.
+        """
+        size = self._block_tokens
+        for at in range((limit - 1) // size, -1, -1):
+            if at:
+                names.key(at - 1, tokens)
+            wanted = block_content(names.parent(at), tokens[at * size : min(limit, (at + 1) * size)])
+            ends = [(content, block) for block in self._children.get(wanted[:_START], ()) if (content := self._content(block))]
+            ends = [end for end in ends if wanted.startswith(end[0])]
+            if ends:
+                content, block = max(ends, key=lambda end: len(end[0]))
+                return block, at * size + (len(content) - KEY_BYTES) // TOKEN_BYTES
+        return None, 0
+
+    def add_state(self, block: int, content: bytes, key: bytes | None) -> bool:
+        """Index a block that stands for all up to its last token; `key` where it is full. False where another one stands for
+        the same.
+        """
+        assert not self._indexed[block]
+        if any(self._content(other) == content for other in self._children.get(content[:_START], ())):
+            return False
+        if key is not None:
+            return self.add_full(block, content, key)
+        self._tails[block] = content
+        self._add(block, content[:_START])
+        return True
+
     def add_full(self, block: int, content: bytes, key: bytes) -> bool:
         """Index a full block; False where its prefix is indexed already, in another block."""
         assert not self._indexed[block]

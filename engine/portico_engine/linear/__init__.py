@@ -2,7 +2,8 @@
 
     protocol.py      Linear: what a decoder asks of each of its matrices
     int4.py          a quantized matrix as a sum of 4-bit ones, which torch's CPU product takes
-    cpu_linear.py    bfloat16, and 4-bit codes for a few rows at a time
+    cpu_codes.py     a few rows at a time from codes, by the CPU's kernels or by torch's product
+    cpu_linear.py    bfloat16, and codes for a few rows at a time
     cuda_linear.py   bfloat16 by cuBLAS, quantized matrices by the kernels
     cuda_float8.py   float8 by the tensor cores, activations too
     cuda_experts.py  the matrices of a mixture, each pair of a token and an expert with that expert's

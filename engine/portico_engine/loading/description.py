@@ -16,12 +16,13 @@ from typing import Any
 import gguf
 
 from portico_engine.errors import EngineError, ModelError
-from portico_engine.executors.llama_cpp.library import has_llama_cpp, kv_bytes_per_token
+from portico_engine.executors.llama_cpp.library import has_llama_cpp
 from portico_engine.loading.device import memory_bytes
 from portico_engine.loading.fitting import USABLE
+from portico_engine.loading.llama_plan import kv_bytes_per_token
 from portico_engine.loading.load_engine import Outlook, foresee, load_tokenizer, open_model, quantization_name
 from portico_engine.loading.memory_plan import StepMemory, n_parameters, step_memory
-from portico_engine.loading.weight_memory import cpu_weights, gpu_weights
+from portico_engine.loading.weight_memory import cpu_codes, cpu_weights, gpu_weights
 from portico_engine.models.config import read_config
 from portico_engine.quantization.block_formats import FORMATS, bits_per_weight, is_quantized
 from portico_engine.weights.model_file import ModelFile
@@ -165,11 +166,11 @@ def _types(file: ModelFile) -> tuple[TensorType, ...]:
 
 def _on_cpu(kind: gguf.GGMLQuantizationType) -> str:
     """By torch."""
-    from portico_engine.linear.int4 import int4_supported
+    from portico_engine.linear.cpu_codes import codes_supported
 
     if not is_quantized(kind):
         return _PLAIN.get(kind, "bfloat16")
-    return "int4 product for few tokens, bfloat16 for many" if int4_supported() else "bfloat16"
+    return "codes for few tokens, bfloat16 for many" if codes_supported() else "bfloat16"
 
 
 def _on_gpu(kind: gguf.GGMLQuantizationType) -> str:
@@ -177,13 +178,6 @@ def _on_gpu(kind: gguf.GGMLQuantizationType) -> str:
     if not is_quantized(kind):
         return _PLAIN.get(kind, "bfloat16")
     return f"from {'its' if kind in FORMATS else 'new 8-bit'} codes, {bits_per_weight(kind):.1f} bits a weight"
-
-
-def _keeps_codes(file: ModelFile) -> bool:
-    """Has torch on this CPU codes beside its bfloat16?"""
-    from portico_engine.linear.int4 import int4_supported
-
-    return int4_supported() and any(is_quantized(info.type) for info in file.tensors.values())
 
 
 def _tokenizer(file: ModelFile) -> TokenizerFacts:
@@ -211,7 +205,7 @@ def _memory(file: ModelFile, arch: str) -> MemoryFacts:
     try:
         config = read_config(file)
         per_token = config.kv_bytes_per_token
-        weights["torch-cpu"] = cpu_weights(file, config, codes=_keeps_codes(file))
+        weights["torch-cpu"] = cpu_weights(file, config, codes=cpu_codes())
         weights["torch-cuda"] = gpu_weights(file, config, copies=False)
         steps = {"torch-cpu": step_memory(config, cuda=False), "torch-cuda": step_memory(config, cuda=True)}
     except ModelError:

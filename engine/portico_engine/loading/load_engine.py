@@ -17,14 +17,15 @@ import gguf
 from portico_engine.adapters.adapter import Adapter, AdapterLimits
 from portico_engine.adapters.read_adapter import read_adapter
 from portico_engine.engine import Engine
-from portico_engine.errors import AdapterError, ModelError, RequestError, UnsupportedModel
+from portico_engine.errors import ModelError, UnsupportedModel
+from portico_engine.executors.llama_cpp.devices import probe
 from portico_engine.executors.llama_cpp.embedding import ENCODERS, LlamaEmbeddingExecutor
 from portico_engine.executors.llama_cpp.executor import LlamaCppExecutor
-from portico_engine.executors.llama_cpp.library import has_llama_cpp, kv_bytes_per_token
+from portico_engine.executors.llama_cpp.library import has_llama_cpp
 from portico_engine.executors.protocol import Capabilities, Executor, Sizes, SizesFor
 from portico_engine.fallbacks import Fallbacks
 from portico_engine.loading.device import Device, choose_device, has_nvidia_gpu, memory_bytes
-from portico_engine.loading.fitting import USABLE, smaller_context
+from portico_engine.loading.llama_loading import load_llama, plan_llama
 from portico_engine.loading.memory_plan import (
     MemoryPlan,
     Placement,
@@ -34,7 +35,16 @@ from portico_engine.loading.memory_plan import (
     scratch_bytes,
     weight_bytes,
 )
-from portico_engine.loading.options import MIN_CONTEXT, MOST_ROWS, LoadOptions, LoadProgress, choose_sizes, fill_memory
+from portico_engine.loading.options import (
+    MIN_CONTEXT,
+    MOST_ROWS,
+    LoadOptions,
+    LoadProgress,
+    check_kv,
+    choose_sizes,
+    fill_memory,
+)
+from portico_engine.loading.several_devices import load_ranks, of_each, one_share
 from portico_engine.loading.torch_import import import_torch
 from portico_engine.loading.weight_forms import describe_weights
 from portico_engine.models.config import DecoderConfig, read_config
@@ -47,7 +57,7 @@ from portico_engine.weights.model_file import ModelFile
 
 _log = logging.getLogger(__name__)
 _POOLINGS: Mapping[int, Pooling] = {1: "mean", 2: "cls", 3: "last"}  # GGUF's numbers
-_KV_CONTEXTS = 4  # conversations' worth of KV kept by default, memory allowing; by llama.cpp one: each step looks at all of it
+_KV_CONTEXTS = 4  # conversations' worth of KV kept by default, memory allowing
 
 
 def load_engine(path: Path | str, *, progress: LoadProgress | None = None, **options: Any) -> Engine:
@@ -119,7 +129,7 @@ class _Loading:
 
     def __init__(self, path: Path, options: LoadOptions, report: LoadProgress, *, quiet: bool = False) -> None:
         self._path, self.options, self._report = path, options, report
-        self.plan: str | None = None  # of memory, by torch's executors
+        self.plan: str | None = None  # of memory
         self.weights: str | None = None  # what they are stored as and computed from, by torch's executors
         self.fallbacks = Fallbacks(quiet=quiet)
         report("reading", 0.0)
@@ -158,19 +168,24 @@ class _Loading:
 
     def foresee(self, name: str) -> Outlook:
         """What `executor` would make."""
-        device = "this machine"
         if name != "llama_cpp":
             try:
                 config, found, sizes, placed = self._plan_torch(name)
                 if not isinstance(sizes, Sizes):
-                    file, _ = self._shard(read_config(self.file))
+                    file, _ = one_share(self.file, read_config(self.file), self.options)
                     sizes(sum(weight_bytes(file, config, found)[: 1 + placed.second]))
                 kind = "torch-cuda" if found.cuda else "torch-cpu"
                 return Outlook(kind, found.name, self.plan, self.fallbacks.described(), self.weights)
             except UnsupportedModel as error:
                 self._leave_to_llama_cpp(name, error)
         self._note_one_device()
-        return Outlook("llama_cpp", device, None, self.fallbacks.described())
+        arch = self.file.get("general.architecture", str)
+        if arch in ENCODERS:
+            return Outlook("llama_cpp", "this machine", None, self.fallbacks.described())
+        backend = probe()
+        plan = plan_llama(self.file, self.options, backend, self.tokenizer.vocab_size)
+        device = ", ".join(gpu.name for gpu in backend.gpus) if plan.offload.layers else "this machine"
+        return Outlook("llama_cpp", device, plan.memory, self.fallbacks.described())
 
     def _note_one_device(self) -> None:
         if self.options.devices > 1:
@@ -187,7 +202,17 @@ class _Loading:
         _log.info("weights of %s: %s", self._path.name, self.weights)
         self._report("weights", 0.0)
         if self.options.devices > 1:
-            return self._ranks(device, sizes, placed)
+            return load_ranks(
+                self.file,
+                config,
+                self.options,
+                device,
+                placed,
+                sizes,
+                vocab_size=self.tokenizer.vocab_size,
+                progress=self._report,
+                fallbacks=self.fallbacks,
+            )
         return _executor(device, placed, self.fallbacks)(
             self.file,
             sizes,
@@ -198,41 +223,6 @@ class _Loading:
             progress=self._report,
         )
 
-    def _ranks(self, device: Device, sizes: Sizes | SizesFor, placed: Placement) -> Executor:
-        from portico_engine.executors.ranks.rank_executor import RankExecutor
-        from portico_engine.executors.ranks.rank_model import RankModel
-
-        options: dict[str, Any] = {"offloading": self.options.offloading(to_host=device.cuda)}
-        if device.cuda:
-            options |= {"copies": placed.second, "host_layers": placed.host_layers}
-        else:
-            options["int4"] = None if placed.second else False
-        model = RankModel(
-            self._path.absolute(),
-            self.options.devices,
-            device.cuda,
-            self._expert_parallel,
-            vocab_size=self.tokenizer.vocab_size,
-            adapters=self._limits if self.options.adapters else None,
-            options=options,
-        )
-        return RankExecutor.load(model, sizes, progress=self._report, fallbacks=self.fallbacks)
-
-    def _shard(self, config: DecoderConfig) -> tuple[ModelFile, DecoderConfig]:
-        """What one device has of the model: all of it, or the first rank's part, than which no other's is larger by much."""
-        if self.options.devices == 1:
-            return self.file, config
-        from portico_engine.parallel.shard import Shard
-        from portico_engine.parallel.sharded_config import shard_model
-
-        return shard_model(self.file, config, Shard(0, self.options.devices, self._expert_parallel))
-
-    @property
-    def _expert_parallel(self) -> bool:
-        """Where there are experts: the option may be meant for several models."""
-        arch = self.file.get("general.architecture", str)
-        return self.options.expert_parallel and self.file.get(f"{arch}.expert_count", int, 0) > 0
-
     def _plan_torch(self, name: str) -> _Torch:
         config = read_config(self.file)
         if self.tokenizer.vocab_size > config.vocab_size:
@@ -240,13 +230,15 @@ class _Loading:
         self._report("torch", 0.0)
         import_torch()
         device = choose_device(name, self.options.devices)
-        file, config = self._shard(config)
+        file, config = one_share(self.file, config, self.options)
         if device.obstacle is not None:
             self.fallbacks.record("device", device.obstacle, expected=not has_nvidia_gpu())
         if device.cuda and config.latent is not None:
             raise UnsupportedModel(
                 f"{self._path}: torch computes latent attention on a CPU only (executor torch-cpu), llama.cpp from a GGUF file"
             )
+        if not device.cuda:
+            self._look_for_kernels()
         sizes = self._torch_sizes(config, device)
         placed = placement(self._path, config, file, device, memory_bytes() // self.options.devices)
         if placed.host_layers:
@@ -256,29 +248,35 @@ class _Loading:
         codes = device.cuda or self._has_fast_codes(placed.second)
         self.weights = describe_weights(self.file, cuda=device.cuda, codes=codes, copies=placed.second)
         if isinstance(sizes, Sizes) and not device.cuda:
-            self._check_kv(sizes, weight_bytes(file, config, device)[0], config.kv_bytes_per_token, device.memory)
+            check_kv(self.options, sizes, weight_bytes(file, config, device)[0], config.kv_bytes_per_token, device.memory)
         if not device.cuda:
             weights = sum(weight_bytes(file, config, device)[: 1 + codes])
             assert isinstance(sizes, Sizes), "a CPU's memory is not filled"
-            self.plan = self._each(describe_host(device.memory, weights, sizes, config))
+            self.plan = of_each(describe_host(device.memory, weights, sizes, config), self.options)
         return _Torch(config, device, sizes, placed)
-
-    def _each(self, plan: str) -> str:
-        """A plan of one device's memory, as one of all of them."""
-        return plan if self.options.devices == 1 else f"on each of {self.options.devices} devices: {plan}"
 
     def _has_fast_codes(self, second: bool) -> bool:
         """Will a CPU compute with the file's codes? Says why not where it could have been."""
-        from portico_engine.linear.int4 import cpu_capability, int4_supported
+        from portico_engine.linear.cpu_codes import codes_supported
+        from portico_engine.linear.int4 import cpu_capability
         from portico_engine.quantization.block_formats import is_quantized
 
         if not any(is_quantized(tensor.type) for tensor in self.file.tensors.values()):
             return False
-        if not int4_supported():
+        if not codes_supported():
             self.fallbacks.record("weights", f"this CPU ({cpu_capability()}) has no fast 4-bit product")
         elif not second:
             self.fallbacks.record("weights", "there is no memory for codes beside bfloat16")
-        return second and int4_supported()
+        return second and codes_supported()
+
+    def _look_for_kernels(self) -> None:
+        """Says where a CPU will compute by plain torch."""
+        from portico_engine.kernels.cpu.build import KernelsUnavailable, find_library
+
+        try:
+            find_library()
+        except KernelsUnavailable as missing:
+            self.fallbacks.record("kernels", str(missing), expected=missing.building)
 
     def _torch_sizes(self, config: DecoderConfig, device: Device) -> Sizes | SizesFor:
         """On a GPU that is to be filled, once it is known what the weights leave."""
@@ -300,60 +298,18 @@ class _Loading:
                     "give fewer max_rows, a larger share of the memory, or take a smaller model"
                 )
             sizes = fill_memory(options, longest=longest, kv_bytes_per_token=per_token, kv_bytes=plan.for_kv)
-            self.plan = self._each(plan.describe(sizes, per_token))
+            self.plan = of_each(plan.describe(sizes, per_token), options)
             _log.info("memory of %s: %s", device.name, self.plan)
             return sizes
 
         return fill
 
-    def _check_kv(self, sizes: Sizes, weights: int, per_token: int, memory: int) -> None:
-        """Raises RequestError where the user asks for more KV than there is memory for, saying how much there is."""
-        name, asked = ("kv_tokens", self.options.kv_tokens) if self.options.kv_tokens else ("context", self.options.context)
-        if asked and weights + sizes.kv_tokens * per_token > memory * USABLE:
-            raise RequestError(f"{name} is {asked}: {smaller_context(weights, per_token, memory, sizes.kv_tokens)}")
-
     def _llama_cpp(self) -> Executor:
-        if self._path.is_dir():
-            raise ModelError(f"{self._path} is a folder; executor llama_cpp reads GGUF files only")
-        if self.options.adapters:
-            raise AdapterError(
-                "executor llama_cpp takes no adapters: all rows of one of its steps have the same; executor torch does, for a "
-                "model that it has a decoder for"
-            )
-        if self.options.kv_offload_dtype != "bf16":
-            raise RequestError(
-                f"executor llama_cpp keeps keys and values in a form of its own: kv_offload_dtype is "
-                f"{self.options.kv_offload_dtype!r}, and must be 'bf16' for it"
-            )
-        self._report("weights", 0.0)
         self._note_one_device()
-        arch = self.file.get("general.architecture", str)
-        if arch in ENCODERS:
-            longest = self.file.get(f"{arch}.context_length", int)
-            return LlamaEmbeddingExecutor.load(
-                self._path,
-                min(self.options.context or longest, longest),
-                pooling=self.options.pooling,
-                vocab_size=self.tokenizer.vocab_size,
-                progress=self._report,
-            )
-        per_token, memory = kv_bytes_per_token(self.file, arch), memory_bytes()
-        sizes = choose_sizes(
-            self.options,
-            longest=self.file.get(f"{arch}.context_length", int),
-            kv_bytes_per_token=per_token,
-            memory=memory,
-            contexts=1,
+        executor, self.plan = load_llama(
+            self.file, self.options, vocab_size=self.tokenizer.vocab_size, pooling=self.own_pooling, progress=self._report
         )
-        self._check_kv(sizes, self.file.size, per_token, memory)
-        return LlamaCppExecutor.load(
-            self._path,
-            sizes,
-            vocab_size=self.tokenizer.vocab_size,
-            long_rope="rope_factors_long.weight" in self.file.tensors,
-            pooling=self.own_pooling,
-            progress=self._report,
-        )
+        return executor
 
 
 def open_model(path: Path) -> ModelFile:
@@ -371,7 +327,7 @@ def _executor(device: Device, placed: Placement, fallbacks: Fallbacks) -> Callab
         return partial(TorchCUDAExecutor.load, copies=placed.second, fallbacks=fallbacks, host_layers=placed.host_layers)
     from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
 
-    return partial(TorchCPUExecutor.load, int4=None if placed.second else False)
+    return partial(TorchCPUExecutor.load, codes=None if placed.second else False, fallbacks=fallbacks)
 
 
 def load_tokenizer(path: Path) -> Tokenizer:

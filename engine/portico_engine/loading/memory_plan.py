@@ -16,7 +16,7 @@ from portico_engine.executors.protocol import Sizes
 from portico_engine.loading.device import Device
 from portico_engine.loading.fitting import smaller_weights
 from portico_engine.loading.options import MIN_CONTEXT
-from portico_engine.loading.weight_memory import cpu_weights, gpu_weights
+from portico_engine.loading.weight_memory import cpu_codes, cpu_weights, gpu_weights
 from portico_engine.models.config import DecoderConfig
 from portico_engine.plan import BLOCK_TOKENS
 from portico_engine.weights.model_file import ModelFile
@@ -162,8 +162,8 @@ def weight_bytes(file: ModelFile, config: DecoderConfig, device: Device) -> tupl
     if device.cuda:
         first = gpu_weights(file, config, copies=False)
         return first, gpu_weights(file, config, copies=True) - first
-    first = cpu_weights(file, config, codes=False)
-    return first, cpu_weights(file, config, codes=True) - first
+    first = cpu_weights(file, config, codes=None)
+    return first, cpu_weights(file, config, codes=cpu_codes()) - first
 
 
 def _gib(n: int) -> str:

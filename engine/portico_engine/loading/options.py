@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any, get_args
 
 from portico_engine.errors import RequestError
+from portico_engine.executors.llama_cpp.attention import KVType
 from portico_engine.executors.protocol import OffloadDtype, Offloading, Sizes
 from portico_engine.kv.disk import DEFAULT_MAX_BYTES
+from portico_engine.loading.fitting import USABLE, smaller_context
 from portico_engine.request import Pooling
 from portico_engine.speculation import MOST_DRAFTS
 
@@ -42,6 +44,7 @@ class LoadOptions:
     many tokens of a greedy answer may be guessed in a step, from where the same words stood before. `devices` is over how many
     GPUs of this machine torch spreads the model, a process each: that is for `EngineProcess`, since the end of one of them is
     the end of all. `expert_parallel` deals a mixture's experts out to them whole, in place of splitting each.
+    `kv_type` is what llama.cpp stores keys and values as, 16 bits a number or 8 and a half; torch's executors have bfloat16.
     """
 
     executor: str = "auto"
@@ -60,6 +63,7 @@ class LoadOptions:
     speculation: int = 0
     devices: int = 1
     expert_parallel: bool = False
+    kv_type: KVType = "f16"
 
     def __post_init__(self) -> None:
         if self.executor not in EXECUTORS:
@@ -84,6 +88,12 @@ class LoadOptions:
             raise RequestError(f"devices is {self.devices}; it must be from 1 to {MOST_DEVICES}")
         if self.expert_parallel and self.devices == 1:
             raise RequestError("expert_parallel deals experts out to several devices, and devices is 1; give 2 or more")
+        if self.kv_type not in get_args(KVType):
+            raise RequestError(f"kv_type is {self.kv_type!r}; it must be one of {', '.join(get_args(KVType))}")
+        if self.kv_type != "f16" and self.executor != "llama_cpp":
+            raise RequestError(
+                f"kv_type is {self.kv_type}; only executor llama_cpp stores KV so, and executor is {self.executor}"
+            )
         if not 1 <= self.adapter_rank <= MOST_RANK:
             raise RequestError(f"adapter_rank is {self.adapter_rank}; it must be from 1 to {MOST_RANK}")
 
@@ -99,6 +109,13 @@ class LoadOptions:
         if unknown:
             raise TypeError(f"no option is called {', '.join(unknown)}; the options are {', '.join(names)}")
         return cls(**keywords)
+
+
+def check_kv(options: LoadOptions, sizes: Sizes, weights: int, kv_bytes_per_token: int, memory: int) -> None:
+    """Raises RequestError where the user asks for more KV than there is memory for (bytes), saying how much there is."""
+    name, asked = ("kv_tokens", options.kv_tokens) if options.kv_tokens else ("context", options.context)
+    if asked and weights + sizes.kv_tokens * kv_bytes_per_token > memory * USABLE:
+        raise RequestError(f"{name} is {asked}: {smaller_context(weights, kv_bytes_per_token, memory, sizes.kv_tokens)}")
 
 
 def choose_sizes(options: LoadOptions, *, longest: int, kv_bytes_per_token: int, memory: int, contexts: int) -> Sizes:

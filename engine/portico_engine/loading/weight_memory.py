@@ -1,7 +1,7 @@
 """What a model's weights take on a device, from the headers alone, in the forms that its loader makes of them.
 
-It owns the arithmetic, matrix by matrix as `models.weight_loader` stacks them: bfloat16, sums of 4-bit matrices beside it on a
-CPU, tiles of codes on a GPU. Tests hold it against what was loaded. It reads no weights.
+It owns the arithmetic, matrix by matrix as `models.weight_loader` stacks them: bfloat16 and codes beside it on a CPU, tiles of
+codes on a GPU. Tests hold it against what was loaded. It reads no weights.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from itertools import groupby
 from math import prod
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from portico_engine.models.config import DecoderConfig
 from portico_engine.quantization.packing import NF4_BLOCK, Packing
@@ -21,6 +21,8 @@ _EXPERT = re.compile(r"blk\.(\d+)\.ffn_(gate|up|down)\.\d+\.weight")
 _FLOAT32 = re.compile(r".*\.(?:ffn_gate_inp|ffn_gate_inp_shexp|shortconv\.conv)\.weight")
 _DENSE = re.compile(r".*\.attn_(?:kv_b|k_b|v_b)\.weight")
 _CPU_GROUPS, _GPU_GROUPS = (32, 64, 128, 256), (16, 32, 64, 128)  # columns with one scale that products take
+_KERNEL_GROUPS = (16, 32, 64, 128, 256)
+CPUCodes: TypeAlias = Literal["kernels", "torch"]
 _TILE_ROWS, _TILE_COLUMNS = 16, 128
 
 
@@ -33,20 +35,41 @@ class _Codes(NamedTuple):
     table: bool = False
 
 
-def cpu_weights(file: ModelFile, config: DecoderConfig, *, codes: bool) -> int:
-    """Bytes in this machine's memory: bfloat16, and with `codes` sums of 4-bit matrices beside it."""
+def cpu_codes() -> CPUCodes | None:
+    """By what this machine computes from codes; None where it doesn't."""
+    from portico_engine.kernels.cpu.build import KernelsUnavailable, find_library
+    from portico_engine.linear.int4 import int4_supported
+
+    try:
+        find_library()
+    except KernelsUnavailable:
+        return "torch" if int4_supported() else None
+    return "kernels"
+
+
+def cpu_weights(file: ModelFile, config: DecoderConfig, *, codes: CPUCodes | None) -> int:
+    """Bytes in this machine's memory: bfloat16, and beside it what the kernels, or torch's 4-bit product, read."""
     tied = "output.weight" not in file.tensors
 
     def linear(stack: Sequence[TensorInfo]) -> int:
         weights = sum(prod(info.shape) for info in stack)
         only_rows = stack[0].name == "token_embd.weight" and not tied
-        if not codes or only_rows or not _all_quantized(stack) or any(info.shape[0] % 16 for info in stack):
+        if codes is None or only_rows or not _all_quantized(stack) or any(info.shape[0] % 16 for info in stack):
             return 2 * weights
+        if codes == "kernels":
+            return 2 * weights + sum(_planes(info) for info in stack)
         kept = [_codes_of(info, _CPU_GROUPS) for info in stack]
         terms = max(1 if one.bits == 4 and not one.table else 2 for one in kept)
         return 2 * weights + terms * (weights // 2 + 4 * weights // min(one.group for one in kept))
 
     return _sum(file, linear)
+
+
+def _planes(info: TensorInfo) -> int:
+    """As `kernels.cpu.product` packs a matrix: planes of 4 bits, scales and offsets in float16."""
+    weights, form = prod(info.shape), _codes_of(info, _KERNEL_GROUPS)
+    planes = 1 if form.bits == 4 else 2
+    return weights // 2 * planes + weights // form.group * (4 if form.offsets else 2)
 
 
 def gpu_weights(file: ModelFile, config: DecoderConfig, *, copies: bool, host_layers: int = 0) -> int:

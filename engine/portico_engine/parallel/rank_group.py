@@ -52,6 +52,7 @@ class RankGroup:
             os.environ.setdefault(name, value)
         options = dist.ProcessGroupNCCL.Options()
         options._timeout = patience
+        options.global_ranks_in_group = list(range(world_size))
         store = dist.FileStore(str(folder / "device"), world_size)
         group = cls(rank, world_size, dist.ProcessGroupNCCL(store, rank, world_size, options), host)
         group.sum(torch.zeros(1, device="cuda"))  # connects: not in the middle of a graph's capture

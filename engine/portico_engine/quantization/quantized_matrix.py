@@ -5,6 +5,7 @@ It owns what codes mean. It knows neither the formats of files nor products.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -54,6 +55,18 @@ class QuantizedMatrix(NamedTuple):
         values = (self.table / unit).round() + 128
         return QuantizedMatrix(values.to(torch.uint8)[self.codes.int()], self.scale * unit, None, 8, 128, order=self.order)
 
+    def with_rows(self, rows: Tensor) -> QuantizedMatrix:
+        """These of its rows, int64 [n], in this order."""
+        return self._replace(
+            codes=self.codes[rows], scale=self.scale[rows], offset=None if self.offset is None else self.offset[rows]
+        )
+
+    def stacks_with(self, other: QuantizedMatrix) -> bool:
+        """Have both one form, so that their rows can be one matrix's?"""
+        mine, theirs = ((m.bits, m.zero_point, m.group_size, m.codes.shape[1], m.offset is None) for m in (self, other))
+        tensors = ((self.table, other.table), (self.order, other.order))
+        return mine == theirs and all(a is b or (a is not None and b is not None and torch.equal(a, b)) for a, b in tensors)
+
     def regrouped(self, group_size: int) -> QuantizedMatrix:
         """The same with a scale for each `group_size` columns, of which its own groups are multiples."""
         times = self.group_size // group_size
@@ -61,6 +74,22 @@ class QuantizedMatrix(NamedTuple):
             return self
         offset = None if self.offset is None else self.offset.repeat_interleave(times, 1)
         return self._replace(scale=self.scale.repeat_interleave(times, 1), offset=offset)
+
+
+def stack_rows(matrices: Sequence[QuantizedMatrix]) -> list[QuantizedMatrix]:
+    """The same rows in as few matrices as their forms allow."""
+    out: list[QuantizedMatrix] = []
+    for matrix in matrices:
+        if out and out[-1].stacks_with(matrix):
+            above = out.pop()
+            offset = None
+            if above.offset is not None and matrix.offset is not None:
+                offset = torch.cat([above.offset, matrix.offset])
+            matrix = above._replace(
+                codes=torch.cat([above.codes, matrix.codes]), scale=torch.cat([above.scale, matrix.scale]), offset=offset
+            )
+        out.append(matrix)
+    return out
 
 
 def _whole(values: Tensor) -> bool:

@@ -135,12 +135,14 @@ def _model() -> Check:
 
 def model_checks() -> Iterator[Check]:
     """How the default model would be run here, without loading it: by which executor, in what memory, and instead of what."""
-    from portico_engine import EngineError, find_model, foresee, usable_executors
+    from portico_engine import EngineError, find_model, foresee, llama_cpp_backend, usable_executors
 
     if missing_libraries():
         return  # which has its line
     for name, obstacle in usable_executors().items():
         yield Check(f"executor {name}", "ok", "can be used" if obstacle is None else f"can't be used: {obstacle}")
+    if (built := llama_cpp_backend()) is not None:
+        yield Check("llama.cpp", "ok", built)
     try:
         path = find_model()
         outlook = foresee(path, **follow_bench(path, {}))

@@ -133,6 +133,9 @@ class ModelConfig(ConfigSection):
         le=16,
         description="tokens of a greedy answer that are guessed from the text before and checked in one step",
     )
+    kv_type: Literal["f16", "q8_0"] = Field(
+        default="f16", description="what llama.cpp stores keys and values as: 16 bits a number, or 8 and a half"
+    )
 
     @model_validator(mode="after")
     def _adapter_is_there(self) -> ModelConfig:
@@ -168,6 +171,7 @@ class NamedModelConfig(ConfigSection):
         default=None, description="how /v1/embeddings makes one vector of a text's; default: the model's own, or mean"
     )
     speculation: int = Field(default=0, ge=0, le=16, description="see [model]")
+    kv_type: Literal["f16", "q8_0"] = Field(default="f16", description="see [model]")
     adapters: dict[Annotated[str, Field(pattern=_ADAPTER_NAME)], Path] = Field(default={}, max_length=32)
 
     @field_validator("keep_alive")
@@ -194,6 +198,7 @@ class NamedModelConfig(ConfigSection):
             chat_template=self.chat_template,
             pooling=self.pooling,
             speculation=self.speculation,
+            kv_type=self.kv_type,
             adapters=self.adapters,
         )
 

@@ -220,8 +220,8 @@ class ConfidenceWeights:
     used_values: float = 0.38  # in threes
     rows: float = -0.10  # the result is rows of a table,
     several_rows: float = -0.02  # so many of them: log(1 + further rows) / 5
-    code: float = -0.23  # hits in source code
-    prose: float = -0.41  # hits in documents
+    code: float = 0.03  # hits in source code
+    prose: float = -0.60  # hits in documents
     other: float = 0.23  # any other text
     other_exact: float = 0.50  # such a text, where all names, numbers and quoted strings are used: the share of all words,
     other_told: float = 0.47  # and the share of it that the answer is
@@ -256,9 +256,9 @@ class ConfidenceWeights:
     file_margin: float = 0.50  # of the candidate to the best in another file, in fives of nats
     disagreed: float = -0.44  # another tool has an answer, and names no such figure or identifier
     first_hits: float = 0.03  # 1 in the first hit, less for each further
-    several: float = 0.60  # it counts or lists records of a result (this and the next two are set: few questions have them)
-    whole: float = 0.90  # it is all of a short text that the question names
-    computed: float = 2.50  # it is what a formula gives in which all numbers of the question are
+    several: float = 1.14  # it counts or lists records of a result
+    whole: float = 0.73  # it is all of a short text that the question names
+    computed: float = 2.62  # it is what a formula gives in which all numbers of the question are
     has_type: float = 0.32  # the answer has the kind of thing that is asked for,
     lacks_type: float = 0.43  # or has not
     says_words: float = 0.28  # share of the question's words in the answer itself

@@ -21,6 +21,8 @@ def load_options(config: ModelConfig, engine: EngineConfig | None = None) -> dic
         options["chat_template"] = chat_template(config.chat_template)
     if config.speculation:
         options["speculation"] = config.speculation
+    if config.kv_type != "f16":
+        options["kv_type"] = config.kv_type
     if config.pooling:
         options["pooling"] = config.pooling
     if engine is not None:

@@ -29,7 +29,7 @@ def test_a_gguf_adapter_says_what_it_says_in_llama_cpp(tmp_path: Path, rank: int
     adapter = write_gguf_adapter(tmp_path / "a.gguf", random_pairs(6, rank=rank), adapter__lora__alpha=alpha)
     theirs = llama_cpp_logits(model, adapter)
     file = GGUFFile(model)
-    executor = TorchCPUExecutor.load(file, Sizes(128, 256), int4=False, adapters=LIMITS)
+    executor = TorchCPUExecutor.load(file, Sizes(128, 256), codes=False, adapters=LIMITS)
     executor.load_adapter(0, read_adapter(adapter, read_config(file), LIMITS))
     ours = [logits(executor, place) for place in (0, None)]
     assert divergence(theirs, ours[0]) < 0.01

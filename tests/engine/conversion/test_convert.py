@@ -31,9 +31,9 @@ def folder_of(tmp_path: Path, name: str) -> Path:
 def test_the_file_says_what_the_folder_says_and_llama_cpp_reads_it(tmp_path: Path, name: str) -> None:
     folder = folder_of(tmp_path, name)
     path = convert_folder(folder, tmp_path / "made.gguf", out_type="f32")
-    torch.testing.assert_close(our_logits(path, [70], int4=False), our_logits(folder, [70], int4=False))
+    torch.testing.assert_close(our_logits(path, [70], codes=False), our_logits(folder, [70], codes=False))
     llama = llama_cpp_logits(path)
-    assert divergence(llama, our_logits(path, [70], int4=False)) < families.CLOSE
+    assert divergence(llama, our_logits(path, [70], codes=False)) < families.CLOSE
 
 
 @pytest.mark.parametrize("kind", ["f16", "bf16", "q8_0"])
@@ -45,7 +45,7 @@ def test_matrices_are_written_as_asked_and_vectors_stay_exact(tmp_path: Path, ki
     assert file.tensors["blk.0.ffn_up.weight"].type is Q[kind.upper()]
     assert file.tensors["output_norm.weight"].type is Q.F32
     assert stages == sorted(stages)
-    assert agreement(llama_cpp_logits(path), our_logits(folder, [70], int4=False)) > 0.9
+    assert agreement(llama_cpp_logits(path), our_logits(folder, [70], codes=False)) > 0.9
 
 
 def test_the_tokenizer_comes_along_with_its_pre_tokenizer_s_name(tmp_path: Path) -> None:

@@ -41,6 +41,22 @@ def test_an_exhausted_pool_hands_out_nothing() -> None:
     assert pool.allocate() is None
 
 
+def test_blocks_beyond_those_that_may_be_held_keep_what_was_let_go_of() -> None:
+    kv = KVCache(BlockPool(9, 4, most_held=3), ROOT)
+    for i in range(3):
+        tokens = [10 * i + j for j in range(8)]
+        table = kv.allocate(tokens)
+        assert kv.reserve(table, 8)
+        assert not kv.can_allocate(tokens)
+        kv.commit(table, tokens, 8)
+        kv.free(table, tokens)
+    assert (kv.pool.available, kv.pool.held, kv.pool.cached) == (3, 0, 6)
+    again = kv.allocate([0, 1, 2, 3, 4, 5, 6, 7])
+    assert again.computed == 7
+    assert not kv.reserve(again, 13)
+    kv.check_integrity()
+
+
 def test_what_a_sequence_computed_is_found_by_the_next_one_up_to_the_first_changed_token() -> None:
     kv = KVCache(BlockPool(16, 4), ROOT)
     tokens = list(range(10))

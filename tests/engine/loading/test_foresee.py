@@ -32,6 +32,17 @@ def test_what_is_foreseen_is_what_a_loaded_model_says(tiny_path: Path) -> None:
     assert info.fallbacks["device"] == "the CPU instead of a GPU: torch finds no NVIDIA GPU"
 
 
+def test_what_is_foreseen_of_llama_cpp_is_what_a_loaded_model_says(tiny_path: Path) -> None:
+    pytest.importorskip("llama_cpp")
+    outlook = foresee(tiny_path, executor="llama_cpp", context=128)
+    engine = load_engine(tiny_path, executor="llama_cpp", context=128)
+    assert (outlook.executor, outlook.device) == ("llama_cpp", "this machine")
+    assert outlook.memory is not None
+    assert "tokens of running requests" in outlook.memory
+    assert engine.info.memory_plan == outlook.memory
+    engine.close()
+
+
 @pytest.mark.usefixtures("no_gpu")
 def test_a_cpu_that_was_asked_for_is_no_fallback(tiny_path: Path) -> None:
     assert "device" not in foresee(tiny_path, executor="torch-cpu").fallbacks
@@ -40,8 +51,13 @@ def test_a_cpu_that_was_asked_for_is_no_fallback(tiny_path: Path) -> None:
 
 def test_codes_that_the_cpu_has_no_fast_product_for_are_told_of(tiny_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(int4, "cpu_capability", lambda: "AVX2")
+    monkeypatch.setenv("PORTICO_KERNELS", "off")
     info = load_engine(tiny_path, executor="torch-cpu").info
-    assert info.fallbacks == {"weights": "bfloat16 instead of the file's codes: this CPU (AVX2) has no fast 4-bit product"}
+    assert info.fallbacks == {
+        "kernels": "plain torch instead of kernels compiled for this CPU: PORTICO_KERNELS is off",
+        "weights": "bfloat16 instead of the file's codes: this CPU (AVX2) has no fast 4-bit product",
+    }
+    assert foresee(tiny_path, executor="torch-cpu").fallbacks == info.fallbacks
 
 
 def test_codes_that_there_is_no_memory_for_are_told_of(tiny_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

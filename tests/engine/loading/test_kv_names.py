@@ -14,7 +14,7 @@ from tests.engine.tiny_model import Shape, write_tiny_llama
 from portico_engine import load_engine
 from portico_engine.executors.protocol import Sizes
 from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
-from portico_engine.linear.int4 import int4_supported
+from portico_engine.loading.weight_memory import cpu_codes
 from portico_engine.weights.gguf_file import GGUFFile
 
 
@@ -71,14 +71,13 @@ def test_an_adapter_is_in_the_keys(tmp_path: Path) -> None:
     engine.close()
 
 
-@pytest.mark.skipif(not int4_supported(), reason="this CPU has one path")
-@pytest.mark.parametrize("kind", ["Q4_0", "Q8_0"])
-def test_the_product_that_runs_is_in_the_numerics(tmp_path: Path, kind: str) -> None:
-    """Of 4-bit codes, of 8-bit ones as two 4-bit terms, or bfloat16 alone."""
-    path = write_tiny_llama(tmp_path / "a.gguf", shape=Shape(hidden=64), quantization=gguf.GGMLQuantizationType[kind])
-    found = {int4: TorchCPUExecutor.load(GGUFFile(path), Sizes(64, 64), int4=int4).caps.numerics_id for int4 in (True, False)}
-    assert found[True] != found[False]
-    assert f"int4x{1 if kind == 'Q4_0' else 2}" in found[True]
+@pytest.mark.skipif(cpu_codes() is None, reason="this CPU has one path")
+def test_the_product_that_runs_is_in_the_numerics(tmp_path: Path) -> None:
+    """From codes, by kernels or by torch, or from bfloat16 alone."""
+    path = write_tiny_llama(tmp_path / "a.gguf", shape=Shape(hidden=64), quantization=gguf.GGMLQuantizationType.Q4_0)
+    ways: list[dict[str, Any]] = [{"codes": True}, {"codes": True, "kernels": False}, {"codes": False, "kernels": False}]
+    found = [TorchCPUExecutor.load(GGUFFile(path), Sizes(64, 64), **way).caps.numerics_id for way in ways]
+    assert len(set(found)) == 2 + (cpu_codes() == "kernels")
 
 
 def test_experts_codes_are_in_the_numerics_where_nothing_else_has_any(tmp_path: Path) -> None:

@@ -12,15 +12,27 @@ import pytest
 import torch
 from tests.engine.models import families
 
+from portico_engine.kernels.cpu.library import load_kernels
 from portico_engine.kernels.quantized_layout import pack_tiles
 from portico_engine.linear.int4 import int4_supported
-from portico_engine.loading.weight_memory import _gpu_linear, cpu_weights, gpu_weights
+from portico_engine.loading.weight_memory import CPUCodes, _gpu_linear, cpu_codes, cpu_weights, gpu_weights
 from portico_engine.models.config import DecoderConfig, RopeConfig, read_config
 from portico_engine.models.cpu_weight_loader import CPUWeightLoader
 from portico_engine.weights.gguf_file import GGUFFile
 from random_model import Recipe, mixture, write_random
 
 Q = gguf.GGMLQuantizationType
+
+
+TORCH: list[CPUCodes] = ["torch"] if int4_supported() else []
+KERNELS: list[CPUCodes] = ["kernels"] if cpu_codes() == "kernels" else []
+WAYS: list[CPUCodes | None] = [None, *TORCH, *KERNELS]
+
+
+def taken(file: GGUFFile, config: DecoderConfig, way: CPUCodes | None) -> int:
+    """By the weights when they are loaded."""
+    kernels = load_kernels() if way == "kernels" else None
+    return held(CPUWeightLoader(file, config, codes=way is not None, kernels=kernels).weights(), set())
 
 
 def held(value: Any, seen: set[int]) -> int:
@@ -34,7 +46,7 @@ def held(value: Any, seen: set[int]) -> int:
     if isinstance(value, tuple | list):
         return sum(held(one, seen) for one in value)
     names = [*getattr(value, "__slots__", ()), *getattr(value, "__dict__", {})]
-    return sum(held(getattr(value, name), seen) for name in names if name != "_order")
+    return sum(held(getattr(value, name), seen) for name in names if name not in ("_order", "_bias"))
 
 
 @pytest.mark.parametrize("name", sorted(families.CASES))
@@ -42,9 +54,8 @@ def held(value: Any, seen: set[int]) -> int:
 def test_of_every_family_on_a_cpu(tmp_path: Path, name: str, kind: Q) -> None:
     file = GGUFFile(families.write(tmp_path / "a.gguf", name, kind))
     config = read_config(file)
-    codes = int4_supported()
-    expected = held(CPUWeightLoader(file, config, codes=codes).weights(), set())
-    assert cpu_weights(file, config, codes=codes) == pytest.approx(expected, rel=0.01)
+    way = WAYS[-1]
+    assert cpu_weights(file, config, codes=way) == pytest.approx(taken(file, config, way), rel=0.01)
 
 
 CONFIG = DecoderConfig(
@@ -64,11 +75,10 @@ def written(folder: Path, form: str, *, tied: bool = False) -> GGUFFile:
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("tied", [False, True])
-@pytest.mark.parametrize("codes", [False, pytest.param(True, marks=pytest.mark.skipif(not int4_supported(), reason="no path"))])
-def test_of_every_form_on_a_cpu(tmp_path: Path, form: str, codes: bool, tied: bool) -> None:
+@pytest.mark.parametrize("way", WAYS)
+def test_of_every_form_on_a_cpu(tmp_path: Path, form: str, way: CPUCodes | None, tied: bool) -> None:
     file = written(tmp_path, form, tied=tied)
-    expected = held(CPUWeightLoader(file, CONFIG, codes=codes).weights(), set())
-    assert cpu_weights(file, CONFIG, codes=codes) == expected
+    assert cpu_weights(file, CONFIG, codes=way) == taken(file, CONFIG, way)
 
 
 @pytest.mark.parametrize("form", FORMS)

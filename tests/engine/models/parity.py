@@ -18,10 +18,10 @@ from portico_engine.weights.hugging_face import HuggingFaceFolder
 TOKENS = tuple(int(t) for t in np.random.default_rng(3).integers(3, 260, 70))
 
 
-def our_logits(path: Path, chunks: Sequence[int], *, int4: bool) -> Tensor:
+def our_logits(path: Path, chunks: Sequence[int], *, codes: bool) -> Tensor:
     """Log-probabilities after each of TOKENS, read in pieces of these sizes over blocks that are no neighbours."""
     file = HuggingFaceFolder(path) if path.is_dir() else GGUFFile(path)
-    executor = TorchCPUExecutor.load(file, Sizes(128, 128), int4=int4)
+    executor = TorchCPUExecutor.load(file, Sizes(128, 128), codes=codes)
     table = tuple(reversed(range(8)))
     out, at = [], 0
     for count in chunks:

@@ -13,7 +13,7 @@ from tests.engine.tiny_model import write_tiny_llama
 from portico_engine import ModelError
 from portico_engine.executors.protocol import Sizes
 from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
-from portico_engine.linear.int4 import int4_supported
+from portico_engine.linear.cpu_codes import codes_supported
 from portico_engine.models.config import read_config
 from portico_engine.weights.gguf_file import GGUFFile
 from reference_decoder import ReferenceDecoder
@@ -35,10 +35,10 @@ def yarn(writer: gguf.GGUFWriter) -> None:
     writer.add_rope_scaling_factor(4.0)
 
 
-def closeness(path: Path, chunks: list[int], *, int4: bool) -> tuple[float, float]:
+def closeness(path: Path, chunks: list[int], *, codes: bool) -> tuple[float, float]:
     """Mean KL(reference || ours) over all positions, and the share of positions with the same likeliest token."""
     reference = ReferenceDecoder(GGUFFile(path)).logits(TOKENS).log_softmax(-1)
-    ours = our_logits(path, chunks, int4=int4)
+    ours = our_logits(path, chunks, codes=codes)
     return divergence(reference, ours), agreement(reference, ours)
 
 
@@ -46,16 +46,16 @@ def closeness(path: Path, chunks: list[int], *, int4: bool) -> tuple[float, floa
     "chunks", [[70], [16, 16, 38], [1] * 70, [33, 5, 1, 1, 8, 22]], ids=["whole", "blocks", "single", "ragged"]
 )
 def test_logits_are_the_references_however_the_prompt_is_cut(tiny_path: Path, chunks: list[int]) -> None:
-    divergence, same = closeness(tiny_path, chunks, int4=False)
+    divergence, same = closeness(tiny_path, chunks, codes=False)
     assert divergence < 4e-3
     assert same > 0.95
 
 
 @pytest.mark.parametrize("quantization", [Q.Q4_1, Q.Q4_0, Q.Q8_0], ids=lambda q: str(q.name))
-@pytest.mark.skipif(not int4_supported(), reason="this CPU has no fast 4-bit product")
-def test_four_bit_products_hold_the_files_own_weights(tmp_path: Path, quantization: Q) -> None:
+@pytest.mark.skipif(not codes_supported(), reason="this machine has no fast product from codes")
+def test_products_from_codes_hold_the_files_own_weights(tmp_path: Path, quantization: Q) -> None:
     path = write_tiny_llama(tmp_path / "tiny.gguf", quantization=quantization)
-    divergence, same = closeness(path, [3] * 20 + [10], int4=True)
+    divergence, same = closeness(path, [3] * 20 + [10], codes=True)
     assert divergence < 4e-3
     assert same > 0.95
 
@@ -63,7 +63,7 @@ def test_four_bit_products_hold_the_files_own_weights(tmp_path: Path, quantizati
 @pytest.mark.parametrize("quantization", [Q.F32, Q.F16, Q.BF16, Q.Q5_0, Q.Q5_1], ids=lambda q: str(q.name))
 def test_other_formats_are_read_through_gguf(tmp_path: Path, quantization: Q) -> None:
     path = write_tiny_llama(tmp_path / "tiny.gguf", quantization=quantization)
-    assert closeness(path, [70], int4=int4_supported())[0] < 4e-3
+    assert closeness(path, [70], codes=codes_supported())[0] < 4e-3
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_other_formats_are_read_through_gguf(tmp_path: Path, quantization: Q) ->
 )
 def test_the_families_variants_are_the_references(tmp_path: Path, architecture: str, extra: bool, customize: None) -> None:
     path = write_tiny_llama(tmp_path / "tiny.gguf", architecture=architecture, extra_tensors=extra, customize=customize)
-    divergence, same = closeness(path, [40, 1, 29], int4=int4_supported())
+    divergence, same = closeness(path, [40, 1, 29], codes=codes_supported())
     assert divergence < 4e-3
     assert same > 0.9
 

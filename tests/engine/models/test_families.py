@@ -9,7 +9,7 @@ from tests.engine.models.families import CASES, CLOSE, write
 from tests.engine.models.parity import agreement, divergence, llama_cpp_logits, our_logits
 from tests.engine.tiny_model import Q
 
-from portico_engine.linear.int4 import int4_supported
+from portico_engine.linear.cpu_codes import codes_supported
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -17,7 +17,7 @@ def test_a_family_says_what_llama_cpp_says(tmp_path: Path, name: str) -> None:
     path = write(tmp_path / "tiny.gguf", name, Q.F32)
     llama = llama_cpp_logits(path)
     for chunks in ([70], [33, 5, 1, 1, 8, 22]):
-        ours = our_logits(path, chunks, int4=False)
+        ours = our_logits(path, chunks, codes=False)
         assert divergence(llama, ours) < CLOSE
         assert agreement(llama, ours) > 0.9
 
@@ -26,5 +26,5 @@ def test_a_family_says_what_llama_cpp_says(tmp_path: Path, name: str) -> None:
 def test_parts_of_quantized_matrices_are_found(tmp_path: Path, name: str) -> None:
     path = write(tmp_path / "tiny.gguf", name, Q.Q8_0)
     llama = llama_cpp_logits(path)
-    for int4, chunks in ((False, [70]), (int4_supported(), [2] * 35)):
-        assert divergence(llama, our_logits(path, chunks, int4=int4)) < 0.03
+    for codes, chunks in ((False, [70]), (codes_supported(), [2] * 35)):
+        assert divergence(llama, our_logits(path, chunks, codes=codes)) < 0.03

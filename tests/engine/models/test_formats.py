@@ -12,7 +12,7 @@ from tests.engine.models.parity import TOKENS, divergence, llama_cpp_logits, our
 from tests.engine.tiny_model import WIDE, Q, write_tiny_llama
 
 from llama_reference import _silent
-from portico_engine.linear.int4 import int4_supported
+from portico_engine.linear.cpu_codes import codes_supported
 from portico_engine.weights.gguf_file import GGUFFile
 from reference_decoder import ReferenceDecoder
 
@@ -39,7 +39,7 @@ def test_every_format_is_computed_as_it_is_written(float32: Path, tmp_path: Path
     assert FILE_TYPES[file_type] in {tensor.type for tensor in file.tensors.values()}
     reference = ReferenceDecoder(file).logits(TOKENS).log_softmax(-1)
     llama = llama_cpp_logits(path)
-    for int4, chunks in ((False, [70]), (int4_supported(), [2] * 35)):
-        ours = our_logits(path, chunks, int4=int4)
+    for codes, chunks in ((False, [70]), (codes_supported(), [2] * 35)):
+        ours = our_logits(path, chunks, codes=codes)
         assert divergence(reference, ours) < max(5e-3, divergence(reference, llama))
         assert divergence(llama, ours) < 0.03

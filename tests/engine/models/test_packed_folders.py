@@ -22,7 +22,7 @@ from tests.engine.tiny_model import Shape, Tensors, random_tensors
 
 from packers import FORMATS, mxfp4
 from portico_engine import ModelError, load_engine
-from portico_engine.linear.int4 import int4_supported
+from portico_engine.linear.cpu_codes import codes_supported
 from portico_engine.loading.load_engine import foresee
 from portico_engine.weights.hugging_face import HuggingFaceFolder
 
@@ -45,20 +45,20 @@ def test_a_packed_folder_says_what_its_numbers_say(tmp_path: Path, name: str) ->
     packer, config = FORMATS[name]
     tensors = random_tensors(EVEN)
     folder = write_folder(tmp_path / "packed", tensors, {"quantization_config": config}, shape=EVEN, pack=packer)
-    plain = our_logits(write_folder(tmp_path / "plain", unpacked(tensors, name), {}, shape=EVEN), [70], int4=False)
-    assert divergence(plain, our_logits(folder, [70], int4=False)) < 1e-5
-    if int4_supported() and name in FROM_CODES:
+    plain = our_logits(write_folder(tmp_path / "plain", unpacked(tensors, name), {}, shape=EVEN), [70], codes=False)
+    assert divergence(plain, our_logits(folder, [70], codes=False)) < 1e-5
+    if codes_supported() and name in FROM_CODES:
         rounded = CLOSE if name.startswith("nf4") else 4e-3  # its table is rounded to 8 bits there
-        assert divergence(plain, our_logits(folder, [4] * 17 + [2], int4=True)) < rounded
+        assert divergence(plain, our_logits(folder, [4] * 17 + [2], codes=True)) < rounded
 
 
-@pytest.mark.skipif(not int4_supported(), reason="this CPU has no fast 4-bit product")
+@pytest.mark.skipif(not codes_supported(), reason="this machine has no fast product from codes")
 @pytest.mark.parametrize("name", ["gptq", "gptq, act-order", "awq", "int4", "nf4, nested"])
 def test_four_bit_folders_are_computed_from_codes(tmp_path: Path, name: str) -> None:
     packer, config = FORMATS[name]
     folder = write_folder(tmp_path / "m", random_tensors(EVEN), {"quantization_config": config}, shape=EVEN, pack=packer)
     engine = load_engine(folder, executor="torch-cpu")
-    assert "int4" in engine.info.numerics_id
+    assert {"int4", "codes"} & set(engine.info.numerics_id.split("-"))
     assert engine.info.quantization.startswith({"int4": "INT4"}.get(name, name.split(",")[0].upper()))
     assert not engine.info.fallbacks
 
@@ -79,7 +79,7 @@ def test_fused_matrices_are_cut_where_their_parts_meet(tmp_path: Path, name: str
     config = {"model_type": "phi3", "quantization_config": config}
     folder = write_folder(tmp_path / "packed", fused, config, shape=EVEN, pack=packer)
     plain = write_folder(tmp_path / "plain", unpacked(fused, name), {"model_type": "phi3"}, shape=EVEN)
-    assert divergence(our_logits(plain, [70], int4=False), our_logits(folder, [70], int4=False)) < 1e-5
+    assert divergence(our_logits(plain, [70], codes=False), our_logits(folder, [70], codes=False)) < 1e-5
 
 
 def config_with(**keys: object) -> Callable[[Path], None]:
@@ -165,7 +165,7 @@ def test_gpt_oss_says_from_its_blocks_what_their_numbers_say(gpt_oss: tuple[Path
         ("float8, channel", r"FP8 \d+%, F32 \d+%; computed from bfloat16"),
     ],
 )
-@pytest.mark.skipif(not int4_supported(), reason="this CPU has no fast 4-bit product")
+@pytest.mark.skipif(not codes_supported(), reason="this machine has no fast product from codes")
 def test_what_runs_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, said: str) -> None:
     packer, config = FORMATS[name]
     folder = write_folder(tmp_path / "m", random_tensors(EVEN), {"quantization_config": config}, shape=EVEN, pack=packer)

@@ -155,7 +155,7 @@ def test_the_gguf_file_says_to_llama_cpp_what_it_says_to_us(tmp_path: Path, name
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_blocks_windows_and_sinks_change_nothing_but_rounding(tmp_path: Path, name: str) -> None:
-    executor = TorchCPUExecutor.load(folder(tmp_path / "model", name), Sizes(64, 128), int4=False)
+    executor = TorchCPUExecutor.load(folder(tmp_path / "model", name), Sizes(64, 128), codes=False)
     table, parts, at = (5, 2, 7), [], 0
     for count in (17, 1, 1, 5, 16):
         piece = TOKENS[at : at + count]

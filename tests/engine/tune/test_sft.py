@@ -59,7 +59,7 @@ def base(model_path: Path) -> Any:
 
 def engine_logits(model: Path, adapter: Path | None = None) -> torch.Tensor:
     file = GGUFFile(model)
-    executor = TorchCPUExecutor.load(file, Sizes(128, 256), int4=False, adapters=LIMITS)
+    executor = TorchCPUExecutor.load(file, Sizes(128, 256), codes=False, adapters=LIMITS)
     if adapter is not None:
         executor.load_adapter(0, read_adapter(adapter, read_config(file), LIMITS))
     place = None if adapter is None else 0

@@ -70,16 +70,16 @@ def test_a_folder_says_what_the_same_weights_in_gguf_say(tmp_path: Path, name: s
     tensors, shape = tensors_of(name)
     stored = {key: value for key, value in tensors.items() if not key.startswith("rope_factors")}
     folder = write_folder(tmp_path / "model", stored, FOLDERS[name], shape=shape, permuted=name in PERMUTED)
-    theirs = our_logits(families.write(tmp_path / "tiny.gguf", name, Q.F32), [70], int4=False)
-    torch.testing.assert_close(our_logits(folder, [70], int4=False), theirs)
+    theirs = our_logits(families.write(tmp_path / "tiny.gguf", name, Q.F32), [70], codes=False)
+    torch.testing.assert_close(our_logits(folder, [70], codes=False), theirs)
 
 
 @pytest.mark.parametrize(("dtype", "quantization"), [(torch.bfloat16, Q.BF16), (torch.float16, Q.F16)], ids=["bf16", "f16"])
 def test_shards_of_half_precision_are_read_as_one_model(tmp_path: Path, dtype: torch.dtype, quantization: Q) -> None:
     folder = write_folder(tmp_path / "model", random_tensors(), {}, permuted=True, dtype=dtype, shards=3)
     path = write_tiny_llama(tmp_path / "tiny.gguf", quantization=quantization)
-    theirs = our_logits(path, [70], int4=False)  # its norms are float32
-    assert divergence(theirs, our_logits(folder, [70], int4=False)) < families.CLOSE
+    theirs = our_logits(path, [70], codes=False)  # its norms are float32
+    assert divergence(theirs, our_logits(folder, [70], codes=False)) < families.CLOSE
     for name in ("blk.1.ffn_down.weight", "token_embd.weight", "blk.0.attn_v.weight"):
         np.testing.assert_array_equal(HuggingFaceFolder(folder).raw(name), GGUFFile(path).raw(name))
 

@@ -124,12 +124,14 @@ def test_doctor_foresees_how_the_model_will_be_run_and_instead_of_what(monkeypat
     outlook = Outlook("torch-cpu", "this machine", "weights 0.3 GiB", fallbacks)
     monkeypatch.setattr("portico_engine.find_model", lambda name=None: Path("m.gguf"))
     monkeypatch.setattr("portico_engine.foresee", lambda path, **options: outlook)
+    monkeypatch.setattr("portico_engine.llama_cpp_backend", lambda: "built without a GPU backend: it computes on the CPU")
     monkeypatch.setattr(checks, "gpus", list)
     found = {check.what: (check.state, check.found) for check in checks.model_checks()}
     executors = {what: found.pop(what) for what in list(found) if what.startswith("executor ")}
     assert executors["executor torch-cpu"] == ("ok", "can be used")
     assert set(executors) == {"executor torch-cpu", "executor torch-cuda", "executor llama_cpp"}
     assert found == {
+        "llama.cpp": ("ok", "built without a GPU backend: it computes on the CPU"),
         "executor": ("ok", "torch-cpu on this machine; portico bench was not run here"),
         "memory plan": ("ok", "weights 0.3 GiB"),
         "fallback device": ("ok", "the CPU instead of a GPU: none"),
@@ -141,7 +143,7 @@ def test_doctor_foresees_how_the_model_will_be_run_and_instead_of_what(monkeypat
 
 @pytest.mark.usefixtures("no_model")
 def test_doctor_without_a_model_foresees_nothing() -> None:
-    assert not [check for check in checks.model_checks() if not check.what.startswith("executor ")]
+    assert not [check for check in checks.model_checks() if not check.what.startswith(("executor ", "llama.cpp"))]
 
 
 @pytest.mark.usefixtures("no_model")

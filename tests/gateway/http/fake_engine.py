@@ -57,6 +57,7 @@ class FakeEngine:
     aborted: list[str] = field(default_factory=list)
     was_aborted: threading.Event = field(default_factory=threading.Event)
     was_submitted: threading.Event = field(default_factory=threading.Event)
+    numerics_id: str = "fake"
     closed: bool = False
     figures: Mapping[str, float] = field(default_factory=dict)
     loaded_adapters: Sequence[str] = ()
@@ -68,7 +69,9 @@ class FakeEngine:
 
     @property
     def info(self) -> ModelInfo:
-        return ModelInfo("fake", "llama", self.context_length, 256, 1, "F32", 1, self.executor, "fake", extra=self.extra)
+        return ModelInfo(
+            "fake", "llama", self.context_length, 256, 1, "F32", 1, self.executor, self.numerics_id, extra=self.extra
+        )
 
     def render_chat(
         self,

@@ -6,7 +6,6 @@ It owns that context, and the executor for models that write no text. Like every
 from __future__ import annotations
 
 import ctypes
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import numpy.typing as npt
 
 from portico_engine.adapters.adapter import Adapter
 from portico_engine.errors import AdapterError, ModelError, RequestError
-from portico_engine.executors.llama_cpp.library import LlamaModel, version
+from portico_engine.executors.llama_cpp.library import ALL_LAYERS, LlamaModel, n_threads, version
 from portico_engine.executors.protocol import BlockStore, Capabilities, PendingStep
 from portico_engine.plan import StepPlan
 from portico_engine.request import Pooling
@@ -50,7 +49,7 @@ class LlamaEmbeddings:
         options.n_ctx = options.n_batch = options.n_ubatch = longest  # an encoder sees a text at once
         options.n_seq_max = _SEQUENCES
         options.kv_unified = True
-        options.n_threads = options.n_threads_batch = os.cpu_count() or 1
+        options.n_threads = options.n_threads_batch = n_threads()
         options.no_perf = True
         self._pointer = llama.llama_init_from_model(model.pointer, options)
         if not self._pointer:
@@ -136,7 +135,7 @@ class LlamaEmbeddingExecutor:
         progress: Callable[[str, float], None] | None = None,
     ) -> LlamaEmbeddingExecutor:
         """Read a model. Raises ModelError where llama.cpp can't."""
-        model = LlamaModel(path, lambda fraction: progress("weights", fraction) if progress else None)
+        model = LlamaModel(path, lambda fraction: progress("weights", fraction) if progress else None, gpu_layers=ALL_LAYERS)
         try:
             return cls(model, context, pooling=pooling, vocab_size=vocab_size)
         except BaseException:

@@ -20,11 +20,13 @@ import numpy as np
 import numpy.typing as npt
 
 from portico_engine.errors import ModelError
-from portico_engine.weights.model_file import ModelFile
+from portico_engine.executors.llama_cpp.attention import Attention
 
 MAX_SEQUENCES = 256  # llama.cpp's own bound
+ALL_LAYERS = 9999
 _BATCH = 512  # tokens of one call
-_ALL_LAYERS = 999
+_FLASH = {"auto": -1, "off": 0, "on": 1}  # llama.cpp's numbers
+_TYPES = {"f16": 1, "q8_0": 8}  # ggml's
 _LEVELS = {2: logging.DEBUG, 3: logging.INFO, 4: logging.INFO}  # ggml's: 1 debug, 2 info, 3 warning, 4 error
 _NO_ROOM = (1, -2)  # of llama_decode's codes: no cells for the batch, or no memory for its graph
 _log = logging.getLogger(__name__)
@@ -56,12 +58,12 @@ def has_llama_cpp() -> bool:
     return importlib.util.find_spec("llama_cpp") is not None
 
 
-def kv_bytes_per_token(file: ModelFile, arch: str) -> int:
-    """Of float16 keys and values in all layers, by the metadata; what llama.cpp leaves out is counted."""
-    heads = np.max(file.metadata.get(f"{arch}.attention.head_count_kv") or file.metadata.get(f"{arch}.attention.head_count", 1))
-    hidden, all_heads = (file.get(f"{arch}.{key}", int, 1) for key in ("embedding_length", "attention.head_count"))
-    sizes = (file.get(f"{arch}.attention.{key}_length", int, hidden // all_heads) for key in ("key", "value"))
-    return max(1, 2 * file.get(f"{arch}.block_count", int) * int(heads) * sum(sizes))
+def n_threads() -> int:
+    """As many as OMP_NUM_THREADS says, else as this process has processors."""
+    said = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+    if said.isdigit() and int(said) > 0:
+        return int(said)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def version() -> str:
@@ -71,10 +73,15 @@ def version() -> str:
 class LlamaModel:
     """A loaded model."""
 
-    def __init__(self, path: Path, progress: Callable[[float], None]) -> None:
-        """Raises ModelError where llama.cpp can't load it, or can't forget parts of what it has read."""
+    def __init__(
+        self, path: Path, progress: Callable[[float], None], *, gpu_layers: int = 0, host_tensors: str | None = None
+    ) -> None:
+        """`gpu_layers` from the last, the head counted as one more, go to a GPU where this build has one, but for tensors whose
+        names the pattern `host_tensors` finds. Raises ModelError where llama.cpp can't load it.
+        """
         llama = self.llama = library()
-        self.on_gpu = bool(llama.llama_supports_gpu_offload())
+        self.on_gpu = gpu_layers > 0 and bool(llama.llama_supports_gpu_offload())
+        self.place = f"gpu-{gpu_layers}-{host_tensors or ''}" if self.on_gpu else "cpu"  # where numbers are rounded
 
         def report(fraction: float, _user: Any) -> bool:
             progress(fraction)
@@ -82,14 +89,17 @@ class LlamaModel:
 
         params = llama.llama_model_default_params()
         params.use_extra_bufts = False
-        params.n_gpu_layers = _ALL_LAYERS if self.on_gpu else 0
+        params.n_gpu_layers = gpu_layers if self.on_gpu else 0
+        if host_tensors is not None:
+            overrides = _host_overrides(host_tensors)
+            params.tensor_buft_overrides = ctypes.cast(overrides, ctypes.c_void_p)
         params.progress_callback = llama.llama_progress_callback(report)
         self.pointer = llama.llama_model_load_from_file(str(path).encode(), params)
         if not self.pointer:
             raise ModelError(f"{path}: llama.cpp {version()} can't load this model; the log has its reason")
-        if llama.llama_model_is_recurrent(self.pointer) or llama.llama_model_is_hybrid(self.pointer):
-            self.close()
-            raise ModelError(f"{path}: a recurrent model has no KV that could be shared or cut, which is not supported")
+        self.is_recurrent = bool(
+            llama.llama_model_is_recurrent(self.pointer) or llama.llama_model_is_hybrid(self.pointer)
+        )  # nothing can be cut off of what a sequence has read
         self.vocab_size = int(llama.llama_vocab_n_tokens(llama.llama_model_get_vocab(self.pointer)))
 
     def close(self) -> None:
@@ -97,22 +107,22 @@ class LlamaModel:
 
 
 class LlamaContext:
-    """A unified cache of `n_cells` for MAX_SEQUENCES sequences. Implements `sequences.SequenceCache`.
+    """A unified cache of `n_cells` for `n_sequences`, at most MAX_SEQUENCES. Implements `SequenceCache`.
 
-    Attention is computed without ggml's flash attention: runs of tokens are faster so on a CPU, and content that was read comes
-    back to the bit.
+    What `seq_get_state` gives comes back to the bit.
     """
 
-    def __init__(self, model: LlamaModel, n_cells: int) -> None:
+    def __init__(self, model: LlamaModel, n_cells: int, n_sequences: int, attention: Attention) -> None:
         """Raises ModelError where there isn't the memory."""
         llama = self._llama = model.llama
         options = llama.llama_context_default_params()
         # It bounds a batch, and with fewer tokens than sequences llama.cpp aborts.
         self.n_cells = options.n_ctx = max(n_cells, _BATCH)
         options.n_batch = options.n_ubatch = _BATCH
-        options.n_seq_max = MAX_SEQUENCES
-        options.n_threads = options.n_threads_batch = os.cpu_count() or 1
-        options.flash_attn_type = llama.LLAMA_FLASH_ATTN_TYPE_DISABLED
+        options.n_seq_max = n_sequences
+        options.n_threads = options.n_threads_batch = n_threads()
+        options.flash_attn_type = _FLASH[attention.flash]
+        options.type_k = options.type_v = _TYPES[attention.kv_type]
         options.kv_unified = True
         options.swa_full = True  # else what is beyond the window is gone, and a prefix can't be shared
         options.no_perf = True
@@ -167,21 +177,47 @@ class LlamaContext:
         """See `SequenceCache`."""
         self._llama.llama_memory_seq_cp(self._memory, source, target, first, end)
 
-    def seq_get_state(self, sequence: int) -> bytes:
+    def seq_get_state(self, sequence: int) -> memoryview:
         """See `SequenceCache`."""
-        size = self._llama.llama_state_seq_get_size(self._pointer, sequence)
-        buffer = (ctypes.c_uint8 * size)()
-        written = self._llama.llama_state_seq_get_data(self._pointer, buffer, size, sequence)
-        return bytes(memoryview(buffer)[:written])
+        buffer = np.empty(self._llama.llama_state_seq_get_size(self._pointer, sequence), np.uint8)
+        written = self._llama.llama_state_seq_get_data(self._pointer, _bytes_at(buffer), buffer.size, sequence)
+        return buffer.data[:written]
 
-    def seq_set_state(self, sequence: int, content: bytes | memoryview) -> int:
+    def seq_set_state(self, sequence: int, content: bytes | memoryview) -> None:
         """See `SequenceCache`. Raises RuntimeError where the cache doesn't take it."""
-        size = len(content)
-        buffer = (ctypes.c_uint8 * size).from_buffer_copy(content)
-        if self._llama.llama_state_seq_set_data(self._pointer, buffer, size, sequence) == 0:
+        buffer = np.frombuffer(content, np.uint8)
+        if self._llama.llama_state_seq_set_data(self._pointer, _bytes_at(buffer), buffer.size, sequence) == 0:
             raise RuntimeError("llama.cpp does not take back what it gave to keep")
-        return int(self._llama.llama_memory_seq_pos_min(self._memory, sequence))
 
     def close(self) -> None:
         self._llama.llama_batch_free(self._batch)
         self._llama.llama_free(self._pointer)
+
+
+def _bytes_at(buffer: npt.NDArray[np.uint8]) -> Any:
+    """Where its content is, as C wants it."""
+    return buffer.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))
+
+
+class _Override(ctypes.Structure):
+    """llama.cpp's `llama_model_tensor_buft_override`."""
+
+    _fields_ = (("pattern", ctypes.c_char_p), ("buffer_type", ctypes.c_void_p))
+
+
+def _host_overrides(pattern: str) -> ctypes.Array[_Override]:
+    """This machine's memory for tensors whose names the pattern finds; ended as C wants it."""
+    return (_Override * 2)(_Override(pattern.encode(), ggml().ggml_backend_cpu_buffer_type()), _Override(None, None))
+
+
+@cache
+def ggml() -> Any:
+    """ggml's library, as llama-cpp-python has it, with the types of what is called in it."""
+    from llama_cpp._ggml import libggml
+
+    for name in ("ggml_backend_dev_get", "ggml_backend_cpu_buffer_type"):
+        getattr(libggml, name).restype = ctypes.c_void_p
+    libggml.ggml_backend_dev_count.restype = ctypes.c_size_t
+    libggml.ggml_backend_dev_get.argtypes = [ctypes.c_size_t]
+    libggml.ggml_backend_dev_description.restype = ctypes.c_char_p
+    return libggml

@@ -1,14 +1,15 @@
 """Another rank's process: loads its part, runs each step that it is told, and ends when the first rank does.
 
-The main thread reads messages and nothing else, so that it hears at once when the first rank is gone, whatever the device is
-waiting for. Whatever goes wrong ends the process: ranks that ran different steps could not go on together.
+The main thread waits for the end of the first rank and nothing else, so that it hears of it at once, whatever the device is
+waiting for; the other one reads each step itself, which is sooner there than through a queue. Whatever goes wrong ends the
+process: ranks that ran different steps could not go on together.
 """
 
 from __future__ import annotations
 
 import faulthandler
 import os
-import queue
+import select
 import signal
 import socket
 import sys
@@ -27,18 +28,17 @@ from portico_engine.parallel.sharded_adapter import shard_adapter
 
 
 class RankChild:
-    """Runs what comes in `told`."""
+    """Runs what comes over `wire`."""
 
-    def __init__(self, wire: messages.RankWire, told: queue.SimpleQueue[Any]) -> None:
+    def __init__(self, wire: messages.RankWire) -> None:
         self._wire = wire
-        self._told = told
         self._plans = messages.PlanReceiver()
 
     def run(self) -> None:
-        """Until it is told to close."""
-        loaded = self._load(self._told.get())
+        """Until it is told to close, or nobody is there to tell it."""
+        loaded = self._load(self._hear())
         self._wire.send(messages.Ready())
-        while not isinstance(message := self._told.get(), messages.Close):
+        while not isinstance(message := self._hear(), messages.Close):
             with suppress(StoreRefused, RequestError):  # which the first rank meets at the same place
                 self._do(loaded, message)
         loaded.executor.close()
@@ -46,12 +46,12 @@ class RankChild:
     def _load(self, message: messages.LoadModel) -> LoadedRank:
         model = message.model
         self._wire.send(messages.Ready())
-        assert isinstance(self._told.get(), messages.Meet)
+        assert isinstance(self._hear(), messages.Meet)
         group = RankGroup.join(message.rank, model.world_size, message.folder, cuda=model.cuda)
 
         def agreed(_taken: int) -> Sizes:
             group.largest(-free_memory(model))
-            told = self._told.get()
+            told = self._hear()
             assert isinstance(told, messages.AgreedSizes)
             return told.sizes
 
@@ -59,6 +59,12 @@ class RankChild:
         if block_bytes := loaded.executor.caps.block_bytes:
             loaded.executor.attach(OtherRankStore(block_bytes, group))
         return loaded
+
+    def _hear(self) -> Any:
+        message = self._wire.receive()
+        if message is None:
+            _end(0)
+        return message
 
     def _do(self, loaded: LoadedRank, message: object) -> None:
         executor = loaded.executor
@@ -80,12 +86,12 @@ def main() -> NoReturn:
     os.dup2(2, 1)  # what a native library prints goes where its complaints go
     faulthandler.enable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first rank decides
-    told: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    wire = messages.RankWire(socket.socket(fileno=int(sys.argv[1])))
+    sock = socket.socket(fileno=int(sys.argv[1]))
+    wire = messages.RankWire(sock)
 
     def run() -> None:
         try:
-            RankChild(wire, told).run()
+            RankChild(wire).run()
         except BaseException as error:  # noqa: BLE001 - the outermost loop of the thread; the first rank says it
             traceback.print_exc()
             with suppress(ConnectionError):
@@ -94,8 +100,10 @@ def main() -> NoReturn:
         _end(0)
 
     threading.Thread(target=run, name="portico-rank", daemon=True).start()
-    while (message := wire.receive()) is not None:
-        told.put(message)
+    hangup = select.poll()
+    hangup.register(sock, 0)  # that alone, not what there is to read
+    while not hangup.poll():
+        pass
     _end(0)
 
 

@@ -122,7 +122,7 @@ class RankExecutor:
         self._end()
 
     def _load(self, model: RankModel, sizes: Sizes | SizesFor, progress: Progress | None, fallbacks: Fallbacks) -> LoadedRank:
-        opened = model.open(0)  # before any process is started
+        opened, free = model.open(0), free_memory(model)
         threads = 0 if model.cuda else _share_threads(model.world_size)
         children = self._children = RankChildren(model.world_size, self._watch.ended, cuda=model.cuda, threads=threads)
         children.tell_each(lambda rank: messages.LoadModel(model, rank, self._folder))
@@ -130,10 +130,10 @@ class RankExecutor:
         children.tell(messages.Meet())
         group = self._group = RankGroup.join(0, model.world_size, self._folder, cuda=model.cuda)
 
-        def agreed(taken: int) -> Sizes:
-            free = free_memory(model)
-            (least,) = group.largest(-free)
-            found = sizes if isinstance(sizes, Sizes) else sizes(taken + free + least)  # as if the fullest had been this one
+        def agreed(_taken: int) -> Sizes:
+            """By the fullest device, and with what the connections to the others take."""
+            (negative,) = group.largest(-free_memory(model))
+            found = sizes if isinstance(sizes, Sizes) else sizes(free + negative)
             children.tell(messages.AgreedSizes(found))
             return found
 

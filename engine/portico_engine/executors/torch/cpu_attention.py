@@ -1,7 +1,7 @@
 """Paged KV in torch on a CPU, and attention over it.
 
-It owns the KV tensors, the writing of new positions, and one attention call a sequence. It knows neither decoder layers'
-arithmetic nor who shares blocks.
+It owns the KV tensors, the writing of new positions, and attention: by the CPU's kernels a layer's batch in one call, or by
+plain torch a call a sequence. It knows neither decoder layers' arithmetic nor who shares blocks.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from portico_engine.executors.torch.kv_codec import KVCodec
+from portico_engine.kernels.cpu.attention import PagedBatch, takes_heads
+from portico_engine.kernels.cpu.library import KernelLibrary
 from portico_engine.models.config import DecoderConfig
+from portico_engine.models.decoder import Attention
 from portico_engine.plan import BLOCK_TOKENS, Copy, Row
 
 
@@ -35,10 +38,11 @@ class CPUPagedKV:
     Memory is claimed by the operating system as blocks are first written.
     """
 
-    def __init__(self, config: DecoderConfig, n_blocks: int, codec: KVCodec) -> None:
+    def __init__(self, config: DecoderConfig, n_blocks: int, codec: KVCodec, kernels: KernelLibrary | None = None) -> None:
         """`codec` is of what leaves the blocks."""
         self._config = config
         self._codec = codec
+        self._kernels = kernels if takes_heads(config.head_dim) else None
         shape = (config.kv_places[-1], 2 * config.n_kv_heads, n_blocks * BLOCK_TOKENS, config.head_dim)
         self.tensor = torch.empty(shape, dtype=torch.bfloat16)
 
@@ -61,21 +65,56 @@ class CPUPagedKV:
     def _slots(self, block: int) -> Tensor:
         return self.tensor[:, :, block * BLOCK_TOKENS : (block + 1) * BLOCK_TOKENS]
 
-    def batch(self, rows: Sequence[Row]) -> CPUPagedAttention:
+    def batch(self, rows: Sequence[Row]) -> Attention:
         """What all layers of one step share."""
-        slots = [
-            row.block_table[p // BLOCK_TOKENS] * BLOCK_TOKENS + p % BLOCK_TOKENS
-            for row in rows
-            for p in range(row.start, row.start + len(row.tokens))
-        ]
+        inputs = ConvolutionInputs(self._config, self.tensor, rows) if self._config.conv_layers else None
+        if self._kernels is not None:
+            return CPUKernelAttention(self._config, PagedBatch(self._kernels, rows, self.tensor), inputs)
         windows = set(self._config.windows) or {0}
         spans = {window: _spans(rows, window, self._config.group) for window in windows}
-        recent = _recent(rows, self._config.conv_length) if self._config.conv_layers else None
-        return CPUPagedAttention(self._config, self.tensor, torch.tensor(slots), spans, recent)
+        return CPUPagedAttention(self._config, self.tensor, _slots(rows), spans, inputs)
+
+
+class ConvolutionInputs:
+    """What layers with a short convolution keep where others keep keys and values."""
+
+    def __init__(self, config: DecoderConfig, kv: Tensor, rows: Sequence[Row]) -> None:
+        self._places = config.kv_places
+        self._kv = kv
+        self._slots = _slots(rows)
+        self._recent = _recent(rows, config.conv_length)
+
+    def recent(self, layer: int, values: Tensor, count: int) -> Tensor:
+        """See `decoder.Attention`."""
+        kv = self._kv[self._places[layer] : self._places[layer + 1]].flatten(0, 1)  # [pieces, slots, head_dim]
+        n, hidden = values.shape
+        padded = F.pad(values, (0, kv.shape[0] * kv.shape[2] - hidden)).view(n, kv.shape[0], -1)
+        kv.index_copy_(1, self._slots, padded.transpose(0, 1).to(kv.dtype))
+        seen = kv[:, self._recent.clamp_min(0)]  # [pieces, n, count, head_dim]
+        seen = seen.permute(1, 2, 0, 3).reshape(n, count, -1)[..., :hidden]
+        return seen.masked_fill((self._recent < 0).unsqueeze(-1), 0.0)
+
+
+class CPUKernelAttention:
+    """`decoder.Attention` for the rows of one step, by the CPU's kernels."""
+
+    def __init__(self, config: DecoderConfig, batch: PagedBatch, inputs: ConvolutionInputs | None) -> None:
+        self._config = config
+        self._places = config.kv_places
+        self._batch = batch
+        self._inputs = inputs
+
+    def __call__(self, layer: int, queries: Tensor, keys_values: Tensor, sinks: Tensor | None = None) -> Tensor:
+        return self._batch.attend(self._places[layer], queries, keys_values, self._config.window(layer), sinks)
+
+    def recent(self, layer: int, values: Tensor, count: int) -> Tensor:
+        """See `decoder.Attention`."""
+        assert self._inputs is not None
+        return self._inputs.recent(layer, values, count)
 
 
 class CPUPagedAttention:
-    """`decoder.Attention` for the rows of one step."""
+    """The same in plain torch."""
 
     def __init__(
         self,
@@ -83,17 +122,15 @@ class CPUPagedAttention:
         kv: Tensor,
         slots: Tensor,
         spans: Mapping[int, Sequence[_Span]],
-        recent: Tensor | None = None,
+        inputs: ConvolutionInputs | None = None,
     ) -> None:
-        """`spans` by the layer's window; `recent` int64 [n, count]: slots of each token's last positions, -1 where there is
-        none.
-        """
+        """`spans` by the layer's window."""
         self._places = config.kv_places
-        self._recent = recent
         self._config = config
         self._kv = kv
         self._slots = slots
         self._spans = spans
+        self._inputs = inputs
 
     def __call__(self, layer: int, queries: Tensor, keys_values: Tensor, sinks: Tensor | None = None) -> Tensor:
         kv = self._kv[self._places[layer]]
@@ -103,14 +140,8 @@ class CPUPagedAttention:
 
     def recent(self, layer: int, values: Tensor, count: int) -> Tensor:
         """See `decoder.Attention`."""
-        assert self._recent is not None
-        kv = self._kv[self._places[layer] : self._places[layer + 1]].flatten(0, 1)  # [pieces, slots, head_dim]
-        n, hidden = values.shape
-        padded = F.pad(values, (0, kv.shape[0] * kv.shape[2] - hidden)).view(n, kv.shape[0], -1)
-        kv.index_copy_(1, self._slots, padded.transpose(0, 1).to(kv.dtype))
-        seen = kv[:, self._recent.clamp_min(0)]  # [pieces, n, count, head_dim]
-        seen = seen.permute(1, 2, 0, 3).reshape(n, count, -1)[..., :hidden]
-        return seen.masked_fill((self._recent < 0).unsqueeze(-1), 0.0)
+        assert self._inputs is not None
+        return self._inputs.recent(layer, values, count)
 
     def _span(self, kv: Tensor, queries: Tensor, span: _Span, sinks: Tensor | None) -> Tensor:
         """Grouped heads become query rows: torch's own grouped path is four times slower at one token in bf16."""
@@ -135,6 +166,17 @@ class CPUPagedAttention:
         if count == 1:
             return out.reshape(1, -1)
         return out.view(heads, group, count, dim).permute(2, 0, 1, 3).reshape(count, -1)
+
+
+def _slots(rows: Sequence[Row]) -> Tensor:
+    """Where each token's keys and values go, int64 [n]."""
+    return torch.tensor(
+        [
+            row.block_table[p // BLOCK_TOKENS] * BLOCK_TOKENS + p % BLOCK_TOKENS
+            for row in rows
+            for p in range(row.start, row.start + len(row.tokens))
+        ]
+    )
 
 
 def _recent(rows: Sequence[Row], count: int) -> Tensor:

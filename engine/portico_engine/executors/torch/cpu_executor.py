@@ -24,6 +24,11 @@ from portico_engine.executors.torch.freed_memory import release_freed_memory
 from portico_engine.executors.torch.host_kv import open_host_kv
 from portico_engine.executors.torch.kv_codec import kv_codec
 from portico_engine.executors.torch.lora_places import CPULoraPlaces
+from portico_engine.fallbacks import Fallbacks
+from portico_engine.kernels import reference
+from portico_engine.kernels.cpu.build import KernelsUnavailable
+from portico_engine.kernels.cpu.library import KernelLibrary, load_kernels
+from portico_engine.kernels.cpu.operations import CPUOperations
 from portico_engine.linear.int4 import cpu_capability, int4_supported
 from portico_engine.models.config import DecoderConfig, read_config
 from portico_engine.models.cpu_weight_loader import CPUWeightLoader
@@ -50,16 +55,19 @@ class TorchCPUExecutor:
         *,
         vocab_size: int | None = None,
         adapters: CPULoraPlaces | None = None,
+        kernels: KernelLibrary | None = None,
         offloading: Offloading = AS_COMPUTED,
     ) -> None:
         """`vocab_size` is the tokenizer's where the embeddings are padded beyond it. `adapters` are beside the decoder's
-        weights; None takes none. This machine is its own host: `offloading` has no bytes, except to try what a GPU does."""
+        weights; None takes none. `kernels` are those that the decoder has; None is plain torch. This machine is its own host:
+        `offloading` has no bytes, except to try what a GPU does."""
         self._decoder = decoder
         self._adapters = adapters
         codec = kv_codec(offloading.dtype, decoder.config)
-        self._kv = CPUPagedKV(decoder.config, sizes.blocks, codec)
+        self._kv = CPUPagedKV(decoder.config, sizes.blocks, codec, kernels)
         self._host = open_host_kv(self._kv.tensor, codec, offloading.host_bytes)
         self._store: BlockStore | None = None
+        own = cpu_capability().lower() if kernels is None else kernels.numerics
         self.caps = Capabilities(
             blocks=sizes.blocks,
             rows=sizes.max_rows,
@@ -67,7 +75,7 @@ class TorchCPUExecutor:
             light_tokens=LIGHT_TOKENS,
             vocab_size=vocab_size or decoder.config.vocab_size,
             context_length=sizes.context_length,
-            numerics_id=f"torch-{torch.__version__}-cpu-{cpu_capability().lower()}-{decoder.numerics}-{codec.numerics}",
+            numerics_id=f"torch-{torch.__version__}-cpu-{own}-{decoder.numerics}-{codec.numerics}",
             block_bytes=codec.block_bytes,
             host_blocks=self._host.n_slots if self._host else 0,
             swap_seconds=self._host.measure() if self._host else 0.0,
@@ -84,35 +92,34 @@ class TorchCPUExecutor:
         file: ModelFile,
         sizes: Sizes,
         *,
-        int4: bool | None = None,
+        codes: bool | None = None,
         config: DecoderConfig | None = None,
         vocab_size: int | None = None,
         adapters: AdapterLimits | None = None,
         offloading: Offloading = AS_COMPUTED,
         progress: Progress | None = None,
+        fallbacks: Fallbacks | None = None,
+        kernels: bool = True,
         group: RankGroup | None = None,
         exchange: Exchange = AUTO,
     ) -> TorchCPUExecutor:
-        """Read a model. `int4` None takes the 4-bit product where this CPU has a fast one and the file has 4-bit weights.
-        `adapters` is the room for them. With `group`, `file` and `config` are this rank's (`parallel.sharded_config`).
+        """Read a model. `codes` None computes few rows from the file's codes where this machine has a fast product for them.
+        `adapters` is the room for them. `kernels` takes this machine's compiled ones, or tells `fallbacks` why there are none.
+        With `group`, `file` and `config` are this rank's (`parallel.sharded_config`).
         """
         config = config or read_config(file)
-        use_int4 = int4_supported() if int4 is None else int4
+        library = _kernels(fallbacks or Fallbacks()) if kernels else None
+        use_codes = (library is not None or int4_supported()) if codes is None else codes
         with torch.inference_mode():
-            weights = CPUWeightLoader(file, config, codes=use_int4).weights(progress)
+            weights = CPUWeightLoader(file, config, codes=use_codes, kernels=library).weights(progress)
             places = CPULoraPlaces(weights, config, adapters) if adapters else None
             weights = places.weights if places else weights
             if group is not None:
                 weights = with_ranks(weights, config, group, exchange)
-            decoder = Decoder(config, weights, sizes.context_length)
+            operations = reference if library is None else CPUOperations(library)
+            decoder = Decoder(config, weights, sizes.context_length, operations)
         release_freed_memory()
-        return cls(
-            decoder,
-            sizes,
-            vocab_size=vocab_size,
-            adapters=places,
-            offloading=offloading,
-        )
+        return cls(decoder, sizes, vocab_size=vocab_size, adapters=places, kernels=library, offloading=offloading)
 
     def attach(self, store: BlockStore) -> None:
         """See `Executor.attach`."""
@@ -162,3 +169,11 @@ class TorchCPUExecutor:
 
     def close(self) -> None:
         """Nothing to end: memory goes with the object."""
+
+
+def _kernels(fallbacks: Fallbacks) -> KernelLibrary | None:
+    try:
+        return load_kernels()
+    except KernelsUnavailable as missing:
+        fallbacks.record("kernels", str(missing), expected=missing.building)
+        return None

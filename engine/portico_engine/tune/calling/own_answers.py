@@ -19,9 +19,9 @@ from portico_engine.tune.data.rows import Row
 def own_answers(
     caller: ToolCaller, tasks: Sequence[Task], rows: Sequence[Row], *, each: int, seed: int, temperature: float = 1.0
 ) -> Iterator[Row | PairRow]:
-    """`each` answers a task: the task's row for one that is right, a pair for one that calls something else, once where several
-    say the same. An answer that calls nothing where a call is right has nothing to compare, and is passed over. `rows` holds
-    each task's row, known by its question.
+    """`each` answers a task: the task's row for one that is right; a pair for one that isn't, once where several say the same.
+    Words where a call is right make a pair like a call where words are: with one of them alone a model learns to call nothing,
+    or anything. What was cut short is passed over. `rows` holds each task's row, known by its question.
     """
     of_question = {row.question: row for row in rows}
     for task, answers in zip(tasks, caller.ask(tasks, each=each, temperature=temperature, seed=seed), strict=True):
@@ -30,6 +30,6 @@ def own_answers(
         for answer in answers:
             if is_right(task, answer):
                 yield row
-            elif answer.calls and answer.text not in said:
+            elif answer.calls is not None and answer.text not in said:
                 said.add(answer.text)
                 yield PairRow(row.prompt, row.completion, answer.text, row.origin, row.licence, row.tools)

@@ -10,6 +10,7 @@ from portico_gateway.agent.guided.questions.elliptical_question import Completed
 from portico_gateway.agent.judgement import Judgement, Verdict
 from portico_gateway.agent.question_run import QuestionRun
 
+CLEARLY = 0.2  # (probability) by which one answer is surer than another that then is no rival
 Judge = Callable[[QuotedAnswer, Sequence[QuotedAnswer]], Judgement]  # of an answer, beside others
 
 
@@ -41,8 +42,11 @@ class PartRun:
         """Where another tool has found something of another kind, the best of it is told, too: nobody knows which is right."""
         assert self.answer is not None
         pairs = sorted(zip(self.drafts, judgements, strict=True), key=lambda pair: _rank(pair[1]), reverse=True)
-        for other, _ in pairs:
-            if other is not self.answer and (both := with_other(self.answer, other)) is not None:
+        for other, its in pairs:
+            if other is self.answer:
+                continue
+            rivals = (self.judgement.confidence or 0.0) - (its.confidence or 0.0) <= CLEARLY
+            if (both := with_other(self.answer, other, rivals=rivals)) is not None:
                 self.answer, self.judgement = both, judge(both, [draft for draft in self.drafts if draft is not self.answer])
                 return
 

@@ -33,10 +33,7 @@ UNFINISHED = (
     "the answer was cut at its length in the middle of what its grammar asks for, and is not valid: "
     "how to end in time is not known for this grammar; allow more tokens, or make its patterns simpler"
 )
-UNREPEATED_SEED = (
-    "with this executor a seed may say something else when more or less of the prompt is known already; "
-    "executor torch on a CPU repeats it"
-)
+UNREPEATED_SEED = "on a GPU a seed may say something else when more or less of the prompt is known already; a CPU repeats it"
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,7 @@ def tag_object(model: ModelHost) -> Json:
 def running_object(model: ModelHost) -> Json:
     """The loaded model: it stays until this server ends."""
     info = model.loaded.info if model.loaded is not None else None
-    on_gpu = info is not None and "-cuda-" in info.numerics_id
+    on_gpu = info is not None and info.on_gpu
     listed = tag_object(model)
     del listed["modified_at"]
     return {

@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import gguf
 import numpy as np
 import pytest
 
 pytest.importorskip("llama_cpp")
 
 from tests.engine.fakes import Shelf
-from tests.engine.tiny_model import write_tiny_llama
+from tests.engine.models.families import experts
+from tests.engine.tiny_model import Shape, write_tiny_llama
 
 from portico_engine import EngineDied, EngineProcess, ModelError, Request, SamplingParams, engine_loader, load_engine
+from portico_engine.executors.llama_cpp.attention import choose_attention
 from portico_engine.executors.llama_cpp.executor import LlamaCppExecutor
 from portico_engine.executors.protocol import Sizes
 from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
+from portico_engine.loading.llama_plan import Offload
 from portico_engine.plan import Copy, Drop, Load, Row, Save, StepPlan
 from portico_engine.sampling import SamplingState
 from portico_engine.weights.gguf_file import GGUFFile
 
+OVERRIDDEN = re.compile(r"tensor (\S+) .*buffer type overridden to CPU")
 GREEDY = SamplingParams(temperature=0)
 PROMPT = tuple(int(t) for t in np.random.default_rng(1).integers(3, 260, 37))
 
@@ -166,3 +173,74 @@ def test_what_llama_cpp_cannot_load_is_a_model_error(tmp_path: Path) -> None:
     (tmp_path / "a.gguf").write_bytes(b"GGUF" + bytes(100))
     with pytest.raises(ModelError):
         load_engine(tmp_path / "a.gguf", executor="llama_cpp")
+
+
+def test_tensors_that_are_to_stay_in_this_machine_s_memory_are_found_by_name(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def customize(writer: gguf.GGUFWriter) -> None:
+        writer.add_expert_count(4)
+        writer.add_expert_used_count(2)
+
+    path = write_tiny_llama(tmp_path / "mixture.gguf", customize=customize, rearrange=experts(4))
+    pattern = Offload(3, (1,)).host_tensors
+    with caplog.at_level(logging.DEBUG, "portico_engine.executors.llama_cpp.library"):
+        placed = LlamaCppExecutor.load(path, Sizes(128, 512), gpu_layers=3, host_tensors=pattern)
+    overridden = {found[1] for record in caplog.records if (found := OVERRIDDEN.search(record.getMessage()))}
+    assert overridden == {f"blk.1.ffn_{name}_exps.weight" for name in ("gate", "up", "down")}
+    usual = LlamaCppExecutor.load(path, Sizes(128, 512))
+    plan = StepPlan((scored(PROMPT, 0, (0, 1, 2)),))
+    np.testing.assert_array_equal(placed.submit(plan).logits, usual.submit(plan).logits)
+    placed.close()
+    usual.close()
+
+
+def test_keys_and_values_of_8_bits_say_about_the_same_and_take_half(tmp_path: Path) -> None:
+    path = write_tiny_llama(tmp_path / "wide.gguf", shape=Shape(hidden=128, heads=4, kv_heads=2))
+    made = [
+        LlamaCppExecutor.load(path, Sizes(128, 512), choose_attention(kind, on_gpu=False, head_sizes=(32, 32)))
+        for kind in ("f16", "q8_0")
+    ]
+    plain, small = (executor.submit(StepPlan((scored(PROMPT, 0, (0, 1, 2)),))).logits for executor in made)
+    plain, small = log_softmax(plain), log_softmax(small)
+    assert 0 < float((np.exp(plain) * (plain - small)).sum(1).mean()) < 0.02  # nats
+    assert made[1].caps.block_bytes / made[0].caps.block_bytes == pytest.approx(8.5 / 16, abs=0.02)
+    assert made[1].caps.numerics_id == f"{made[0].caps.numerics_id}-flash-on-q8_0"
+    for executor in made:
+        executor.close()
+
+
+def test_whatever_moves_in_and_out_rows_say_what_they_say_alone(tiny_path: Path) -> None:
+    """Conversations over shared beginnings, in turns and side by side, in a context that holds a fraction of them."""
+    rng = np.random.default_rng(5)
+    sizes = Sizes(128, 256, max_rows=4, saved_tokens=2048)
+    busy, alone = (LlamaCppExecutor.load(tiny_path, sizes) for _ in range(2))
+    free = list(range(busy.caps.blocks - 20))
+    known: list[tuple[tuple[int, ...], tuple[int, ...]]] = [((), ())]  # texts in whole blocks, and these
+    for _ in range(60):
+        rows, texts, dropped = [], [], []
+        for slot in rng.permutation(4)[: rng.integers(1, 3)].tolist():
+            begin, table = known[rng.integers(len(known))]
+            more = tuple(int(t) for t in rng.integers(3, 260, rng.integers(1, 40)))
+            own = tuple(free.pop() for _ in range(-(-len(more) // 16)))
+            rows.append(scored(more, len(begin), (*table, *own), slot))
+            texts.append((*begin, *more))
+        plan = StepPlan(tuple(rows), (), tuple(rng.permutation(4)[:1].tolist()))
+        ends = np.cumsum([len(row.tokens) for row in rows])
+        found = np.split(busy.submit(plan).logits, ends[:-1])
+        for row, text, logits in zip(rows, texts, found, strict=True):
+            blocks = tuple(range(-(-len(text) // 16)))
+            expected = alone.submit(StepPlan((scored(text, 0, blocks),), tuple(map(Drop, blocks)))).logits[row.start :]
+            close(logits, expected)
+            full = len(text) // 16
+            if full and len(text) < 80:
+                known.append((text[: full * 16], row.block_table[:full]))
+            dropped += [Drop(block) for block in row.block_table[full:]]
+        free += [op.block for op in dropped]
+        busy.submit(StepPlan((), tuple(dropped)))
+        if len(free) < 12:
+            known = known[:1]
+            free = list(range(busy.caps.blocks - 20))
+            busy.submit(StepPlan((), tuple(map(Drop, free))))
+    busy.close()
+    alone.close()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from portico_engine.executors.llama_cpp.sequences import SequenceBlocks, independent_batches
+from portico_engine.executors.llama_cpp.batches import independent_batches
+from portico_engine.executors.llama_cpp.sequences import SequenceBlocks
 from portico_engine.plan import BLOCK_TOKENS, Copy, Row, blocks_for
 
 
@@ -16,66 +17,81 @@ from portico_engine.plan import BLOCK_TOKENS, Copy, Row, blocks_for
 class Cell:
     position: int
     value: int
-    sequences: set[int] = field(default_factory=set)
+    sequences: set[int]
 
 
 class FakeCache:
-    """See `SequenceCache`."""
+    """See `SequenceCache`. As llama.cpp does, it takes the lowest free cells."""
 
     def __init__(self) -> None:
-        self.cells: list[Cell] = []
+        self.cells: dict[int, Cell] = {}
         self.reads = 0
+        self.loads = 0
+
+    def place(self, position: int, value: int, sequence: int) -> None:
+        free = next(i for i in range(len(self.cells) + 1) if i not in self.cells)
+        self.cells[free] = Cell(position, value, {sequence})
 
     def held(self, sequence: int) -> dict[int, int]:
-        found = [cell for cell in self.cells if sequence in cell.sequences]
+        found = [cell for cell in self.cells.values() if sequence in cell.sequences]
         assert len({cell.position for cell in found}) == len(found), "two cells of one position"
         return {cell.position: cell.value for cell in found}
 
+    def order(self, sequence: int) -> list[int]:
+        """Positions by cell; every cell up to the last one must be the sequence's."""
+        assert sorted(self.cells) == list(range(len(self.cells)))
+        assert all(sequence in cell.sequences for cell in self.cells.values())
+        return [self.cells[i].position for i in range(len(self.cells))]
+
     def _between(self, sequence: int, first: int, end: int) -> list[Cell]:
-        return [c for c in self.cells if sequence in c.sequences and c.position >= first and (end < 0 or c.position < end)]
+        held = [cell for cell in self.cells.values() if sequence in cell.sequences]
+        return [cell for cell in held if cell.position >= first and (end < 0 or cell.position < end)]
 
     def seq_rm(self, sequence: int, first: int, end: int) -> None:
         for cell in self._between(sequence, first, end):
             cell.sequences.discard(sequence)
-        self.cells = [cell for cell in self.cells if cell.sequences]
+        self.cells = {i: cell for i, cell in self.cells.items() if cell.sequences}
 
     def seq_cp(self, source: int, target: int, first: int, end: int) -> None:
         for cell in self._between(source, first, end):
             cell.sequences.add(target)
 
-    def seq_get_state(self, sequence: int) -> bytes:
+    def seq_get_state(self, sequence: int) -> memoryview:
         self.reads += 1
-        return pickle.dumps(sorted(self.held(sequence).items()))
+        return memoryview(pickle.dumps(sorted(self.held(sequence).items())))
 
-    def seq_set_state(self, sequence: int, content: bytes | memoryview) -> int:
+    def seq_set_state(self, sequence: int, content: bytes | memoryview) -> None:
         assert not self.held(sequence)
-        values = pickle.loads(content)
-        self.cells += [Cell(position, value, {sequence}) for position, value in values]
-        return int(values[0][0])
+        self.loads += 1
+        for position, value in pickle.loads(content):
+            self.place(position, value, sequence)
 
 
-def run(cells: FakeCache, sequences: SequenceBlocks, rows: list[Row]) -> dict[int, dict[int, int]]:
+def run(
+    cells: FakeCache, sequences: SequenceBlocks, rows: list[Row], skipped: tuple[int, ...] = ()
+) -> dict[int, dict[int, int]]:
     """A step, as the executor makes it: by slot, what its row's last token sees."""
     seen: dict[int, dict[int, int]] = {}
+    running = {*skipped, *(row.slot for row in rows)}
     for batch in independent_batches(rows):
-        sequences.prepare(batch)
+        sequences.prepare(batch, running)
         for row in batch:
             for position, token in enumerate(row.tokens, row.start):
                 assert max(cells.held(row.slot), default=-1) == position - 1, "llama.cpp wants positions in order"
-                cells.cells.append(Cell(position, token, {row.slot}))
+                cells.place(position, token, row.slot)
             seen[row.slot] = cells.held(row.slot)
         sequences.commit(batch)
+        sequences.check_integrity(len(cells.cells), max(cells.cells, default=-1) + 1)
     return seen
 
 
 def fail(cells: FakeCache, sequences: SequenceBlocks, rows: list[Row], how_far: int) -> None:
     """A step that ends before, in the middle of, or behind the first batch's tokens."""
     batch = independent_batches(rows)[0] if rows else []
-    sequences.prepare(batch)
+    sequences.prepare(batch, {row.slot for row in rows})
     for row in batch[: how_far or None] if how_far else []:
-        cells.cells += [Cell(position, 7, {row.slot}) for position, _ in enumerate(row.tokens[: how_far * 9], row.start)]
-    if how_far == 2:
-        sequences.commit(batch[:1])
+        for position, _ in enumerate(row.tokens[: how_far * 9], row.start):
+            cells.place(position, 7, row.slot)
     sequences.abandon(batch)
 
 
@@ -83,10 +99,10 @@ def fail(cells: FakeCache, sequences: SequenceBlocks, rows: list[Row], how_far: 
 @given(st.data())
 def test_a_row_sees_its_tokens_and_nothing_else(data: st.DataObject) -> None:
     cells = FakeCache()
-    sequences = SequenceBlocks(cells, slots=3, homes=7)  # so few that blocks are moved out
+    sequences = SequenceBlocks(cells, slots=3, n_blocks=data.draw(st.sampled_from((20, 40))))
     content: dict[int, tuple[int, ...]] = {}  # by block: all tokens up to its end
     free = list(range(40))
-    for step in range(data.draw(st.integers(1, 12))):
+    for step in range(data.draw(st.integers(1, 40))):
         sequences.next_step()
         for block in data.draw(st.lists(st.sampled_from(sorted(content)), unique=True, max_size=2)) if content else []:
             sequences.drop(block)
@@ -101,10 +117,10 @@ def test_a_row_sees_its_tokens_and_nothing_else(data: st.DataObject) -> None:
                 rows.append(row)
         if data.draw(st.booleans()):
             fail(cells, sequences, rows, data.draw(st.integers(0, 2)))
-        seen = run(cells, sequences, rows)
+        seen = run(cells, sequences, rows, data.draw(st.sampled_from(((), (0,), (0, 1, 2)))))
         for row in rows:
             assert seen[row.slot] == dict(enumerate(content[row.block_table[-1]])), step
-    assert cells.held(10) == cells.held(11) == {}
+    assert cells.held(3) == cells.held(4) == {}
 
 
 def _row(
@@ -147,33 +163,94 @@ def _row(
     return Row(slot, tokens[start:], start, tuple(table))
 
 
-def test_blocks_of_one_position_beyond_the_homes_are_moved_out_and_come_back() -> None:
+def text(seed: int, length: int) -> tuple[int, ...]:
+    return tuple(100 * seed + i for i in range(length))
+
+
+def test_a_sequence_that_begins_alone_has_its_cells_in_order_whatever_ran_before() -> None:
     cells = FakeCache()
-    sequences = SequenceBlocks(cells, slots=1, homes=3)
-    texts = [tuple(100 * i + j for j in range(BLOCK_TOKENS + 1)) for i in range(6)]
-    for i, text in enumerate(texts):
+    sequences = SequenceBlocks(cells, slots=2, n_blocks=40)
+    first, second = text(1, 40), text(2, 50)
+    sequences.next_step()
+    run(cells, sequences, [Row(0, first, 0, (0, 1, 2)), Row(1, second, 0, (3, 4, 5, 6))])
+    sequences.next_step()
+    run(cells, sequences, [Row(0, (7,), 40, (0, 1, 2)), Row(1, (8,), 50, (3, 4, 5, 6))])
+    for slot, table, known in ((0, (3, 4, 5, 20), second[:48]), (1, (0, 1, 21), first[:32]), (0, (0, 22), first[:16])):
         sequences.next_step()
-        run(cells, sequences, [Row(0, text, 0, (2 * i, 2 * i + 1))])
-    assert cells.reads > 0
-    for i, text in enumerate(texts):
+        seen = run(cells, sequences, [Row(slot, (5, 6), len(known), table)])
+        assert seen[slot] == dict(enumerate((*known, 5, 6)))
+        assert cells.order(slot) == list(range(len(known) + 2))
+
+
+def test_a_prefix_that_the_next_one_shares_stays_where_it_is() -> None:
+    cells = FakeCache()
+    sequences = SequenceBlocks(cells, slots=2, n_blocks=40)
+    prefix = text(1, 64)
+    sequences.next_step()
+    run(cells, sequences, [Row(0, (*prefix, 1, 2), 0, (0, 1, 2, 3, 4))])
+    for i in range(3):
         sequences.next_step()
-        seen = run(cells, sequences, [Row(0, text[16:], 16, (2 * i, 20))])
-        assert seen[0] == dict(enumerate(text))
+        run(cells, sequences, [Row(1 - i % 2, (3, 4), 64, (0, 1, 2, 3, 5 + i))])
+        assert cells.order(1 - i % 2) == list(range(66))
+    assert cells.loads == 0
+
+
+def test_what_runs_no_more_leaves_the_cache_and_comes_back() -> None:
+    cells = FakeCache()
+    sequences = SequenceBlocks(cells, slots=3, n_blocks=200)
+    old, runs = text(1, 1600), text(2, 16)
+    sequences.next_step()
+    run(cells, sequences, [Row(0, old, 0, tuple(range(100)))])
+    sequences.next_step()
+    run(cells, sequences, [Row(1, runs, 0, (100,)), Row(2, runs, 0, (150,))], (0,))
+    assert len(cells.cells) == 1632
+    for i in range(40):
+        sequences.next_step()
+        run(cells, sequences, [Row(1, (i,), 16 + i, (100, 101, 102, 103)), Row(2, (i,), 16 + i, (150, 151, 152, 153))])
+    assert max(cells.cells) < 300, "nothing lies beyond the gap that it left"
+    sequences.next_step()
+    again = run(cells, sequences, [Row(0, (9,), 1600, (*range(100), 199))], (1, 2))
+    assert again[0] == dict(enumerate((*old, 9)))
+
+
+def test_a_sequence_that_has_no_row_in_a_step_keeps_its_cells() -> None:
+    cells = FakeCache()
+    sequences = SequenceBlocks(cells, slots=2, n_blocks=40)
+    sequences.next_step()
+    run(cells, sequences, [Row(0, text(1, 40), 0, (0, 1, 2))])
+    for i in range(40):
+        sequences.next_step()
+        run(cells, sequences, [Row(1, (i,), i, (3, 4, 5))], (0,))
+    assert cells.held(0) == dict(enumerate(text(1, 40)))
+    assert cells.reads == cells.loads == 0
+
+
+def test_more_than_there_are_cells_for_is_kept() -> None:
+    cells = FakeCache()
+    sequences = SequenceBlocks(cells, slots=4, n_blocks=6)
+    for i in range(12):
+        sequences.next_step()
+        run(cells, sequences, [Row(i % 4, text(i, 33), 0, (3 * i, 3 * i + 1, 3 * i + 2))], (3 - i % 4,) if i % 3 else ())
+        assert len(cells.cells) <= 7 * BLOCK_TOKENS
+    for i in range(12):
+        sequences.next_step()
+        seen = run(cells, sequences, [Row(0, (5,), 32, (3 * i, 3 * i + 1, 60 + i))])
+        assert seen[0] == dict(enumerate((*text(i, 32), 5)))
 
 
 def test_a_saved_block_comes_back_at_its_positions() -> None:
     cells = FakeCache()
-    sequences = SequenceBlocks(cells, slots=2, homes=4)
-    text = tuple(range(33))
+    sequences = SequenceBlocks(cells, slots=2, n_blocks=20)
+    tokens = tuple(range(33))
     sequences.next_step()
-    run(cells, sequences, [Row(0, text, 0, (0, 1, 2))])
+    run(cells, sequences, [Row(0, tokens, 0, (0, 1, 2))])
     sequences.next_step()
     saved = [sequences.read(block) for block in (0, 1)]
     for block in (0, 1, 2):
         sequences.drop(block)
-    assert cells.cells == []
+    assert cells.cells == {}
     sequences.next_step()
     for block, content in zip((7, 8), saved, strict=True):
         sequences.write(block, content)
-    seen = run(cells, sequences, [Row(1, text[32:], 32, (7, 8, 9))])
-    assert seen[1] == dict(enumerate(text))
+    seen = run(cells, sequences, [Row(1, tokens[32:], 32, (7, 8, 9))])
+    assert seen[1] == dict(enumerate(tokens))

@@ -30,7 +30,7 @@ from portico_engine.executors.protocol import Executor, Sizes
 from portico_engine.executors.ranks.rank_executor import RankExecutor
 from portico_engine.executors.ranks.rank_model import RankModel
 from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
-from portico_engine.linear.int4 import int4_supported
+from portico_engine.linear.cpu_codes import codes_supported
 from portico_engine.models.config import read_config
 from portico_engine.parallel.expert_parallel import AUTO, Exchange
 from portico_engine.plan import Load, Row, Save, StepPlan
@@ -81,13 +81,13 @@ def test_processes_say_what_one_says_of_a_mixture(tmp_path: Path, way: str) -> N
         executor.close()
 
 
-@pytest.mark.skipif(not int4_supported(), reason="this CPU has no fast 4-bit product")
+@pytest.mark.skipif(not codes_supported(), reason="this machine has no fast product from codes")
 def test_codes_are_split_between_their_groups(tmp_path: Path) -> None:
     path = write_tiny_llama(tmp_path / "tiny.gguf", quantization=Q.Q4_1, shape=WIDE)
-    one = TorchCPUExecutor.load(GGUFFile(path), SIZES, int4=True)
-    executor = RankExecutor.load(RankModel(path, 2, False, options={"int4": True}), SIZES)
+    one = TorchCPUExecutor.load(GGUFFile(path), SIZES, codes=True)
+    executor = RankExecutor.load(RankModel(path, 2, False, options={"codes": True}), SIZES)
     try:
-        assert "int4" in executor.caps.numerics_id
+        assert {"int4", "codes"} & set(executor.caps.numerics_id.split("-"))
         singles = [row(TOKENS[at : at + 1], at) for at in range(40)]
         expected, got = (torch.cat([logits(each, single) for single in singles]) for each in (one, executor))
         assert divergence(expected, got) < CLOSE

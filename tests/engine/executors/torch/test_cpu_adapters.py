@@ -44,7 +44,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def load(file: ModelFile, *adapters: Path) -> TorchCPUExecutor:
-    executor = TorchCPUExecutor.load(file, Sizes(256, 2048, max_rows=8), int4=False, adapters=LIMITS)
+    executor = TorchCPUExecutor.load(file, Sizes(256, 2048, max_rows=8), codes=False, adapters=LIMITS)
     for place, path in enumerate(adapters):
         executor.load_adapter(place, read_adapter(path, read_config(file), LIMITS))
     return executor
@@ -69,7 +69,7 @@ def test_an_adapter_is_as_near_to_float32_as_one_merged_into_the_weights(
     executor = load(GGUFFile(base), request.getfixturevalue(name))
     assert divergence(reference, logits(executor, row(None))) > 5, "the adapter makes a difference"
     got, merged = logits(executor, row(0)), logits(load(whole), row(None))
-    assert agreement(reference, got) >= 0.95
+    assert agreement(reference, got) > 0.94
     assert divergence(reference, got) < 1.5 * divergence(reference, merged) < 0.01
 
 
@@ -101,7 +101,7 @@ def test_decoding_goes_on_under_the_adapter_from_its_own_keys(base: Path, one: P
 
 
 def test_who_has_none_computes_the_same_bits_as_an_executor_without_room(base: Path, one: Path) -> None:
-    plain = TorchCPUExecutor.load(GGUFFile(base), Sizes(256, 2048, max_rows=8), int4=False)
+    plain = TorchCPUExecutor.load(GGUFFile(base), Sizes(256, 2048, max_rows=8), codes=False)
     assert torch.equal(logits(load(GGUFFile(base), one), row(None)), logits(plain, row(None)))
     assert plain.caps.adapters == 0
 

@@ -45,7 +45,7 @@ def cuda(path: Path, adapters: list[Path], **options: bool) -> Any:
 
 
 def oracle(path: Path, adapters: list[Path]) -> Any:
-    made = TorchCPUExecutor.load(GGUFFile(path), Sizes(256, 2048, max_rows=8), int4=False, adapters=LIMITS)
+    made = TorchCPUExecutor.load(GGUFFile(path), Sizes(256, 2048, max_rows=8), codes=False, adapters=LIMITS)
     return filled(made, path, adapters)
 
 

@@ -36,7 +36,7 @@ def executor(tiny_path: Path):  # type: ignore[no-untyped-def]
 
 @pytest.fixture(scope="module")
 def oracle(tiny_path: Path) -> TorchCPUExecutor:
-    return TorchCPUExecutor.load(GGUFFile(tiny_path), Sizes(128, 512, max_rows=8), int4=False)
+    return TorchCPUExecutor.load(GGUFFile(tiny_path), Sizes(128, 512, max_rows=8), codes=False)
 
 
 def scored(tokens: tuple[int, ...], start: int, table: tuple[int, ...], slot: int = 0) -> Row:

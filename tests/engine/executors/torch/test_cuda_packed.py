@@ -41,7 +41,7 @@ def divergence(file: ModelFile, chunks: list[int]) -> float:
             )
             assert "weights" not in fallbacks.described()
         else:
-            executor = TorchCPUExecutor.load(file, Sizes(128, 512, max_rows=8), int4=False)
+            executor = TorchCPUExecutor.load(file, Sizes(128, 512, max_rows=8), codes=False)
         parts, at = [], 0
         for count in chunks:
             piece = PROMPT[at : at + count]

@@ -3,6 +3,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import pytest
+
 from portico_gateway.agent.events import ToolCallFinished
 from portico_gateway.agent.guided.answers.answer_generation import QuotedAnswer
 from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate, PassageFeatures
@@ -51,6 +53,21 @@ def test_what_another_tool_found_is_told_too_and_its_call_is_one_that_the_answer
     assert part.judgement.draft == "Use `--bar`.\n\na.py:1: run(bar)"
     assert [call.tool for call in part.calls] == ["docs__search", "code__search"]
     assert told[-1] == "Use `--bar`."  # what the other says is no second voice for it
+
+
+@pytest.mark.parametrize(("other", "told"), [(0.8, "--bar a.py:1 --baz"), (0.5, "--bar --baz a.py:1")])
+def test_an_answer_that_is_clearly_surer_is_told_whole_first(other: float, told: str) -> None:
+    part, features = PartRun("Which option?"), PassageFeatures(*[0.5] * 12)
+    passages = [AnswerCandidate(text, focus=text, weight=8.0, features=features) for text in ("--bar", "--baz")]
+    place = AnswerCandidate("a.py:1", weight=8.0, found=0.5, fit=1.0)
+
+    def judged(draft: QuotedAnswer, others: Sequence[QuotedAnswer]) -> Judgement:
+        return Judgement(Verdict.ANSWERED, confidence=0.9 if draft.passages else other, draft=draft.text)
+
+    for tool, found in (("docs__search", passages), ("code__search", [place])):
+        whole = replace(answer(tool, "\n\n".join(one.text for one in found)), candidate=found[0], parts=tuple(found))
+        part.consider(replace(whole, printed=len(found)), judged)
+    assert part.judgement.draft.split() == told.split()
 
 
 def test_no_answer_changes_nothing() -> None:

@@ -449,11 +449,11 @@ async def test_an_answer_that_was_cut_inside_its_grammar_says_so(serve: Any, fak
 
 
 async def test_a_seed_that_an_executor_may_not_repeat_is_said(serve: Any, fakes: Any) -> None:
-    async with serve(fakes.FakeEngine(executor="llama_cpp")) as client:
-        assert "executor torch on a CPU repeats it" in (await ask(client, seed=5))["warnings"][0]
+    async with serve(fakes.FakeEngine(numerics_id="llama.cpp-1-gpu-33-")) as client:
+        assert "a CPU repeats it" in (await ask(client, seed=5))["warnings"][0]
         assert "warnings" not in await ask(client, seed=5, temperature=0)
         assert "warnings" not in await ask(client)
-    async with serve() as client:
+    async with serve(fakes.FakeEngine(executor="llama_cpp", numerics_id="llama.cpp-1-cpu")) as client:
         assert "warnings" not in await ask(client, seed=5)
 
 

@@ -28,6 +28,8 @@ QUESTIONS = [
     # words for yes and no, abbreviations, another language
     ("How many people work remotely?", "SELECT COUNT(*) FROM tbl_person WHERE isRemote = 'Y'"),
     ("Number of escalated tickets?", "SELECT 1"),
+    ("How many tickets say that the sync has stopped?", "SELECT 1"),
+    ("How many tickets say that it crashes, the app?", "SELECT 2"),  # a subject's words in another order
     ("How many invoices are not paid?", "SELECT COUNT(*) FROM rechnung WHERE bezahlt = 'N'"),
     ("What is the total amount of all unpaid invoices?", "SELECT 3400"),
     ("Average satisfaction score of urgent tickets (two decimals)", "SELECT 3.0"),
@@ -44,6 +46,7 @@ QUESTIONS = [
     ("How many tickets have more than one tag?", "SELECT 1"),
     ("Is there a tag that is on no ticket at all?", "SELECT tagName FROM tbl_tag WHERE tagId = 3"),
     ("clients that never opened a ticket", "SELECT clientName FROM tbl_client WHERE clientId = 3"),
+    ("Which clients have never created a ticket?", "SELECT clientName FROM tbl_client WHERE clientId = 3"),  # all are created
     # shares, and averages of each
     ("What percentage of tickets is escalated?", "SELECT 25.0, 1, 4"),
     ("Of the urgent tickets, what share was escalated?", "SELECT 50.0, 1, 2"),

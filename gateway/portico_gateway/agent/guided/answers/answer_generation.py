@@ -217,12 +217,13 @@ def quoted_answer(
     )
 
 
-def with_other(answer: QuotedAnswer, other: QuotedAnswer) -> QuotedAnswer | None:
-    """An answer with the best of what another tool found right behind it: documents beside code, or code beside documents. None
-    where they are of one kind, where either is anything else, or there is no room for both."""
+def with_other(answer: QuotedAnswer, other: QuotedAnswer, *, rivals: bool) -> QuotedAnswer | None:
+    """An answer with the best of what another tool found behind it: documents beside code, or code beside documents; right
+    behind it where they are `rivals`, of which neither is clearly surer. None where they are of one kind, where either is
+    anything else, or there is no room for both."""
     if answer.candidate is None or answer.call is None or other.call is None:
         return None
-    parts = mixed(answer.parts, other.parts)
+    parts = mixed(answer.parts, other.parts, rivals=rivals)
     if not parts:
         return None
     behind = _citing(other.call, other.parts[:1])

@@ -61,13 +61,16 @@ def _behind(other: AnswerCandidate) -> AnswerCandidate:
     return replace(other, text=other.short) if other.short else other
 
 
-def mixed(own: Sequence[AnswerCandidate], other: Sequence[AnswerCandidate]) -> list[AnswerCandidate]:
-    """The first of either kind, the own one short where it takes all the room, then what else of both has room, in turns; empty
-    where they are of one kind or there is no room for both."""
+def mixed(own: Sequence[AnswerCandidate], other: Sequence[AnswerCandidate], *, rivals: bool) -> list[AnswerCandidate]:
+    """Both kinds; empty where they are of one kind or there is no room for both. Of `rivals`, neither of which is clearly
+    surer, the first of either, as whole as there is room, and what else of both has room, in turns; else the own ones, and the
+    first other where it has room behind them."""
     if not own or not other or bounds_of(own[0]) is bounds_of(other[0]):
         return []
     room = max(OF_DOCUMENTS.characters, OF_CODE.characters)
-    pairs = ([first, _behind(other[0])] for first in (own[0], _behind(own[0])))
+    if not rivals:
+        return next(([*own, one] for one in (other[0], _behind(other[0])) if _is_short([*own, one], room)), [])
+    pairs = ([first, one] for first in (own[0], _behind(own[0])) for one in (other[0], _behind(other[0])))
     kept = next((pair for pair in pairs if _is_short(pair, room)), [])
     for one in chain.from_iterable(zip_longest(own[1:], other[1:])) if kept else ():
         if one is not None and len(kept) < MOST_MIXED and not _said(one, kept) and _is_short([*kept, _behind(one)], room):

@@ -16,10 +16,14 @@ from portico_gateway.guidance.stemming import content_words, stems_of
 MAX_CALLS = 4  # of all parts together
 MAX_PARTS = 3
 MAX_CHARACTERS = 600  # a longer text is no question of parts
-_ASKS = r"(?:which|what|who|whose|when|where|how|(?:in|at|on|of|by|to|from|with)\s+which)\b"
+_ASKS = (
+    r"(?:which|what|who|whose|when|where|how|(?:in|at|on|of|by|to|from|with|for)\s+which|(?:since|as\s+of)\s+(?:which|what))\b"
+)
 _TELLS = r"(?:tell|say|show|list|count|name|give|print|read|report)\b"
+_ABBREVIATED = r"(?<!\bi\.e\.)(?<!\be\.g\.)"  # ends no sentence
 _JOINT = re.compile(
-    rf"""(?<=[.?!;])\s+(?=[A-Za-z]) | [,;]?\s+(?:and\s+)?then\s+ | [,;]?\s+and\s+(?={_ASKS}|{_TELLS}) | [,:;]\s+(?={_ASKS})""",
+    rf"""(?<=[.?!;]){_ABBREVIATED}\s+(?=[A-Za-z]) | [,;]?\s+(?:and\s+)?then\s+ | [,;]?\s+and\s+(?={_ASKS}|{_TELLS})
+    | [,:;]\s+(?={_ASKS})""",
     re.IGNORECASE | re.VERBOSE,
 )
 _SEEKS = re.compile(r"\W*(?:please\s+)?(?:find|look|search|take|get|open|go|see|read|check|pick)\b", re.IGNORECASE)
@@ -31,9 +35,32 @@ _INTERROGATIVE = re.compile(rf"\W*(?:and\s+)?(?:{_ASKS}|(?:why|is|are|was|were|d
 _REQUESTS = re.compile(r"\W*(?:please\b|(?:can|could|would|will)\s+you\b)", re.IGNORECASE)
 _SEVERAL = re.compile(r"\b(?:which|what|all|the|list)\s+(?:\w+\s+){0,3}?\w{3,}s\b", re.IGNORECASE)
 _ELLIPTICAL = re.compile(
-    r"\W*(?:and\s+)?how\s+(?:many|much)\s+(?:(?:are|is|were|was|did|do|does|have|has|in|on|of(?!\s+(?:its|their|his|her|them)\b)|at|from|by|for|with)\b|['\"‘“]|(?-i:[A-Z]))",
-    re.IGNORECASE,
+    r"""\W*(?:and\s+)?(?:
+      how\s+(?:many|much)\s+(?:
+        (?:are|is|were|was|did|do|does|have|has|in|on|of(?!\s+(?:its|their|his|her|them)\b)|at|from|by|for|with)\b
+        | ['"‘“] | (?-i:[A-Z]))
+      | (?:\w+\s+)?which\s+one\b.*\b(?:do|does|did)\W*$ )""",
+    re.IGNORECASE | re.VERBOSE,
 )  # of what, the part before it says
+_DOES = r"(?:are|is|were|was|did|do|does|have|has|had|can|will)\b"
+_COUNTED = re.compile(rf"\bhow\s+(?:many|much)\s+(?P<what>(?:(?!{_DOES})[\w-]+\s+){{1,3}}?)(?={_DOES})", re.IGNORECASE)
+_UNNAMED = re.compile(rf"^\W*(?:and\s+)?how\s+(?:many|much)\s+(?={_DOES})", re.IGNORECASE)  # what is counted isn't said
+_SCENE = re.compile(rf"[^?]*?(?:[.!]{_ABBREVIATED}|:)\s+(?=[A-Za-z])")  # what the questions behind it are about
+_SAYS_KIND = re.compile(  # what kind of thing is asked for, and no more
+    rf"""\W*(?:and\s+)?(?:
+      (?:which|what)\s+\w+(?:\s+(?:is|was)\s+(?:it|that|this))? | what(?:['’]s|\s+is)\s+(?:it|that|this)\s+(?:called|named)
+      | name\s+of\s+the\s+\w+ | {_TELLS}(?:\s+(?:me|us))?\s+the\s+\w+ )\W*""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_WHETHER = re.compile(
+    r"\W*(?:(?:do\s+you\s+know|can\s+you\s+tell\s+me)\b|(?:is|are|was|were|does|do|did|can|may|has|have)\b)", re.I
+)
+_OF_THOSE = re.compile(r"\b(?:do|does|did|are|is|have|has)\W*$|\bsuch\b", re.IGNORECASE)  # "How many teachers do?"
+_WHY = re.compile(r"\W*(?:how\s+come|why)\b", re.IGNORECASE)
+_CONDITION = re.compile(  # no question: the verb of one comes right behind
+    r"\W*(?:when|where|if|while)\s+(?!(?:is|are|was|were|do|does|did|has|have|had|will|would|can|could|should|must)\b)",
+    re.IGNORECASE,
+)
 _AGAIN = re.compile(  # says what is asked for once more
     rf"\W*(?:please\s+)?{_TELLS}(?:\s+(?:me|us))?(?:\s+(?:it|them|that|those|him|her|which))?(?:\s+please)?\W*", re.IGNORECASE
 )
@@ -62,11 +89,12 @@ def parts(question: str) -> list[Part]:
     """The question's parts, in order; one where it asks one thing, or can't be taken apart."""
     if len(question) > MAX_CHARACTERS:
         return [Part(question)]
+    if (scene := _SCENE.match(question)) and not _begins(scene[0]):
+        first, *others = parts(question[scene.end() :])
+        return [Part(scene[0] + first.text), *others] if others else [Part(question)]
     texts = [_asked_whole(text) for piece in _JOINT.split(question) if (text := piece.strip(" ,;"))]
-    texts = [texts[0], *(text for text in texts[1:] if not _AGAIN.fullmatch(text))] if texts else []
-    if not 1 < len(texts) <= MAX_PARTS or not all(map(content_words, texts)):
-        return [Part(question)]
-    if not (_asks(texts[0]) or _SEEKS.match(texts[0])):
+    texts = [texts[0], *(_of_the_same(text, texts[0]) for text in texts[1:] if not _AGAIN.fullmatch(text))] if texts else []
+    if not 1 < len(texts) <= MAX_PARTS or not all(map(content_words, texts)) or not _begins(texts[0]):
         return [Part(question)]
     found = [Part(texts[0]), *(Part(text, _REFERENCE.search(text) is not None) for text in texts[1:])]
     for before, part in pairwise(found):
@@ -75,14 +103,29 @@ def parts(question: str) -> list[Part]:
     return found
 
 
+def _of_the_same(text: str, first: str) -> str:
+    """ "How many are on B?" behind "How many tracks are on A" as a question of its own."""
+    counted = _COUNTED.search(first)
+    return _UNNAMED.sub(lambda found: found[0] + counted["what"], text, count=1) if counted else text
+
+
+def _begins(text: str) -> bool:
+    """May it be the first of several parts?"""
+    return _asks(text) or _SEEKS.match(text) is not None
+
+
 def _asked_whole(text: str) -> str:
     """ "And the year of that one?" as a question."""
     return _ELLIPSIS.sub(r"What is \1", text, count=1)
 
 
 def _one_with(before: Part, part: Part) -> bool:
-    """Does one only set the scene for the other, or speak of all that the other lists?"""
-    if _ELLIPTICAL.match(part.text):
+    """Does one only set the scene for the other, say what the other asks for, or speak of all that the other lists?"""
+    if _ELLIPTICAL.match(part.text) or _WHY.match(before.text) or _CONDITION.match(before.text):
+        return True
+    if _INTERROGATIVE.match(before.text) and (_SAYS_KIND.fullmatch(part.text) or _CONDITION.match(part.text)):
+        return True
+    if _WHETHER.match(before.text) and (part.refers or _OF_THOSE.search(part.text)):
         return True
     if not part.refers:
         return _SEEKS.match(before.text) is not None or not _asks(part.text) or not _asks(before.text)

@@ -136,7 +136,7 @@ class Draft:
         """Reckon what was left over, and what the root is good for."""
         self.score -= self._detour()
         self.score += IMPOSSIBLE * any(
-            ref.children and ref.children.table.name == self.reach.root.name and (op, value) == ("=", 0)
+            ref.children and ref.children.table.name in self._passed(ref) and (op, value) == ("=", 0)
             for ref, op, value in self.filters
         )
         missing = {ref.path for ref, op, value in self.filters if ref.key and (op, value) == ("=", None)}
@@ -152,6 +152,14 @@ class Draft:
         self.score += UNUSED_WORD * len(left) + PASSED_OVER * (open_words - len(left))
         self.score += UNUSED_VALUE * len(self.failed)
         return self
+
+    def _passed(self, ref: ColumnRef) -> Iterator[str]:
+        """The tables whose rows lead to a column's: there are such rows."""
+        yield self.reach.root.name
+        join = ref.join.via if ref.join is not None else None
+        while join is not None:
+            yield join.parent.name
+            join = join.via
 
     def _refs(self) -> list[ColumnRef]:
         every = [*self.columns, *self.group_by, *(ref for ref, _, _ in (*self.filters, *self.whole))]

@@ -120,13 +120,14 @@ def _joins(draft: Draft, word: Word, spans: list[frozenset[int]]) -> bool:
 
 def _tells_of_absence(draft: Draft, word: Word) -> bool:
     """ "Never opened a ticket", "not used for an appointment": what those do of which there are none; but not where a column
-    tells of it, too: "never paid an invoice"."""
+    tells of it, too, for some and not for others: "never paid an invoice"."""
     absent = [ref.children.table for ref, op, value in draft.filters if ref.children and op == "=" and value == 0]
     before = {w.index for w in draft.parts.words[max(0, word.index - 3) : word.index]}
     done = word.low.endswith("ed") or word.low in IRREGULAR
     if not absent or not done or not before & set(draft.parts.cues.negations):
         return False
-    stems = {stem(part) for table in absent for column in table.columns for part in name_words(column.name)}
+    columns = (column for table in absent for column in table.columns if column.kind != "date" or column.nullable)
+    stems = {stem(part) for column in columns for part in name_words(column.name)}
     return word.stem not in stems
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from portico_servers.db.questions.language.demonyms import countries_of
 from portico_servers.db.questions.language.words import FUNCTION, QuestionWords, Word, name_words, pieces
 from portico_servers.db.questions.linking.names import NameLink
-from portico_servers.db.questions.linking.value_index import IndexedValue, ValueIndex, each_span
+from portico_servers.db.questions.linking.value_index import LONGEST_STEMMED, IndexedValue, ValueIndex, each_span
 
 FEW_VALUES = 200  # of a column: its values are categories, which people write in lower case
 COMMON = frozenset("company firm people person thing time year day name number order office world system".split())  # no value
@@ -60,6 +60,7 @@ def bind_values(
             used |= span
             found.append(BoundValue(frozenset(span), tuple(options[:OPTIONS]), quoted))
     found += _beginnings(question, index, used)
+    found += _mingled(question, index, used)
     return _people(sorted(found, key=lambda one: one.first), index)
 
 
@@ -123,6 +124,20 @@ def _beginnings(question: QuestionWords, index: ValueIndex, used: set[int]) -> I
         yield BoundValue(
             frozenset(span), tuple((IndexedValue(table, column, text, whole=False),) for table, column in sorted(places))
         )
+
+
+def _mingled(question: QuestionWords, index: ValueIndex, used: set[int]) -> Iterator[BoundValue]:
+    """The words of a category in another order: "repaired the mount" for "mount repaired"."""
+    for start, end in each_span(len(question.words), LONGEST_STEMMED + 1):
+        span = set(range(start, end))
+        inside = question.words[start:end]
+        if len(span) < 2 or span & used or not (inside[0].content and inside[-1].content):
+            continue
+        values = index.mingled.get(frozenset(word.stem for word in inside if word.content), ())
+        options = [(one,) for one in values if index.distinct.get((one.table, one.column), 0) <= FEW_VALUES]
+        if options:
+            used |= span
+            yield BoundValue(frozenset(span), tuple(options[:OPTIONS]))
 
 
 def _people(found: list[BoundValue], index: ValueIndex) -> list[BoundValue]:

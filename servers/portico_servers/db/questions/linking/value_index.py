@@ -14,13 +14,14 @@ from typing import Any
 from portico_servers.db.databases.database import Database
 from portico_servers.db.errors import DbError
 from portico_servers.db.limits import StatementLimits
-from portico_servers.db.questions.language.words import pieces, stem
+from portico_servers.db.questions.language.words import FUNCTION, pieces, stem
 from portico_servers.db.rows.column_refs import label_columns
 from portico_servers.db.schema import Column, DatabaseSchema, Table
 from portico_servers.db.secret_columns import SECRETS, is_secret
 from portico_servers.db.statements.cancellation import Cancellation
 
 logger = logging.getLogger(__name__)
+LONGEST_STEMMED = 4  # words of a value that may be said in other forms
 _FLAGS = tuple(
     (yes, no)
     for pair in "y/n yes/no t/f true/false j/n ja/nein o/n oui/non s/n si/no sí/no on/off".split()
@@ -64,6 +65,7 @@ class ValueIndex:
     values: dict[tuple[str, ...], list[IndexedValue]] = field(default_factory=dict)  # by folded words
     stems: dict[tuple[str, ...], list[IndexedValue]] = field(default_factory=dict)  # by stems, where no word is a figure
     starts: dict[tuple[str, ...], list[IndexedValue]] = field(default_factory=dict)  # by first words, of longer values
+    mingled: dict[frozenset[str], list[IndexedValue]] = field(default_factory=dict)  # by stems in any order, of longer values
     distinct: dict[tuple[str, str], int] = field(default_factory=dict)  # how many values a text column has
     ranges: dict[tuple[str, str], NumberRange] = field(default_factory=dict)
     flags: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)  # of text: what stands for yes and for no
@@ -80,8 +82,10 @@ class ValueIndex:
             return
         one = IndexedValue(table, column, text)
         self.values.setdefault(words, []).append(one)
-        if len(words) <= 4 and all(word.isalpha() for word in words):
+        if len(words) <= LONGEST_STEMMED and all(word.isalpha() for word in words):
             self.stems.setdefault(tuple(map(stem, words)), []).append(one)
+            if len(content := frozenset(stem(word) for word in words if word not in FUNCTION)) > 1:
+                self.mingled.setdefault(content, []).append(one)
         if len(words) > 1:
             part = IndexedValue(table, column, text, whole=False)
             for n in range(1, min(len(words), 4)):

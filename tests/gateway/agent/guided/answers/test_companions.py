@@ -85,19 +85,30 @@ def test_passages_and_places_do_not_stand_behind_each_other_in_one_result() -> N
 
 def test_of_two_tools_the_best_of_each_comes_first() -> None:
     valve, tea = place(9, "valve = 'red'", 7.0), passage("Tea is at four.", 7.0)
-    assert mixed([OPENS, valve], [BEST, tea]) == [OPENS, BEST, valve, tea][:MOST_MIXED]
-    assert mixed([BEST], [OPENS]) == [BEST, OPENS]
+    assert mixed([OPENS, valve], [BEST, tea], rivals=True) == [OPENS, BEST, valve, tea][:MOST_MIXED]
+    assert mixed([BEST], [OPENS], rivals=True) == [BEST, OPENS]
 
 
 def test_the_first_is_printed_short_where_it_would_take_all_the_room() -> None:
     long = place(1, "hum()\n" * LINES, 8.0, short="pump.py:1: Pump hum()")
-    assert [one.text for one in mixed([long], [BEST])] == ["pump.py:1: Pump hum()", BEST.text]
+    assert [one.text for one in mixed([long], [BEST], rivals=True)] == ["pump.py:1: Pump hum()", BEST.text]
+
+
+def test_the_first_of_another_tool_is_printed_whole_where_there_is_room_for_it() -> None:
+    whole = place(1, "hum()\nwait()", 8.0, short="pump.py:1: Pump hum()")
+    assert mixed([BEST], [whole], rivals=True) == [BEST, whole]
+
+
+def test_what_is_clearly_less_sure_takes_no_room_from_what_is_surer() -> None:
+    valve, tea = place(9, "valve = 'red'", 7.0), passage("Tea is at four.", 7.0)
+    assert mixed([OPENS, valve], [BEST, tea], rivals=False) == [OPENS, valve, BEST]
+    assert mixed([OPENS, valve], [passage("x" * OF_CODE.characters, 7.0)], rivals=False) == []
 
 
 def test_two_of_one_kind_and_what_has_no_room_are_not_told_together() -> None:
-    assert mixed([OPENS], [place(9, "valve = 'red'", 7.0)]) == []
-    assert mixed([], [BEST]) == []
-    assert mixed([OPENS], [passage("x" * OF_CODE.characters, 7.0)]) == []
+    assert mixed([OPENS], [place(9, "valve = 'red'", 7.0)], rivals=True) == []
+    assert mixed([], [BEST], rivals=True) == []
+    assert mixed([OPENS], [passage("x" * OF_CODE.characters, 7.0)], rivals=True) == []
 
 
 def test_what_is_neither_passage_nor_place_stands_alone() -> None:

@@ -92,6 +92,27 @@ def test_a_constant_is_followed_to_its_value() -> None:
     assert "pool.py:7: DEFAULT_BLOCKS = 64" in answer("how many blocks does a Pool have by default?")
 
 
+def test_a_default_in_a_head_is_followed_to_its_value() -> None:
+    code = "CHUNK_SIZE = 512\n\n\ndef iter_lines(path: str, chunk_size: int = CHUNK_SIZE) -> list[str]:\n    return []\n"
+    found = asked("How many bytes does iter_lines take at a time by default?", {"lines.py": code})
+    assert "lines.py:1: CHUNK_SIZE = 512" in found[0].text
+
+
+def test_a_short_place_is_shown_with_what_follows_it_in_its_block() -> None:
+    code = (
+        "def guessed(content_type: str) -> str | None:\n"
+        '    if "charset" in content_type:\n'
+        '        return content_type.partition("charset=")[2]\n\n'
+        '    if "text" in content_type:\n'
+        '        return "latin-1"\n'
+        "    return None\n\n\n"
+        "def other() -> None: ...\n"
+    )
+    text = next(one.text for one in asked("guessed charset of a content type?", {"guess.py": code}) if "partition" in one.text)
+    assert 'return "latin-1"' in text
+    assert "def other" not in text
+
+
 def test_an_exception_is_answered_by_the_line_that_raises_it() -> None:
     assert "raise PoolFull" in answer("Which error is raised when there is no block left in take?")
 

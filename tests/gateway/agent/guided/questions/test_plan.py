@@ -25,6 +25,23 @@ from portico_gateway.agent.guided.questions.plan import Part, asks_to_know, head
             "What is the height of K2? And the depth of Lake Como?",
             ["What is the height of K2?", "What is the depth of Lake Como?"],
         ),
+        (
+            "As of which release is the flag gone, and when was it announced?",
+            ["As of which release is the flag gone", "when was it announced?"],
+        ),
+        (
+            "I write about lamps, e.g. old ones. Which one is oldest, and in which room does it stand?",
+            ["I write about lamps, e.g. old ones. Which one is oldest", "in which room does it stand?"],
+        ),
+        (
+            "For my notes: which lamp is oldest, and who bought it?",
+            ["For my notes: which lamp is oldest", "who bought it?"],
+        ),
+        ("How many lamps are in 'A', and how many are in 'B'?", ["How many lamps are in 'A'", "how many lamps are in 'B'?"]),
+        (
+            "Find out who owns the lamp and when that person moved in",
+            ["Find out who owns the lamp", "when that person moved in"],
+        ),
     ],
 )
 def test_a_question_is_taken_apart_where_it_asks_for_one_thing_after_the_other(question: str, found: list[str]) -> None:
@@ -42,6 +59,17 @@ def test_a_question_is_taken_apart_where_it_asks_for_one_thing_after_the_other(q
         "Tom, Dick and Harry: who is the oldest?",
         "How many are on 'A', and how many are on 'B'?",
         "a, which b? " * 400,
+        "When was the lamp repaired, which date?",  # the second says what kind of thing is asked for
+        "Where does the lamp stand? name of the room",
+        "How do I dim the lamp? Name the switch.",
+        "Is there a switch for the lamp? What's it called?",
+        "Does anybody own more than four lamps? How many people do?",
+        "Are there lamps that nobody owns? If so, what's their number?",
+        "How come the lamp is dark? From which socket does it get its power?",
+        "When the lamp goes out, what does it cost?",  # a condition
+        "How many lamps are there, when nobody has bought one?",
+        "We only have an hour. How many lamps are there, i.e. which are ours?",
+        "Tell me in which room the lamp stands, and in which one the table does.",
     ],
 )
 def test_a_question_that_asks_one_thing_stays_whole(question: str) -> None:

@@ -33,7 +33,10 @@ _ITEM = re.compile(r"(?:[-*+•]|\d{1,3}[.)]|#\.)\s+(?=\S)")
 _FIELD = re.compile(r":([A-Za-z][\w -]{0,60}):(?:\s+(.*))?$")
 _HEADING = re.compile(r"(#{1,6})\s+(.*?)\s*#*$")
 _RULE = re.compile(r"([=\-`:.'\"~^_*+#<>])\1{2,}$")
-_SILENT = re.compile(r"(?:\([\w-]+\)=|%\s.*|\.\.(?:\s.*)?)$")
+_SILENT = re.compile(  # nothing that a reader of the page sees: labels, comments, where links lead, tags around pictures
+    r"(?:\([\w-]+\)=|%\s.*|\.\.(?:\s.*)?|\[(?!\^)[^\]]{1,200}\]:\s+\S+(?:\s+[\"'(].*)?|"
+    r"(?:</?(?:a|img|p|picture|source|div|center|br|hr|h[1-6])\b[^<>]{0,500}>\s*)+)$"
+)
 _OPTION_LINE = re.compile(r"--?[A-Za-z?][\w-]*(?:[ ,/=]+[^\s]+){0,4}\s{2,}\S")
 _OPTION = re.compile(r"\s*(-{1,2}[A-Za-z?][^\s,]*(?:[ ,/=]+[^\s]+)*?)(?:\s{2,}(\S.*))?$")
 

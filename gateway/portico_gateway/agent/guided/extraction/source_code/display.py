@@ -19,9 +19,11 @@ MOST_CHARACTERS = 640  # of one answer
 LONGEST_LINE = 200
 BODY_LINES = 6  # of a body, with its head
 DOCUMENTATION_LINES = 2
+SHOWN_LINES = 6  # of a short place with what follows it, where no definition is added
 SHORT_LINES = 4  # of a place behind another
 MOST_FOLLOWED = 3  # definitions that are added to a place
 
+_CLOSES = re.compile(r"[\])}]|(?:else|elif|except|catch|finally|end)\b")  # goes on with a block, though it stands further out
 _CONSTANT = re.compile(r"\b_*[A-Z][A-Z\d]*(?:_[A-Z\d]+)*_*\b")
 _BASE = re.compile(r"[A-Z]\w+")
 _NAME = re.compile(r"[A-Za-z_]\w{3,}")
@@ -41,19 +43,21 @@ class PlaceDisplay:
         tree, statement, kinds = place.tree, place.statement, self.expected.kinds
         heading = place_heading(tree, statement, place.first)
         if _is_head(place):
+            values = list(self._constants(place)) if CodeKind.VALUE in kinds[:2] else []  # of its defaults
             if statement.role is Role.FUNCTION and CodeKind.SIGNATURE in kinds[:2]:
-                return cut(f"{heading}\n{in_one_line(tree.text(statement))}")
+                return cut("\n".join((heading, in_one_line(tree.text(statement)), *values)))
             if statement.role is Role.TYPE and kinds[0] is CodeKind.BASES:
                 return cut("\n".join((heading, in_one_line(tree.text(statement)), *self._bases(tree, statement))))
             head, *body = _definition(tree, statement)
             if not body:
-                return cut(f"{tree.path}:{place.first}: {head}")
-            return cut("\n".join((heading, head, *body, *self._called(place))))
-        first, last = _with_context(tree, place.first, place.last)
+                return cut("\n".join((f"{tree.path}:{place.first}: {head}", *values)))
+            return cut("\n".join((heading, head, *values, *body, *self._called(place))))
+        called = list(self._called(place))
+        first, last = _with_context(tree, place.first, place.last, SHOWN_LINES if not called else 0)
         lines = [line[:LONGEST_LINE] for line in tree.lines[first - 1 : last]]
         if len(lines) == 1:
             heading += " " + lines.pop().strip()
-        return cut("\n".join((heading, *dedented(lines), *self._constants(place), *self._called(place))))
+        return cut("\n".join((heading, *dedented(lines), *self._constants(place), *called)))
 
     def short(self, place: ScoredPlace) -> str:
         """The place as it is printed behind another: its own lines alone, of a definition its head."""
@@ -81,8 +85,8 @@ class PlaceDisplay:
                 told.add(base)
 
     def _constants(self, place: ScoredPlace) -> Iterator[str]:
-        """The definitions of the constants in a short place."""
-        if place.last - place.first > 2:
+        """The definitions of the constants in a short place, or in a definition's head."""
+        if place.last - place.first > 2 and not _is_head(place):
             return
         text = "\n".join(place.tree.lines[place.first - 1 : place.last])
         count = 0
@@ -146,12 +150,23 @@ def _is_head(place: ScoredPlace) -> bool:
     return place.statement.role in (Role.TYPE, Role.FUNCTION)
 
 
-def _with_context(tree: SourceTree, first: int, last: int) -> tuple[int, int]:
-    """A line around a short place, unless it is blank."""
-    if last - first >= 2:
-        return first, last
-    before, after = max(1, first - 1), min(len(tree.lines), last + 1)
-    return before + (before < first and not tree.lines[before - 1].strip()), after - (not tree.lines[after - 1].strip())
+def _with_context(tree: SourceTree, first: int, last: int, most: int) -> tuple[int, int]:
+    """A line before a short place, the next one behind it and what follows in the same block, `most` lines in all; no blank
+    ones at either end."""
+    before = first - (last - first < 2 and first > 1 and bool(tree.lines[first - 2].strip()))
+    after, indent = last, min((_indent(line) for line in tree.lines[before - 1 : last] if line.strip()), default=0)
+    for line in range(last + 1, min(len(tree.lines), max(before + most - 1, last + (last - first < 2))) + 1):
+        text = tree.lines[line - 1]
+        if not text.strip() and indent:
+            continue
+        if not text.strip() or (_indent(text) < indent and not _CLOSES.match(text.strip())):
+            break
+        after = line
+    return before, max(after, last)
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
 
 
 def _definition(tree: SourceTree, statement: Statement) -> list[str]:

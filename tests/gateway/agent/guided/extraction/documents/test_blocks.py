@@ -168,3 +168,19 @@ def test_any_text_is_read_to_its_end(lines: list[str]) -> None:
 def test_a_help_text_cut_from_its_beginning_is_read_as_options() -> None:
     found = of("--analyze    Analyze the tables\n-t, --table  Output as a table\n")
     assert [b.text for b in found] == ["`--analyze`: Analyze the tables", "`-t, --table`: Output as a table"]
+
+
+def test_what_a_page_does_not_show_is_no_text() -> None:
+    readme = """
+<p align="center">
+  <a href="https://lamps.test"><picture>
+    <source srcset="dark.svg">
+  </picture></a>
+</p>
+
+Lamps are switched by [the hall][hall].
+
+[hall]: https://lamps.test/hall "The hall"
+[ci-url]: https://ci.test/lamps
+"""
+    assert [b.text for b in of(readme)] == ["Lamps are switched by the hall."]

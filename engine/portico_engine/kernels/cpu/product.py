@@ -1,0 +1,103 @@
+"""Quantized matrices in the form that the CPU's products of a few rows read, and those products.
+
+It owns packing: 4-bit planes with a table each, scales and offsets in float16 (source/product.cpp draws it). A row's bits do
+not depend on how many rows there are.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+
+import torch
+from torch import Tensor
+
+from portico_engine.kernels.cpu.library import KernelLibrary
+from portico_engine.quantization.quantized_matrix import QuantizedMatrix
+
+PRODUCT_GROUPS = (256, 128, 64, 32, 16)  # columns with one scale that a product takes
+PRODUCT_ROWS = 16  # of a matrix there must be a multiple of
+# Up to so many rows bfloat16's product is slower, by the planes of a code. One core of a Zen 5, the layers of SmolLM2-135M: one
+# row takes 3.4 and 4.5 ms (bfloat16: 18), 16 rows 11 and 18 (23), 24 rows 16 and 26 (27), 64 rows 43 and 66 (45).
+_FAST_ROWS = {1: 48, 2: 24}
+_PLAIN_ROWS = {1: 12, 2: 6}  # without products of bfloat16 pairs; estimated
+_LARGEST = 14  # exponent of the largest scale or offset, of 15 that float16 has
+
+
+class _Matrix(ctypes.Structure):
+    """`Matrix` in product.cpp."""
+
+    _fields_ = (
+        ("tiles", ctypes.c_void_p),
+        ("bias", ctypes.c_void_p),
+        ("unit", ctypes.c_float),
+        ("n_out", ctypes.c_int32),
+        ("n_in", ctypes.c_int32),
+        ("group", ctypes.c_int32),
+        ("planes", ctypes.c_int32),
+        ("has_offsets", ctypes.c_int32),
+        ("tables", ctypes.c_uint16 * 64),
+    )
+
+
+class PackedMatrix:
+    """A quantized matrix W [out, in] as products read it."""
+
+    def __init__(self, library: KernelLibrary, matrix: QuantizedMatrix, bias: Tensor | None = None) -> None:
+        """`bias` bf16 [out]. Sizes are those that PRODUCT_GROUPS and PRODUCT_ROWS allow."""
+        if matrix.table is not None and not library.takes_tables:
+            matrix = matrix.in_8bit()
+        n_out, n_in = matrix.codes.shape
+        assert n_out % PRODUCT_ROWS == 0
+        assert matrix.group_size in PRODUCT_GROUPS
+        self._product = library.product
+        self._bias = bias  # held for its address
+        self.n_out, self._order = n_out, matrix.order
+        planes = 1 if matrix.bits == 4 else 2
+        self.max_rows = (_FAST_ROWS if library.takes_tables else _PLAIN_ROWS)[planes]
+        unit = _unit(matrix)
+        halves = [
+            (values / unit).half().contiguous() for values in (matrix.scale, matrix.offset) if values is not None
+        ]  # scales, and offsets where there are any
+        self._tiles = torch.empty(n_out * (n_in // 2 * planes + sum(2 * half.shape[1] for half in halves)), dtype=torch.uint8)
+        tables = _tables(matrix).view(torch.uint16).flatten().tolist()
+        address = None if bias is None else bias.data_ptr()
+        self._form = _Matrix(
+            self._tiles.data_ptr(), address, unit, n_out, n_in, matrix.group_size, planes, len(halves) - 1,
+            (ctypes.c_uint16 * 64)(*tables),
+        )  # fmt: skip
+        self._address = ctypes.addressof(self._form)
+        addresses = [half.data_ptr() for half in halves] + [None] * (2 - len(halves))
+        library.pack(self._address, matrix.codes.contiguous().data_ptr(), *addresses, self._tiles.data_ptr())
+
+    @property
+    def n_bytes(self) -> int:
+        """Of the packed form."""
+        return self._tiles.nbytes
+
+    def multiply(self, x: Tensor, out: Tensor) -> None:
+        """x bf16 [rows, in] -> out [rows, out], bf16 or float32: columns of a wider matrix's rows."""
+        if self._order is not None:
+            x = x[:, self._order]
+        stride, step = x.stride()
+        if step != 1:
+            x, stride = x.contiguous(), x.shape[1]
+        wide = out.dtype == torch.float32
+        self._product(self._address, x.data_ptr(), stride, x.shape[0], out.data_ptr(), out.stride(0), wide)
+
+
+def _unit(matrix: QuantizedMatrix) -> float:
+    """A power of two that brings scales and offsets into float16's range: what was float16 stays exact."""
+    largest = max(float(values.abs().max()) for values in (matrix.scale, matrix.offset) if values is not None)
+    return 2.0 ** (math.frexp(largest)[1] - 1 - _LARGEST) if largest > 0 else 1.0
+
+
+def _tables(matrix: QuantizedMatrix) -> Tensor:
+    """What each plane's 16 codes stand for, twice: bf16 [2, 32]. Whole numbers up to 256 are exact."""
+    numbers = torch.arange(16, dtype=torch.float32)
+    if matrix.bits == 4:
+        low = numbers - matrix.zero_point if matrix.table is None else matrix.table.float()
+        high = torch.zeros(16)
+    else:
+        low, high = numbers, 16 * numbers - matrix.zero_point
+    return torch.stack([low, high]).repeat(1, 2).to(torch.bfloat16)

@@ -1,0 +1,121 @@
+// Sixteen floats as one vector, bfloat16 in memory, and exponentials of both: what all kernels compute with.
+//
+// GCC's vector extension, which clang has too, is compiled to whatever the machine has: AVX-512, two AVX2 registers, four of NEON.
+#pragma once
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <initializer_list>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+#ifdef __AVX2__
+#include <immintrin.h>
+#endif
+
+namespace portico {
+
+constexpr int LANES = 16;
+typedef float Floats __attribute__((vector_size(64)));
+typedef int32_t Ints __attribute__((vector_size(64)));
+typedef uint32_t Words __attribute__((vector_size(64)));
+typedef uint16_t Halves __attribute__((vector_size(32)));
+
+template <class T> static inline T load(const void* at) {
+    T value;
+    std::memcpy(&value, at, sizeof value);
+    return value;
+}
+template <class T> static inline void store(void* at, T value) { std::memcpy(at, &value, sizeof value); }
+template <class To, class From> static inline To bits(From value) {
+    static_assert(sizeof(To) == sizeof(From));
+    To out;
+    std::memcpy(&out, &value, sizeof out);
+    return out;
+}
+
+static inline Floats all(float value) { return value - Floats{}; }
+static inline Floats choose(Ints where, Floats yes, Floats no) {
+    return bits<Floats>((where & bits<Ints>(yes)) | (~where & bits<Ints>(no)));
+}
+static inline Floats larger(Floats a, Floats b) { return choose(a > b, a, b); }  // b where a is no number
+
+// a b + c. Compilers may not choose where that is rounded once (-ffp-contract=off): they would for some numbers of rows and not
+// for others.
+static inline Floats multiply_add(Floats a, Floats b, Floats c) {
+#if defined __AVX512F__
+    return bits<Floats>(_mm512_fmadd_ps(bits<__m512>(a), bits<__m512>(b), bits<__m512>(c)));
+#elif defined __AVX2__ && defined __FMA__
+    struct Two { __m256 part[2]; };
+    const Two x = bits<Two>(a), y = bits<Two>(b), z = bits<Two>(c);
+    return bits<Floats>(Two{{_mm256_fmadd_ps(x.part[0], y.part[0], z.part[0]), _mm256_fmadd_ps(x.part[1], y.part[1], z.part[1])}});
+#elif defined __FP_FAST_FMAF
+    for (int i = 0; i < LANES; i++) c[i] = __builtin_fmaf(a[i], b[i], c[i]);
+    return c;
+#else
+    return a * b + c;
+#endif
+}
+static inline Floats multiply_add(Floats a, float b, Floats c) { return multiply_add(a, all(b), c); }
+
+// Sums in an order that never changes, so that a token's bits don't depend on who else is in a batch.
+static inline float sum(Floats values) {
+    float out[LANES];
+    store(out, values);
+    for (int width = LANES / 2; width; width /= 2)
+        for (int i = 0; i < width; i++) out[i] += out[i + width];
+    return out[0];
+}
+static inline float largest(Floats values) {
+    float out[LANES];
+    store(out, values);
+    for (int i = 1; i < LANES; i++) out[0] = out[i] > out[0] ? out[i] : out[0];
+    return out[0];
+}
+
+static inline float from_bf16(uint16_t value) { return bits<float>(uint32_t(value) << 16); }
+static inline uint16_t to_bf16(float value) {  // to the nearest, ties to even; no number stays none
+    const uint32_t raw = bits<uint32_t>(value);
+    return value != value ? 0x7fc0 : uint16_t((raw + 0x7fff + ((raw >> 16) & 1)) >> 16);
+}
+static inline Floats load_bf16(const uint16_t* at) {
+    return bits<Floats>(__builtin_convertvector(load<Halves>(at), Words) << 16);
+}
+static inline void store_bf16(uint16_t* at, Floats values) {
+#ifdef __AVX512BF16__
+    store(at, _mm512_cvtneps_pbh(bits<__m512>(values)));
+#else
+    const Words raw = bits<Words>(values);
+    const Words rounded = (raw + 0x7fff + ((raw >> 16) & 1)) >> 16;
+    const Ints none = values != values;
+    store(at, __builtin_convertvector((bits<Words>(~none) & rounded) | (bits<Words>(none) & 0x7fc0), Halves));
+#endif
+}
+
+// 2^x, off by 2e-7 of it at most: a polynomial on [-1/2, 1/2] (Taylor's, to the seventh power) and an exponent. 0 below 2^-126.
+static inline Floats exp2(Floats x) {
+    const Ints tiny = x < all(-126.f);
+    Floats in = choose(tiny, all(0.f), x);
+    in = choose(in > all(127.f), all(127.f), in);
+    const Floats magic = all(12582912.f);  // 1.5 * 2^23: adding it rounds to a whole number
+    const Floats whole = (in + magic) - magic, rest = in - whole;
+    Floats out = all(1.5252734e-5f);
+    for (const float factor : {1.5403530e-4f, 1.3333558e-3f, 9.6181291e-3f, 5.5504109e-2f, 2.4022651e-1f, 6.9314718e-1f, 1.f})
+        out = multiply_add(out, rest, all(factor));
+    const Ints exponent = (__builtin_convertvector(whole, Ints) + 127) << 23;
+    return choose(tiny, all(0.f), out * bits<Floats>(exponent));
+}
+
+#ifdef _OPENMP
+static inline int thread() { return omp_get_thread_num(); }
+static inline int threads() { return omp_get_num_threads(); }
+static inline int most_threads() { return omp_get_max_threads(); }
+#else
+static inline int thread() { return 0; }
+static inline int threads() { return 1; }
+static inline int most_threads() { return 1; }
+#endif
+
+constexpr float LOG2_E = 1.44269504f;
+
+}  // namespace portico

@@ -1,0 +1,70 @@
+"""Products from codes on a CPU beside the matrices that they stand for."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from portico_engine.kernels.cpu.library import KernelLibrary
+from portico_engine.kernels.cpu.product import PRODUCT_GROUPS, PackedMatrix
+from portico_engine.quantization.quantized_matrix import QuantizedMatrix
+
+IQ4 = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113]
+
+
+def random_matrix(n_out: int, n_in: int, bits: int, group: int, *, offset: bool = False, tiny: float = 1.0) -> QuantizedMatrix:
+    random = torch.Generator().manual_seed(bits)
+    codes = torch.randint(0, 1 << bits, (n_out, n_in), generator=random, dtype=torch.uint8)
+    scale, shift = (torch.randn(n_out, n_in // group, generator=random).half().float() * tiny for _ in range(2))
+    return QuantizedMatrix(codes, scale, shift if offset else None, bits, 1 << (bits - 1))
+
+
+def product(library: KernelLibrary, matrix: QuantizedMatrix, x: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+    out = torch.empty(x.shape[0], matrix.codes.shape[0])
+    PackedMatrix(library, matrix, bias).multiply(x, out)
+    return out
+
+
+def rows(n: int, n_in: int) -> torch.Tensor:
+    return torch.randn(n, n_in, generator=torch.Generator().manual_seed(2)).bfloat16()
+
+
+@pytest.mark.parametrize("offset", [False, True])
+@pytest.mark.parametrize("bits", [4, 5, 6, 8])
+@pytest.mark.parametrize("group", PRODUCT_GROUPS)
+def test_it_is_the_matrixs(library: KernelLibrary, bits: int, group: int, offset: bool) -> None:
+    matrix, x = random_matrix(80, 512, bits, group, offset=offset), rows(3, 512)
+    torch.testing.assert_close(product(library, matrix, x), x.float() @ matrix.dequantize().T, rtol=1e-4, atol=0.02)
+
+
+@pytest.mark.parametrize("n_out", [16, 48, 576])
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 8, 13])
+def test_a_rows_bits_are_its_own_however_many_there_are(library: KernelLibrary, n_out: int, n: int) -> None:
+    matrix, x = random_matrix(n_out, 96, 4, 32, offset=True), rows(13, 96)
+    together = product(library, matrix, x)
+    assert torch.equal(product(library, matrix, x[:n]), together[:n])
+    assert torch.equal(product(library, matrix, x[n - 1 : n]), together[n - 1 : n])
+
+
+def test_a_table_of_values_is_kept(library: KernelLibrary) -> None:
+    matrix, x = random_matrix(32, 64, 4, 32)._replace(table=torch.tensor(IQ4).float()), rows(2, 64)
+    torch.testing.assert_close(product(library, matrix, x), x.float() @ matrix.dequantize().T, rtol=1e-3, atol=0.05)
+
+
+def test_columns_in_another_order_and_a_bias(library: KernelLibrary) -> None:
+    order = torch.randperm(64, generator=torch.Generator().manual_seed(3))
+    matrix, x, bias = random_matrix(32, 64, 4, 32)._replace(order=order), rows(2, 64), rows(1, 32)[0]
+    expected = x.float() @ matrix.dequantize().T + bias.float()
+    torch.testing.assert_close(product(library, matrix, x, bias), expected, rtol=1e-3, atol=0.02)
+
+
+@pytest.mark.parametrize("tiny", [1e-9, 1e9])
+def test_scales_of_any_size_are_kept(library: KernelLibrary, tiny: float) -> None:
+    matrix, x = random_matrix(32, 64, 4, 32, offset=True, tiny=tiny), rows(2, 64)
+    torch.testing.assert_close(product(library, matrix, x), x.float() @ matrix.dequantize().T, rtol=1e-3, atol=0.02 * tiny)
+
+
+def test_a_matrix_of_zeros(library: KernelLibrary) -> None:
+    matrix = random_matrix(16, 32, 8, 32)
+    matrix = matrix._replace(scale=torch.zeros_like(matrix.scale))
+    assert not product(library, matrix, rows(2, 32)).any()
