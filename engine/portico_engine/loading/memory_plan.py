@@ -5,7 +5,6 @@ It owns the arithmetic, in bytes, and its one line for people. It measures nothi
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -16,7 +15,7 @@ from portico_engine.executors.protocol import Sizes
 from portico_engine.loading.device import Device
 from portico_engine.loading.fitting import smaller_weights
 from portico_engine.loading.options import MIN_CONTEXT
-from portico_engine.loading.weight_memory import cpu_codes, cpu_weights, gpu_weights
+from portico_engine.loading.weight_memory import cpu_codes, cpu_weights, gpu_expert_weights, gpu_weights
 from portico_engine.models.config import DecoderConfig
 from portico_engine.plan import BLOCK_TOKENS
 from portico_engine.weights.model_file import ModelFile
@@ -26,7 +25,6 @@ _GATHERED = 1 << 17  # tokens of KV that one layer of a prefill gathers, at most
 _FILLED, _FILLED_BESIDE_HOST = 0.9, 0.75  # shares of a memory that weights may take, the second where some stay outside
 _GPU_STEP, _HOST_STEP = 8192, 256  # tokens of an executor's largest step
 _PINNED = 0.7  # share of this machine's memory
-_EXPERT = re.compile(r"blk\.(\d+)\.ffn_(?:gate|up|down)\.\d+\.weight")
 _LOGIT_BYTES = 48  # of a logit while a token is drawn from it: float32, its mask, its weight, float64 sums, sorted copies
 
 
@@ -127,7 +125,7 @@ def placement(path: Path, config: DecoderConfig, file: ModelFile, device: Device
     needed = first + MIN_CONTEXT * config.kv_bytes_per_token
     if needed <= memory * _FILLED:
         return Placement(needed + second < memory * 0.6)
-    experts = expert_bytes(file, config) if device.cuda else {}
+    experts = gpu_expert_weights(file) if device.cuda else {}
     host, over = 0, needed - memory * _FILLED_BESIDE_HOST
     for layers, n_bytes in enumerate(reversed(experts.values()), 1):
         host += n_bytes
@@ -137,24 +135,6 @@ def placement(path: Path, config: DecoderConfig, file: ModelFile, device: Device
         f"{path} has {parameters / 1e9:.1f} billion weights, which take {needed / 2**30:.0f} GiB in memory; "
         f"{device.name} has {memory / 2**30:.0f} GiB: {smaller_weights(parameters, config.kv_bytes_per_token, memory)}"
     )
-
-
-def expert_bytes(file: ModelFile, config: DecoderConfig) -> dict[int, int]:
-    """What the experts of each layer with a mixture take as codes, by layer; none where they have no codes, which alone can be
-    read from another memory than the GPU's.
-    """
-    from portico_engine.quantization.block_formats import bits_per_weight, is_quantized
-
-    if config.experts is None:
-        return {}
-    found: dict[int, float] = {}
-    for name, tensor in file.tensors.items():
-        if (match := _EXPERT.fullmatch(name)) is None:
-            continue
-        if not is_quantized(tensor.type):
-            return {}
-        found[int(match[1])] = found.get(int(match[1]), 0.0) + prod(tensor.shape) * bits_per_weight(tensor.type) / 8
-    return {layer: int(found[layer]) for layer in sorted(found)}
 
 
 def weight_bytes(file: ModelFile, config: DecoderConfig, device: Device) -> tuple[int, int]:

@@ -77,17 +77,30 @@ def gpu_weights(file: ModelFile, config: DecoderConfig, *, copies: bool, host_la
     the last `host_layers` are not on it.
     """
     untied = "output.weight" in file.tensors
-    on_host = {str(i) for i in range(config.n_layers - host_layers, config.n_layers)}
-    experts: dict[tuple[str, bool], list[TensorInfo]] = {}
+    in_host = range(config.n_layers - host_layers, config.n_layers)
+    experts: dict[tuple[int, bool], list[TensorInfo]] = {}
 
     def linear(stack: Sequence[TensorInfo]) -> int:
         if match := _EXPERT.fullmatch(stack[0].name):
-            experts.setdefault((match[1], match[2] == "down"), []).extend(stack)
+            experts.setdefault((int(match[1]), match[2] == "down"), []).extend(stack)
             return 0
         return _gpu_linear(stack, copies=copies and not (stack[0].name == "token_embd.weight" and untied))
 
     alone = _sum(file, linear)
-    return alone + sum(_gpu_experts(infos) for (layer, _), infos in experts.items() if layer not in on_host)
+    return alone + sum(_gpu_experts(infos) for (layer, _), infos in experts.items() if layer not in in_host)
+
+
+def gpu_expert_weights(file: ModelFile) -> dict[int, int]:
+    """What the experts of each layer with a mixture take as codes, by layer; none where they have no codes, which alone can be
+    read from another memory than the GPU's.
+    """
+    experts: dict[tuple[int, bool], list[TensorInfo]] = {}
+    for info in file.tensors.values():
+        if match := _EXPERT.fullmatch(info.name):
+            experts.setdefault((int(match[1]), match[2] == "down"), []).append(info)
+    if not all(_all_quantized(infos) for infos in experts.values()):
+        return {}
+    return {i: sum(_gpu_experts(experts[i, down]) for down in (False, True)) for i in sorted({i for i, _ in experts})}
 
 
 def _sum(file: ModelFile, linear: Callable[[Sequence[TensorInfo]], int]) -> int:
