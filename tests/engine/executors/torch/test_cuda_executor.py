@@ -65,11 +65,6 @@ def divergence(logits: np.ndarray, reference: torch.Tensor) -> float:
     return float((p.exp() * (p - q)).sum(-1).mean())
 
 
-@pytest.mark.parametrize(
-    "chunks", [[70], [32, 38], [1] * 70, [33, 5, 1, 1, 8, 22], [16, 16, 16, 16, 6]],
-    ids=["whole", "halves", "single", "ragged", "runs"],
-)  # fmt: skip
-@pytest.mark.parametrize("options", [{"graphs": True}, {"graphs": False}, {"copies": True}, {"codes": False}])
 @pytest.mark.parametrize("dtype", ["bf16", "int8"])
 def test_blocks_that_went_to_the_host_and_back_continue_like_the_original(tiny_path: Path, dtype: OffloadDtype) -> None:
     """In the step that fetches them, and in the next one after steps of others; 8 bits round."""
@@ -117,6 +112,11 @@ def test_preempted_requests_are_swapped_and_say_what_they_say_alone(tiny_path: P
     assert np.mean(same) > 0.8, "a near tie may fall otherwise in a batch of another size"
 
 
+@pytest.mark.parametrize(
+    "chunks", [[70], [32, 38], [1] * 70, [33, 5, 1, 1, 8, 22], [16, 16, 16, 16, 6]],
+    ids=["whole", "halves", "single", "ragged", "runs"],
+)  # fmt: skip
+@pytest.mark.parametrize("options", [{"graphs": True}, {"graphs": False}, {"copies": True}, {"codes": False}])
 def test_logits_are_the_references(tiny_path: Path, chunks: list[int], options: dict[str, bool]) -> None:
     reference = ReferenceDecoder(GGUFFile(tiny_path)).logits(PROMPT)
     assert divergence(run(load(tiny_path, **options), chunks), reference) < 4e-3
