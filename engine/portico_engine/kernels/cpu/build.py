@@ -25,7 +25,9 @@ import platformdirs
 
 SOURCES = Path(__file__).with_name("source")
 FOLDER = "PORTICO_KERNELS"  # the environment's name of another folder, or "off"
-_FLAGS = ("-std=c++17", "-O3", "-fPIC", "-fopenmp", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off", "-Wno-psabi")
+_FLAGS = ("-std=c++17", "-O3", "-fPIC", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off", "-Wno-psabi")
+# Apple's clang has no option for OpenMP, but its compiler behind that has.
+_OPENMP = ("-Xclang", "-fopenmp") if sys.platform == "darwin" else ("-fopenmp",)
 _SECONDS = 600  # a compiler that takes longer is given up
 _building: list[subprocess.Popen[bytes]] = []  # by this process, held so that they are waited for
 
@@ -49,7 +51,7 @@ def kernels_folder() -> Path | None:
 @cache
 def library_name() -> str:
     """What this machine's library is called: its sources, the compiler's options and the CPU's instructions decide."""
-    digest = hashlib.sha256(repr((_FLAGS, platform.system(), platform.machine(), _cpu_features())).encode())
+    digest = hashlib.sha256(repr((_FLAGS, _OPENMP, platform.system(), platform.machine(), _cpu_features())).encode())
     for path in sorted(SOURCES.iterdir()):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return f"cpu-{digest.hexdigest()[:16]}"
@@ -118,7 +120,7 @@ def _compile(made: Path) -> None:
     objects = []
     for source in sorted(SOURCES.glob("*.cpp")):
         objects.append(made.with_name(f"{source.stem}.o"))
-        _run([*compiler, *_FLAGS, _machine_flag(), "-c", str(source), "-o", str(objects[-1])], "the C++ compiler")
+        _run([*compiler, *_FLAGS, *_OPENMP, _machine_flag(), "-c", str(source), "-o", str(objects[-1])], "the C++ compiler")
     # Without -fopenmp: the threads are those of torch's OpenMP, which is loaded for all to see.
     loose = ["-Wl,-undefined,dynamic_lookup"] if sys.platform == "darwin" else []
     _run([*compiler, "-shared", *loose, *map(str, objects), "-o", str(made)], "the linker")

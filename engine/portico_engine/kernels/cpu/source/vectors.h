@@ -6,9 +6,6 @@
 #include <cstdint>
 #include <cstring>
 #include <initializer_list>
-#ifdef _OPENMP
-#include <omp.h>
-#endif
 #ifdef __AVX2__
 #include <immintrin.h>
 #endif
@@ -107,12 +104,9 @@ static inline Floats exp2(Floats x) {
 }
 
 #ifdef _OPENMP
-static inline int thread() { return omp_get_thread_num(); }
-static inline int threads() { return omp_get_num_threads(); }
+extern "C" int omp_get_max_threads();  // of torch's OpenMP; its header need not be here
 static inline int most_threads() { return omp_get_max_threads(); }
 #else
-static inline int thread() { return 0; }
-static inline int threads() { return 1; }
 static inline int most_threads() { return 1; }
 #endif
 
