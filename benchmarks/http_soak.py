@@ -5,8 +5,9 @@ usage: python benchmarks/http_soak.py [--requests 2000] [--at-once 24] [--no-wri
 `portico serve` with a small random model, so that tokens are cheap and blocks, batches, streams and pauses are the real ones.
 Clients read a streamed answer to its end, ask for tool calls under a grammar, hang up before the answer, in the middle of it or
 after half of their own body, or stop reading for seconds and then read on or hang up. An answer is lost where whoever read it
-to the end saw no finish. When all are through, no request may be left in the engine and no KV block held; blocks that are free
-or cached are all there were. Memory is that of the server and its engine (USS) after a fifth of the requests and at the end.
+to the end saw no finish. When all are through, no request may be left in the engine and no KV block held; blocks that are free,
+cached or pinned for a conversation's next turn are all there were. Memory is that of the server and its engine (USS), taken at
+each twentieth of the requests and compared over the second half, when all caches are full.
 Exit code 1: not so, or grown by more than 10%.
 """
 
@@ -52,13 +53,18 @@ RECEIVE_BUFFER = 4096  # bytes: what is not read is soon noticed
 MAX_GROWTH = 0.10
 SETTLE_SECONDS = 30.0
 STATES = ("running", "waiting", "paused")  # of requests in the engine
-_SERIES = re.compile(r'^portico_(engine_requests|kv_blocks)\{state="(\w+)"\} (\S+)$', re.MULTILINE)
+_SERIES = re.compile(r'^portico_(engine_requests|kv_blocks)\{.*?\bstate="(\w+)".*?\} (\S+)$', re.MULTILINE)
 _FINISH = re.compile(rb'"finish_reason":\s*"(\w+)"')
 
 
-def body(kind: str, rng: random.Random) -> bytes:
+def body(kind: str, model: str, rng: random.Random) -> bytes:
     words = " ".join(rng.choice(("red", "green", "blue", "seven", "paper", "stone")) for _ in range(rng.randrange(4, 60)))
-    asked: dict[str, Any] = {"messages": [{"role": "user", "content": words}], "stream": True, "temperature": 0.8}
+    asked: dict[str, Any] = {
+        "model": model,
+        "messages": [{"role": "user", "content": words}],
+        "stream": True,
+        "temperature": 0.8,
+    }
     asked["max_tokens"] = 400 if kind.startswith("stalled") else rng.randrange(4, 80)
     if kind == "a tool call":
         asked |= {"tools": TOOLS[:3], "tool_choice": "required", "max_tokens": 96}
@@ -67,7 +73,7 @@ def body(kind: str, rng: random.Random) -> bytes:
     return json.dumps(asked).encode()
 
 
-async def request(port: int, kind: str, rng: random.Random) -> str:
+async def request(port: int, kind: str, model: str, rng: random.Random) -> str:
     """How it ended, as its client saw it."""
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
@@ -75,7 +81,7 @@ async def request(port: int, kind: str, rng: random.Random) -> str:
     await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
     reader, writer = await asyncio.open_connection(sock=sock, limit=RECEIVE_BUFFER)
     try:
-        return await asyncio.wait_for(_exchange(reader, writer, kind, rng), PATIENCE)
+        return await asyncio.wait_for(_exchange(reader, writer, kind, body(kind, model, rng), rng), PATIENCE)
     except TimeoutError:
         return "lost: no end in time"
     except ConnectionError as error:
@@ -84,8 +90,9 @@ async def request(port: int, kind: str, rng: random.Random) -> str:
         writer.transport.abort()
 
 
-async def _exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, kind: str, rng: random.Random) -> str:
-    content = body(kind, rng)
+async def _exchange(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, kind: str, content: bytes, rng: random.Random
+) -> str:
     head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:{writer.get_extra_info('peername')[1]}\r\n"
     head += f"Content-Type: application/json\r\nConnection: close\r\nContent-Length: {len(content)}\r\n\r\n"
     writer.write(head.encode() + (content[: len(content) // 2] if kind == "gone in mid-body" else content))
@@ -112,44 +119,42 @@ async def _exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, 
     return f"finished ({finish[-1].decode()})"
 
 
-async def soak(port: int, server: psutil.Process, count: int, at_once: int) -> dict[str, Any]:
+async def soak(port: int, model: str, server: psutil.Process, count: int, at_once: int) -> dict[str, Any]:
     rng = random.Random("http soak")
     ends: Counter[str] = Counter()
     kinds = rng.choices([*KINDS], weights=[*KINDS.values()], k=count)
     numbers = iter(range(count))
-    memory: dict[int, float] = {}
+    memory: list[tuple[float, ...]] = []
 
     async def client() -> None:
         for number in numbers:
-            if number in (count // 5, count - 1):
-                memory[number] = await asyncio.to_thread(uss_mib, server)
-            end = await request(port, kinds[number], random.Random(number))
+            if number % (count // 20) == 0:
+                memory.append(await asyncio.to_thread(uss_mib, server))
+            end = await request(port, kinds[number], model, random.Random(number))
             ends[f"{kinds[number]}: {end}"] += 1
 
     await asyncio.gather(*(client() for _ in range(at_once)))
-    return {"ends": dict(sorted(ends.items())), "warm_mib": memory[count // 5], "end_mib": memory[count - 1]}
+    return {"ends": dict(sorted(ends.items())), "memory_mib": memory}
 
 
-def uss_mib(server: psutil.Process) -> float:
-    total = 0
-    for process in (server, *server.children(recursive=True)):
-        try:
-            total += process.memory_full_info().uss
-        except psutil.NoSuchProcess:
-            continue
-    return round(total / 2**20, 1)
+def uss_mib(server: psutil.Process) -> tuple[float, ...]:
+    """Of the gateway, and of its engine."""
+    return tuple(round(each.memory_full_info().uss / 2**20, 1) for each in (server, *server.children(recursive=True)))
 
 
-def engine_stats(port: int) -> dict[str, float]:
+def engine_stats(port: int) -> dict[str, int]:
     """Requests and KV blocks by state."""
     connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     connection.request("GET", "/metrics")
     said = connection.getresponse().read().decode()
     connection.close()
-    return {f"{name} {state}": float(value) for name, state, value in _SERIES.findall(said)}
+    found: Counter[str] = Counter()
+    for name, state, value in _SERIES.findall(said):
+        found[f"{name} {state}"] += round(float(value))
+    return dict(found)
 
 
-def settled(port: int) -> dict[str, float]:
+def settled(port: int) -> dict[str, int]:
     """The engine's stats once nothing is left to do, or after SETTLE_SECONDS."""
     until = time.monotonic() + SETTLE_SECONDS
     while True:
@@ -169,19 +174,21 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         model = write_random(folder / "small.gguf", SMALL, GGUFFile(find_model()))
-        with portico_serve(folder, "--model", str(model)) as (port, _):
+        with portico_serve(folder, "--model", str(model)) as (port, served):
             (server,) = [each for each in psutil.Process().children() if "serve" in each.cmdline()]
             start = settled(port)
             began = time.perf_counter()
-            found = asyncio.run(soak(port, server, args.requests, args.at_once))
+            found = asyncio.run(soak(port, served, server, args.requests, args.at_once))
             seconds = round(time.perf_counter() - began, 1)
             end = settled(port)
     lost = sum(number for what, number in found["ends"].items() if "lost" in what)
-    growth = round(found["end_mib"] / found["warm_mib"] - 1, 4)
+    whole_mib = [sum(each) for each in found["memory_mib"]]
+    growth = round(whole_mib[-1] / whole_mib[len(whole_mib) // 2] - 1, 4)
     table(["requests", "how they ended"], [[str(number), what] for what, number in found["ends"].items()])
     table(["engine", "at the start", "at the end"], [[key, f"{start[key]:.0f}", f"{end[key]:.0f}"] for key in start])
-    print(f"{lost} lost; memory {growth:+.1%} ({found['warm_mib']} to {found['end_mib']} MiB); {seconds} s")
-    free = [sum(each[f"kv_blocks {state}"] for state in ("free", "cached")) for each in (start, end)]
+    print(f"{lost} lost; memory {growth:+.1%} over the second half; {seconds} s")
+    print(f"MiB of the gateway and of its engine: {found['memory_mib']}")
+    free = [sum(each[f"kv_blocks {state}"] for state in ("free", "cached", "pinned")) for each in (start, end)]
     whole = end["kv_blocks held"] == 0 and free[0] == free[1] and not sum(end[f"engine_requests {s}"] for s in STATES)
     if not args.no_write:
         figures = {"requests": args.requests, "at_once": args.at_once, "lost": lost, "memory_growth": growth, **found}

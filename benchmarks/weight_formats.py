@@ -205,7 +205,7 @@ def measure(file: ModelFile, tokens: Sequence[int], reference: Tensor, args: arg
     clock = time.perf_counter if args.clock == "wall" else time.process_time
     executor = TorchCPUExecutor.load(file, Sizes(1024, 1024, 1))
     weights, config = executor._decoder.weights, executor._decoder.config
-    found["codes"] = weights.has_codes
+    found["codes"] = weights.forms != "bf16"
     kept = sum(linear.n_bytes for linear in {*weights.linears(), weights.embedding})
     found["memory_4k_mb"] = (kept + LONG * config.kv_bytes_per_token) / 2**20
     found["cpu"] = speed(executor, clock, tokens, args.repeats)

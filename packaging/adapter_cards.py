@@ -1,9 +1,9 @@
 """The data card and the model card of the default adapter, from what its making left behind.
 
-usage: python packaging/adapter_cards.py --work DIR --trained DIR [--figures FILE] --out DIR
+usage: python packaging/adapter_cards.py --work DIR --trained DIR [--refined DIR] [--figures FILE] --out DIR
 
-`--work` holds data.json, `--trained` training.json and adapter/; `--figures` is a result of benchmarks/model_quality.py. Both
-cards say only what those files say.
+`--work` holds data.json, `--trained` training.json and adapter/, `--refined` refining.json and the adapter that comes of it;
+`--figures` is a result of benchmarks/model_quality.py. Both cards say only what those files say.
 """
 
 from __future__ import annotations
@@ -35,16 +35,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--trained", type=Path, required=True)
+    parser.add_argument("--refined", type=Path)
     parser.add_argument("--figures", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     data = json.loads((args.work / "data.json").read_text(encoding="utf-8"))
     training = json.loads((args.trained / "training.json").read_text(encoding="utf-8"))
-    digest = hashlib.sha256((args.trained / "adapter" / "adapter_model.safetensors").read_bytes()).hexdigest()
+    refining = json.loads((args.refined / "refining.json").read_text(encoding="utf-8")) if args.refined else None
+    weights = (args.refined or args.trained) / "adapter" / "adapter_model.safetensors"
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     figures = json.loads(args.figures.read_text(encoding="utf-8")) if args.figures else None
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "DATA_CARD.md").write_text(data_card(data), encoding="utf-8")
-    (args.out / "MODEL_CARD.md").write_text(model_card(training, digest, figures), encoding="utf-8")
+    (args.out / "MODEL_CARD.md").write_text(model_card(training, refining, digest, figures), encoding="utf-8")
     (args.out / "DIGEST").write_text(f"{digest}  adapter_model.safetensors\n", encoding="utf-8")
 
 
@@ -68,7 +71,7 @@ def data_card(data: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def model_card(training: dict[str, Any], digest: str, figures: dict[str, Any] | None) -> str:
+def model_card(training: dict[str, Any], refining: dict[str, Any] | None, digest: str, figures: dict[str, Any] | None) -> str:
     """Figures come with their 95% intervals."""
     settings, history = training["settings"], training["history"]
     before, after = training["held_out_loss"]
@@ -88,6 +91,13 @@ def model_card(training: dict[str, Any], digest: str, figures: dict[str, Any] | 
             f"Where it shall say what its base says: the same top token at {kept['same_top_token']:.1%} of the positions, "
             f"{kept['kl']:.3f} nats apart."
         )
+    if refining:
+        lines += [
+            "", f"Then by `{refining['command']}` on {refining['device']}, torch {refining['torch']}: of its own answers to "
+            f"questions over tool lists {refining['kept']:,} were right and {refining['put_right']:,} put right;",
+            f"{refining['rows']:,} rows of them, {refining['steps']:,} steps in {refining['seconds']} s, learning rate "
+            f"{refining['settings']['learning_rate']:g}.",
+        ]  # fmt: skip
     if figures:
         lines += ["", f"`{figures['command']}`:", "", "| | section | questions | call right | 95% |", "|---|---|---|---|---|"]
         for name, sections in figures["figures"].items():

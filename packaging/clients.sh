@@ -10,7 +10,7 @@ kind=${1:-python}
 python=${PYTHON:-python3}
 place=.venv/clients
 # Without bytecode: only what the tests import is compiled, when they do.
-pip() { "$place/bin/python" -m pip --disable-pip-version-check --no-input --progress-bar off install -q --no-compile "$@"; }
+pip() { "$place/bin/python" -m pip --disable-pip-version-check --no-input install -q --progress-bar off --no-compile "$@"; }
 
 digest=$({ "$python" -VV; cat packaging/clients.txt "$0"; } | sha256sum | cut -d' ' -f1)
 if [ "$(cat "$place/.digest" 2>/dev/null)" != "$digest" ]; then
@@ -18,7 +18,9 @@ if [ "$(cat "$place/.digest" 2>/dev/null)" != "$digest" ]; then
   "$python" -m venv "$place"
   if ! pip -r packaging/clients.txt 2>"$place/.said"; then
     grep -v '^ *\(#\|$\)' packaging/clients.txt | while read -r wanted; do
-      pip "$wanted" 2>"$place/.said" || echo "$wanted: $(tail -1 "$place/.said")" >>"$place/.missing"
+      pip "$wanted" 2>"$place/.said" && continue
+      grep -q 'No matching distribution' "$place/.said" || { cat "$place/.said" >&2; exit 1; }
+      echo "$wanted: $(grep 'No matching distribution' "$place/.said")" >>"$place/.missing"
     done
   fi
   [ ! -e "$place/.missing" ] || { echo "==> not in .venv/clients:" >&2; cat "$place/.missing" >&2; }

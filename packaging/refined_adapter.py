@@ -1,11 +1,10 @@
-"""What the default adapter learns from its own answers: the second half of `make adapter`, on one GPU in some ten minutes.
+"""What the default adapter learns from its own answers: the second half of `make adapter`, on one GPU in some six minutes.
 
 usage: python packaging/refined_adapter.py --tools DIR --trained DIR --out DIR [--device cuda] [--questions 5200] [--small]
 
 The adapter in `--trained`/adapter answers questions over the tool lists in `--tools`, three times each at temperature 1, under
-the grammar. SFT goes on with what was right or is put right; from there DPO and KTO, each by itself, make its own mistakes less
-likely than what is right. What comes out is the mean of the three adapters' matrices ("model soup", Wortsman et al. 2022,
-arXiv:2203.05482), which lie close together since the last two begin at the first.
+the grammar; supervised training goes on from it with what was right, and with what is right where its answer was not.
+Preferences after that were measured and left out (docs/tuning.md): they cost calls where a tool fits.
 """
 
 from __future__ import annotations
@@ -13,13 +12,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor
 
 from portico_engine import find_model, load_engine
 from portico_engine.models.config import read_config
@@ -32,13 +28,10 @@ from portico_engine.tune.data.sources.tool_lists import listed_tools
 from portico_engine.tune.data.tool_questions import Origin, questions_over
 from portico_engine.tune.export.gguf_file import save_gguf
 from portico_engine.tune.export.peft_folder import save_peft
-from portico_engine.tune.preference.answers import TokenPair
-from portico_engine.tune.preference.train import PreferenceTrainer
 from portico_engine.tune.rendering import ChatRenderer
 from portico_engine.tune.sft import Trainer
 from portico_engine.tune.training.base_model import load_base
 from portico_engine.tune.training.loop import Settings
-from portico_engine.tune.training.low_rank import LowRankLinear
 from portico_engine.tune.training.start import begin_at, read_start
 from portico_engine.weights.gguf_file import GGUFFile
 from portico_gateway.tuning.prompts import TRAINED_ON, serve_system
@@ -46,9 +39,7 @@ from portico_gateway.tuning.prompts import TRAINED_ON, serve_system
 SEED = 20261130
 LONGEST = 900  # tokens of a prompt: what a larger catalog adds is length
 EACH = 3  # answers to a question
-BETA = 0.3  # the best of three on held-out pairs, for both losses (docs/tuning.md)
 BASE = "HuggingFaceTB/SmolLM2-135M-Instruct"
-Matrices = dict[str, tuple[Tensor, Tensor]]
 
 
 def main() -> None:
@@ -87,57 +78,22 @@ def refine(args: argparse.Namespace) -> None:
     pairs = [row for row in log if isinstance(row, PairRow)]
     print(f"{len(log) - len(pairs)} answers kept, {len(pairs)} put right", flush=True)
     renderer = ChatRenderer(model_path)
-    tokens = [TokenPair(renderer.row(p.prompt, p.chosen), renderer.row(p.prompt, p.rejected)) for p in pairs]
-    good = list(
-        dict.fromkeys(
-            [renderer.row(r.prompt, r.completion) for r in log if not isinstance(r, PairRow)] + [p.chosen for p in tokens]
-        )
-    )
+    good = [renderer.row(row.prompt, row.chosen if isinstance(row, PairRow) else row.completion) for row in log]
     settings = Settings(rank=32, alpha=64.0, epochs=2, batch_tokens=16_384 if cuda else 4096, learning_rate=2e-4, seed=1)
-
-    sft = Trainer(load_base(model_path, args.device, dtype), good, settings)
-    begin_at(sft.adapter, read_start(start, config))
-    told: dict[str, Any] = {"sft": asdict(sft.run())}
-    found = [matrices_of(sft.adapter)]
-    save(args.out / "sft", found[0], settings)
-    preferences = replace(settings, epochs=1.0, learning_rate=5e-5)
-    for method in ("dpo", "kto"):
-        trainer = PreferenceTrainer(
-            load_base(model_path, args.device, dtype), tokens, preferences, start=read_start(args.out / "sft", config)
-        )
-        told[method] = asdict(trainer.run(method, BETA))
-        found.append(matrices_of(trainer.adapter))
-    mean = mean_of(found)
-    save(args.out / "adapter", mean, settings)
-    save_gguf(args.out / "adapter.gguf", mean, alpha=settings.alpha, config=config, base=BASE, prompts=TRAINED_ON)
+    good = list(dict.fromkeys(good))
+    trainer = Trainer(load_base(model_path, args.device, dtype), good, settings)
+    begin_at(trainer.adapter, read_start(start, config))
+    history = trainer.run()
+    matrices = {name: (module.a, module.b) for name, module in trainer.adapter.items()}
+    save_peft(args.out / "adapter", matrices, rank=settings.rank, alpha=settings.alpha, base=BASE, prompts=TRAINED_ON)
+    save_gguf(args.out / "adapter.gguf", matrices, alpha=settings.alpha, config=config, base=BASE, prompts=TRAINED_ON)
     about = {
-        "rows": len(good), "pairs": len(pairs), "settings": asdict(settings) | {"most_seconds": None}, "beta": BETA,
-        "history": {method: {"steps": of["steps"], "seconds": of["seconds"]} for method, of in told.items()},
-        "command": " ".join(["python", *sys.argv]),
+        "kept": len(log) - len(pairs), "put_right": len(pairs), "rows": len(good),
+        "device": torch.cuda.get_device_name() if cuda else "cpu",
+        "steps": history.steps, "seconds": round(history.seconds), "command": " ".join(["python", *sys.argv]),
+        "settings": asdict(settings) | {"most_seconds": None}, "torch": torch.__version__,
     }  # fmt: skip
     (args.out / "refining.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
-
-
-def matrices_of(adapter: Mapping[str, LowRankLinear]) -> Matrices:
-    """A and B by module, in float32 on the CPU."""
-    return {name: (module.a.detach().float().cpu(), module.b.detach().float().cpu()) for name, module in adapter.items()}
-
-
-def mean_of(adapters: Sequence[Matrices]) -> Matrices:
-    """Matrix by matrix. The product of two means is not the mean of the products; between adapters of one beginning the
-    difference is of second order.
-    """
-    return {
-        name: (
-            torch.stack([one[name][0] for one in adapters]).mean(dim=0),
-            torch.stack([one[name][1] for one in adapters]).mean(dim=0),
-        )
-        for name in adapters[0]
-    }
-
-
-def save(folder: Path, matrices: Matrices, settings: Settings) -> None:
-    save_peft(folder, matrices, rank=settings.rank, alpha=settings.alpha, base=BASE, prompts=TRAINED_ON)
 
 
 if __name__ == "__main__":

@@ -124,8 +124,8 @@ class Answers:
         seq.error = error
         if reason in (FinishReason.STOP, FinishReason.LENGTH):
             seq.flush_text()
-        answered = reason in (FinishReason.STOP, FinishReason.LENGTH)
-        self._scheduler.finish(seq, pin=seq.request.pin if answered else 0.0, trusted=trusted)
+        awaits = reason in (FinishReason.STOP, FinishReason.LENGTH) and seq.request.pin_where in seq.text
+        self._scheduler.finish(seq, pin=seq.request.pin if awaits else 0.0, trusted=trusted)
         assert seq.state is SequenceState.FINISHED
         if seq.adapter is not None:
             self._adapters.release(seq.adapter)

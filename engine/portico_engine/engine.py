@@ -26,6 +26,7 @@ from portico_engine.kv.cache import KVCache
 from portico_engine.kv.disk import DEFAULT_MAX_BYTES
 from portico_engine.kv.eviction import CostAware
 from portico_engine.kv.hashing import root_key
+from portico_engine.kv.host_tier import open_host_tier
 from portico_engine.kv.offloader import Offloader, open_tier
 from portico_engine.kv.state_cache import StateCache
 from portico_engine.plan import Row
@@ -58,6 +59,7 @@ class _StepUnderWay(NamedTuple):
     planned: ScheduledStep
     running: StepUnderWay
     constraints: Callable[[], Constraints]
+    begun: float  # seconds of all steps before it
 
 
 class Engine:
@@ -92,7 +94,8 @@ class Engine:
         root = root_key(info.name, str(info.bytes_on_disk), info.fingerprint, executor.caps.numerics_id)
         tier = open_tier(executor, kv_dir, root, kv_dir_bytes)
         caps = executor.caps
-        pool = BlockPool(caps.blocks, policy=CostAware(), tier=tier, most_held=caps.running_blocks)
+        host = open_host_tier(caps)
+        pool = BlockPool(caps.blocks, policy=CostAware(), tier=tier, host=host, most_held=caps.running_blocks)
         if caps.cut == "whole":
             self._kv: KVCache = StateCache(pool, root, caps.states)
         else:
@@ -289,8 +292,9 @@ class Engine:
             matchers = self.grammars if any(seq.matcher for seq in planned.sequences) else None
             return constrain(planned, matchers, self._executor.caps.vocab_size)
 
+        begun = self._timing.total
         running = self._runner.begin(planned.plan, lambda: constraints()[:2], self._timing.lap)
-        return _StepUnderWay(planned, running, constraints)
+        return _StepUnderWay(planned, running, constraints, begun)
 
     def _may_be_followed(self, step: _StepUnderWay) -> bool:
         """May the next step be begun before this one is finished? Where one row has a grammar none runs ahead of it: it would
@@ -306,6 +310,7 @@ class Engine:
         if failed and follower is not None:
             self._restart(self._runner.abandon(follower.running), deltas)
         outcome = self._runner.finish(step.running, planned.rows_again)
+        self._kv.note_step(planned.plan.n_tokens, self._timing.total - step.begun)
         self._restart(outcome.damaged, deltas)
         for i, seq, row in planned.rows():
             if i not in outcome.unread:

@@ -50,7 +50,23 @@ class Load:
     block: int
 
 
-KVOp = Copy | Drop | Save | Load
+@dataclass(frozen=True, slots=True)
+class Offload:
+    """Copy the whole content of a block into a slot of the host's memory."""
+
+    block: int
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Fill a block with what a slot of the host's memory holds."""
+
+    slot: int
+    block: int
+
+
+KVOp = Copy | Drop | Save | Load | Offload | Fetch
 
 
 class Row(NamedTuple):

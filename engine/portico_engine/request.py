@@ -165,6 +165,7 @@ class Request:
     shared_prefix_tokens: int = 0  # tokens at the prompt's beginning that hold nobody's text: their full blocks have no salt
     keep: int = 0  # tokens at the prompt's beginning whose KV shall survive a restart: instructions and tools
     pin: float = 0.0  # seconds that prompt and answer stay in memory before others, because their next turn is under way
+    pin_where: str = ""  # only an answer with this text in it is pinned: the mark of a call, whose result is on its way
     whole: bool = False  # the answer is told at its end, in one delta: for who would only put it together
     shown_tokens: frozenset[int] = frozenset()  # control tokens whose text belongs to the answer: a call's marker
 
@@ -269,9 +270,10 @@ class ModelInfo:
     @property
     def repeats_seeds(self) -> bool:
         """Does a request alone on the machine say the same under its seed, whatever of its prompt is known already? So it does
-        on a CPU; on a GPU nobody has measured it.
+        on a CPU, unless keys and values of 8 bits below memory are others than those that were computed; on a GPU nobody has
+        measured it.
         """
-        return not self.on_gpu
+        return not self.on_gpu and "-kv-int8" not in self.numerics_id
 
     @property
     def on_gpu(self) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from portico_engine.kv.cache import BlockTable
+from portico_engine.kv.block_table import BlockTable
 from portico_engine.plan import KVOp, Row, StepPlan
 from portico_engine.sequence import Sequence
 

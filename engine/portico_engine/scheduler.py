@@ -177,7 +177,8 @@ class Scheduler:
                 return
             self._admit(first)
             count = 0
-            if first.unsettled is None and (only is None or first.place == only.place):
+            settled = first.unsettled is None and (only is None or first.place == only.place)
+            if settled and not self._awaits_blocks(first, batch):
                 count = min(turns.tokens(first) if turns is not None else first.at_once, batch.budget)
             if count <= 0:
                 continue  # it runs, and its turn comes
@@ -316,6 +317,12 @@ class Scheduler:
         self._accounts[seq.rank, seq.request.caller] += 1
         in_turn = (last.rank, last.arrival) <= (seq.rank, seq.arrival)
         self._in_order = self._in_order and in_turn and len(self._rows) == 1
+
+    def _awaits_blocks(self, seq: Sequence, batch: StepBatch) -> bool:
+        """Is its prefix on its way from the host's memory, and are there others whose step that goes beside?"""
+        assert seq.table is not None
+        arriving, seq.table.arriving = seq.table.arriving, False
+        return arriving and bool(batch.rows)
 
     def _make_room(self, seq: Sequence, n_tokens: int) -> bool:
         """Blocks for `n_tokens` in all; False where the sequence itself had to go. Rows planned before it are never victims:

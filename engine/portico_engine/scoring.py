@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 
 from portico_engine.errors import ContextOverflow, EngineError, RequestError
 from portico_engine.executors.protocol import Capabilities
-from portico_engine.kv.cache import BlockTable, KVCache
+from portico_engine.kv.block_table import BlockTable
+from portico_engine.kv.cache import KVCache
 from portico_engine.kv.hashing import Salt
 from portico_engine.plan import Row, StepPlan, StepResult
 from portico_engine.step_runner import StepRunner

@@ -12,7 +12,7 @@ from time import perf_counter
 
 from portico_engine.adapters.adapter_registry import LoadedAdapter
 from portico_engine.grammar.protocol import Matcher, Prepared
-from portico_engine.kv.cache import BlockTable
+from portico_engine.kv.block_table import BlockTable
 from portico_engine.kv.hashing import BlockKeys, Salt
 from portico_engine.plan import BLOCK_TOKENS
 from portico_engine.priors.protocol import TokenPrior

@@ -10,7 +10,7 @@ import numpy as np
 from portico_engine.adapters.adapter import Adapter
 from portico_engine.executors.protocol import BlockStore, Capabilities
 from portico_engine.grammar.protocol import Bitmask
-from portico_engine.plan import BLOCK_TOKENS, Bias, Copy, Drop, Load, Row, Save, StepPlan, StepResult
+from portico_engine.plan import BLOCK_TOKENS, Bias, Copy, Drop, Fetch, Load, Offload, Row, Save, StepPlan, StepResult
 from portico_engine.sampling import unpack_mask
 
 Cell = tuple[int, int]  # (position, token as its adapter sees it)
@@ -98,6 +98,9 @@ class FakeExecutor:
     closed: bool = False
     store: BlockStore | None = None
     memory: int | None = None
+    host_blocks: int = 0
+    swap_seconds: float = 0.0
+    host: dict[int, dict[int, Cell]] = field(default_factory=dict)
     kept: int = 0
     runs_ahead: bool = False
     sampled: dict[int, int] = field(default_factory=dict)  # in the last step, by slot
@@ -113,6 +116,8 @@ class FakeExecutor:
             "fake",
             light_tokens=self.light_tokens,
             block_bytes=16 * BLOCK_TOKENS,
+            host_blocks=self.host_blocks,
+            swap_seconds=self.swap_seconds,
             window=self.window,
             adapters=self.n_adapters,
             adapter_rank=8,
@@ -144,6 +149,11 @@ class FakeExecutor:
                 assert self.store is not None
                 cells = self.cells[op.block]
                 self.store.put(op.key, np.array([cells[i] for i in range(BLOCK_TOKENS)], "<i8").tobytes())
+            elif isinstance(op, Offload):
+                assert set(self.cells[op.block]) == set(range(BLOCK_TOKENS)), "a block that isn't full"
+                self.host[op.slot] = dict(self.cells[op.block])
+            elif isinstance(op, Fetch):
+                self.cells[op.block] = dict(self.host[op.slot])
             else:
                 assert isinstance(op, Load)
                 assert self.store is not None

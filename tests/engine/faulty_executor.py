@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from tests.engine.fake_executor import FakeExecutor, FakeStep
 
 from portico_engine.grammar.protocol import Bitmask
-from portico_engine.plan import BLOCK_TOKENS, Bias, Copy, Drop, KVOp, Row, Save, StepPlan, StepResult
+from portico_engine.plan import BLOCK_TOKENS, Bias, Copy, Drop, KVOp, Offload, Row, Save, StepPlan, StepResult
 
 
 class Panic(BaseException):
@@ -48,7 +48,9 @@ class FaultyExecutor(FakeExecutor):
 
     def _spoil(self, op: KVOp) -> None:
         """What was to be filled has something else in it."""
-        if not isinstance(op, Save | Drop):
+        if isinstance(op, Offload):
+            self.host[op.slot] = dict.fromkeys(range(BLOCK_TOKENS), (-1, -1))
+        elif not isinstance(op, Save | Drop):
             block = op.target if isinstance(op, Copy) else op.block
             self.cells[block] = dict.fromkeys(range(BLOCK_TOKENS), (-1, -1))
 

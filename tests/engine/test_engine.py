@@ -10,7 +10,7 @@ from tests.engine.fakes import EOS, INFO, ScriptMatcher, fake_engine, run, scrip
 from tests.engine.faulty_executor import FaultyExecutor
 
 from portico_engine import FinishReason, Request, RequestError, SamplingParams
-from portico_engine.kv.cache import BlockTable
+from portico_engine.kv.block_table import BlockTable
 from portico_engine.kv.hashing import BlockKeys
 from portico_engine.sequence import Sequence
 

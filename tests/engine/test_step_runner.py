@@ -12,7 +12,7 @@ from tests.engine.faulty_executor import FaultyExecutor, Panic
 
 from portico_engine import Engine, EngineError, FinishReason, Request
 from portico_engine.errors import DeviceLost
-from portico_engine.plan import Copy, Drop, Load, Save
+from portico_engine.plan import Copy, Drop, Fetch, Load, Offload, Save
 
 VOCABULARY = INFO.vocab_size
 POISON = 200
@@ -143,6 +143,17 @@ def test_an_operation_that_fails_costs_what_it_was_for(kind: type, tmp_path: Pat
     third.close()
 
 
+@pytest.mark.parametrize("kind", [Offload, Fetch])
+def test_a_block_that_the_hosts_memory_fails_at_is_computed(kind: type) -> None:
+    engine = fake_engine(faulty(faulty_ops=lambda op: isinstance(op, kind), blocks=17, host_blocks=20))
+    large = Request("large", tuple(i for i in range(3, 240) if i != POISON), max_tokens=3)
+    again = Request("again", (*KEPT.prompt, 9), max_tokens=6)
+    ended_well(engine, [KEPT])
+    ended_well(engine, [large])
+    ended_well(engine, [again])
+    engine._scheduler.check_integrity()
+
+
 def test_a_copy_that_always_fails_ends_its_request_and_no_other() -> None:
     engine = fake_engine(faulty(faulty_ops=lambda op: isinstance(op, Copy)))
     run(engine, [KEPT])
@@ -168,7 +179,7 @@ def test_whatever_fails_the_others_say_what_they_say_alone(data: st.DataObject) 
     and little memory.
     """
     once = data.draw(st.none() | st.integers(1, 30))
-    failing = {Load: 0, Copy: 0, Save: 0}
+    failing = {Load: 0, Copy: 0, Save: 0, Offload: 0, Fetch: 0}
 
     def fails(op: object) -> bool:
         if type(op) not in failing or failing[type(op)] >= 2 or not data.draw(st.booleans()):
@@ -180,6 +191,7 @@ def test_whatever_fails_the_others_say_what_they_say_alone(data: st.DataObject) 
         poison=POISON if once is None else None,
         late=data.draw(st.booleans()),
         blocks=data.draw(st.sampled_from([18, 24, 32])),
+        host_blocks=data.draw(st.sampled_from([0, 4, 20])),
         most_tokens=data.draw(st.sampled_from([8, 20, 1000])),
         step_tokens=data.draw(st.sampled_from([16, 64])),
         faults_at=set() if once is None else {once},

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from portico_engine.executors.protocol import BlockStore
-from portico_engine.plan import Copy, Drop, KVOp, Load, Save
+from portico_engine.plan import Copy, Drop, Fetch, KVOp, Load, Offload, Save
 
 
 class BlockMemory(Protocol):
@@ -19,7 +19,7 @@ class BlockMemory(Protocol):
         ...
 
     def read(self, block: int) -> bytes:
-        """A block's content: bf16 [layers, 2 kv_heads, BLOCK_TOKENS, head_dim], in this machine's byte order."""
+        """A block's content, as a block store keeps it."""
         ...
 
     def write(self, block: int, content: bytes | memoryview) -> None:
@@ -27,17 +27,45 @@ class BlockMemory(Protocol):
         ...
 
 
-def run_ops(ops: Sequence[KVOp], memory: BlockMemory, store: BlockStore | None) -> None:
+class HostMemory(Protocol):
+    """Slots of the host's memory below a device's blocks."""
+
+    def offload(self, block: int, slot: int) -> None:
+        """A block's content into a slot."""
+        ...
+
+    def fetch(self, slot: int, block: int) -> None:
+        """The inverse. Who reads the block waits for it first, by `settle`."""
+        ...
+
+    def settle(self, blocks: Iterable[int]) -> None:
+        """What the device does from now on comes after the fetches of these blocks."""
+        ...
+
+
+def run_ops(ops: Sequence[KVOp], memory: BlockMemory, store: BlockStore | None, host: HostMemory | None = None) -> None:
     """In order."""
     for op in ops:
         match op:
-            case Copy():
+            case Copy(source, target):
+                if host is not None:
+                    host.settle((source, target))
                 memory.copy(op)
             case Drop(block):
                 memory.drop(block)
             case Save(block, key):
                 assert store is not None, "a plan with Save needs a block store"
+                if host is not None:
+                    host.settle((block,))
                 store.put(key, memory.read(block))
             case Load(key, block):
                 assert store is not None, "a plan with Load needs a block store"
+                if host is not None:
+                    host.settle((block,))
                 memory.write(block, store.get(key))
+            case Offload(block, slot):
+                assert host is not None, "a plan with Offload needs memory of the host"
+                host.offload(block, slot)
+            case Fetch(slot, block):
+                assert host is not None, "a plan with Fetch needs memory of the host"
+                host.fetch(slot, block)

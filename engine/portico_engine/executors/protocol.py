@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,19 @@ class PendingStep(Protocol):
     def finish(self, bitmask: Bitmask | None = None, bias: Bias | None = None) -> StepResult:
         """Wait for it, sample and score. `bitmask` [rows, words] of all rows, or None where no row is constrained."""
         ...
+
+
+OffloadDtype: TypeAlias = Literal["bf16", "int8"]  # of keys and values below the device
+
+
+class Offloading(NamedTuple):
+    """How keys and values leave a device: as what, and how many bytes of the host's memory are for them."""
+
+    dtype: OffloadDtype = "bf16"
+    host_bytes: int = 0
+
+
+AS_COMPUTED = Offloading()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +89,8 @@ class Capabilities:
     numerics_id: str
     light_tokens: int = 512
     block_bytes: int = 0  # of one block's content, as Save and Load move it; 0 where the executor knows neither
+    host_blocks: int = 0  # slots of the host's memory, for Offload and Fetch; 0 where it knows neither
+    swap_seconds: float = 0.0  # of one Offload and one Fetch, measured
     window: int = 0  # no token sees more positions than so many, its own among them; 0: it sees all
     adapters: int = 0
     adapter_rank: int = 0

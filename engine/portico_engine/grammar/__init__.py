@@ -34,9 +34,9 @@ Exported, by what one wants to do:
                  compile_schema_isolated, compile_gbnf_isolated, compile_tool_calls_isolated;
                  Bounds, DEFAULT_BOUNDS and Limits say how far and at what cost
     read, show   schema_to_ir, tool_to_ir, parse_gbnf, tool_calls_grammar -> IR; to_gbnf, enforced_text, sentences of it
-    tool calls   CallFormat (detect_format, control_tokens, thinks_first), ToolChoice, NamedTool; AnswerSchema (calls, or else
-                 an answer of that schema); ToolCallParser and its events ContentText, ThinkingText, CallStarted,
-                 ArgumentsText, CallFinished, CallCut
+    tool calls   CallFormat (detect_format, call_mark, control_tokens, thinks_first), ToolChoice, NamedTool; AnswerSchema
+                 (calls, or else an answer of that schema); ToolCallParser and its events ContentText, ThinkingText,
+                 CallStarted, ArgumentsText, CallFinished, CallCut
     match        matcher_factory, for a vocabulary
     check        accepts, a text by a grammar; check_arguments -> Violations; canonical_text, a value as a grammar writes it
 """
@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from portico_engine.grammar.calls.formats import CallFormat as CallFormat
     from portico_engine.grammar.calls.formats import NamedTool as NamedTool
     from portico_engine.grammar.calls.formats import ToolChoice as ToolChoice
+    from portico_engine.grammar.calls.formats import call_mark as call_mark
     from portico_engine.grammar.calls.formats import control_tokens as control_tokens
     from portico_engine.grammar.calls.formats import detect_format as detect_format
     from portico_engine.grammar.calls.formats import thinks_first as thinks_first
@@ -91,7 +92,7 @@ _EXPORTS = {
     "schema": ("schema_to_ir", "tool_to_ir"),
     "schema.order": ("canonical_text",),
     "gbnf": ("parse_gbnf", "to_gbnf"),
-    "calls.formats": ("CallFormat", "NamedTool", "ToolChoice", "control_tokens", "detect_format", "thinks_first"),
+    "calls.formats": ("CallFormat", "NamedTool", "ToolChoice", "call_mark", "control_tokens", "detect_format", "thinks_first"),
     "calls.compile": ("AnswerSchema", "compile_tool_calls", "tool_calls_grammar"),
     "calls.parser": (
         "ArgumentsText",

@@ -16,15 +16,16 @@ import numpy.typing as npt
 
 from portico_engine.kv.eviction import LRU, EvictionPolicy
 from portico_engine.kv.free_runs import FreeRuns
+from portico_engine.kv.host_tier import HostTier
 from portico_engine.kv.prefix_index import PrefixIndex
 from portico_engine.kv.retention import RetainedPrefixes
 from portico_engine.kv.tier import FullBlock, Tier
-from portico_engine.plan import BLOCK_TOKENS, Copy, Drop, KVOp, Load, Save
+from portico_engine.plan import BLOCK_TOKENS, Copy, Drop, Fetch, KVOp, Load, Offload, Save
 from portico_engine.request import KVOwner, KVState
 
 _EVICT_AT_ONCE = 16
 _RECOMPUTE = 50.0  # what computing a block anew costs, in loads from below (benchmarks/kv_tiers.py, one thread)
-_MOST_REUSES = 8  # that count: what was popular once must be able to go
+_MOST_REUSES = 1  # that count: what came often once does not come more often again than what came twice (docs/kv-cache.md)
 
 
 class BlockPool:
@@ -37,6 +38,7 @@ class BlockPool:
         policy: EvictionPolicy | None = None,
         tier: Tier | None = None,
         clock: Callable[[], float] = time.monotonic,
+        host: HostTier | None = None,
         most_held: int | None = None,
     ) -> None:
         """`most_held`: of so many blocks together sequences may hold references; None: of all."""
@@ -45,6 +47,7 @@ class BlockPool:
         self.block_tokens = block_tokens
         self.index = PrefixIndex(n_blocks, block_tokens)
         self.tier = tier
+        self.host = host
         self.retained = RetainedPrefixes(clock)
         self.evictions = 0
         self._policy: EvictionPolicy = LRU() if policy is None else policy
@@ -189,6 +192,11 @@ class BlockPool:
         assert self._refs[block] > 0
         self._ops.append(Load(key, block))
 
+    def fetch(self, slot: int, block: int) -> None:
+        """Fill a held block with content of the host's memory."""
+        assert self._refs[block] > 0
+        self._ops.append(Fetch(slot, block))
+
     def planned_loads(self, key: bytes) -> int:
         """Loads of this content that `take_ops` has not given out yet."""
         return sum(isinstance(op, Load) and op.key == key for op in self._ops)
@@ -220,6 +228,8 @@ class BlockPool:
         if self.tier is not None and keys:
             self._ops = [op for op in self._ops if not (isinstance(op, Save) and op.key in keys)]
             self.tier.discard(keys)
+        if self.host is not None:
+            self.host.forget(keys)
 
     def abandon_ops(self) -> None:
         """What was planned will not be done, because nothing that it was for is left: only the dead blocks stay dead."""
@@ -229,7 +239,9 @@ class BlockPool:
             self.tier.abandon()
 
     def clear(self) -> None:
-        """Forget all cached content. Held blocks stay, no longer indexed."""
+        """Forget all cached content, the host's too. Held blocks stay, no longer indexed."""
+        if self.host is not None:
+            self.host.clear()
         while len(self._policy):
             self._drop_cached(self._policy.pop())
         for block in list(self.index):
@@ -245,22 +257,40 @@ class BlockPool:
         count = min(len(self._policy), wished)
         for _ in range(count):
             block = self._policy.pop()
-            key = None if self.tier is None else self.index.key(block)
+            key = self.index.key(block)
+            kept = key is not None and self._offload(block, key)
             if self.tier is not None and key is not None:
-                pinned = self.retained.until(block) is not None and not self.tier.has(key)
+                pinned = not kept and self.retained.until(block) is not None and not self.tier.has(key)
                 if pinned or self.tier.is_save_requested(key):
                     self.save(block)
             self._drop_cached(block)
             self.evictions += 1
         return count > 0
 
+    def _offload(self, block: int, key: bytes) -> bool:
+        """Is the full block in the host's memory, or on its way there?"""
+        if self.host is None:
+            return False
+        if not self.host.has(key):
+            worth = float(self._worth(np.array([block]))[0])
+            slot = self.host.place(self.full_block(block), worth, self.retained.until(block))
+            if slot is None:
+                return False
+            self._ops.append(Offload(block, slot))
+        return True
+
     def _costs(self, at: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        costs = _RECOMPUTE * (1 + np.minimum(self._reuses[at], _MOST_REUSES))
-        if self.tier is None:
+        costs = _RECOMPUTE * self._worth(at)
+        below = [tier.has for tier in (self.tier, self.host) if tier is not None]
+        if not below:
             return costs
-        has = self.tier.has
-        saved = [(key := self.index.key(block)) is not None and has(key) for block in at.tolist()]
+        keys = map(self.index.key, at.tolist())
+        saved = [key is not None and any(has(key) for has in below) for key in keys]
         return np.where(saved, costs / _RECOMPUTE, costs)
+
+    def _worth(self, at: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """More for content that came again."""
+        return 1.0 + np.minimum(self._reuses[at], _MOST_REUSES)
 
     def _drop_cached(self, block: int) -> None:
         self.index.remove(block)
@@ -283,6 +313,8 @@ class BlockPool:
         free = set(self._free)
         if self.tier is not None:
             self.tier.check_integrity(self._ops)
+        if self.host is not None:
+            self.host.check_integrity()
         expected = Counter(block for table in tables for block in table)
         for block in range(self.n_blocks):
             assert self._refs[block] == expected[block], (

@@ -1,15 +1,16 @@
 """Sequences' block tables over the pool: reuse of known prefixes, growth, and what is known afterwards.
 
-It owns `BlockTable` and the rules by which content becomes known (full blocks as soon as they are computed, an unfilled tail
+It owns the rules by which content becomes known (full blocks as soon as they are computed, an unfilled tail
 when its sequence lets go) and by which it is worth keeping below memory. It knows tokens and positions, not requests.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 
+from portico_engine.kv.below import Below
 from portico_engine.kv.block_pool import BlockPool
+from portico_engine.kv.block_table import BlockTable
 from portico_engine.kv.hashing import KEY_BYTES, BlockKeys, Salt, adapted_root, block_content, content_tokens
 from portico_engine.kv.prefix_index import PrefixMatch
 from portico_engine.kv.tier import FullBlock
@@ -17,37 +18,6 @@ from portico_engine.plan import KVOp
 
 _REUSES = 2  # a prefix that came this often again is kept below; once more is how every call's answer comes
 _SAVE_AT_ONCE = 16
-
-
-@dataclass(slots=True, eq=False)
-class BlockTable:
-    """One sequence's blocks, append-only. Positions below `computed` hold keys and values; `keys` name their full blocks. The
-    first `released` blocks, which no token to come sees, are not the table's any more.
-    """
-
-    names: BlockKeys
-    blocks: list[int] = field(default_factory=list)
-    keys: list[bytes] = field(default_factory=list)
-    computed: int = 0
-    released: int = 0
-    _numbers: tuple[int, ...] = ()
-
-    @property
-    def numbers(self) -> tuple[int, ...]:
-        """The blocks: the same object as long as there are no more."""
-        if len(self._numbers) != len(self.blocks):
-            self._numbers = tuple(self.blocks)
-        return self._numbers
-
-    @property
-    def held(self) -> list[int]:
-        """The blocks that it has."""
-        return self.blocks[self.released :]
-
-    @property
-    def parent(self) -> bytes:
-        """The key that the next block hangs on."""
-        return self.names.parent(len(self.keys))
 
 
 class KVCache:
@@ -67,7 +37,7 @@ class KVCache:
         self._matched: tuple[tuple[BlockKeys, int, int, int], PrefixMatch] | None = None  # the last question and its answer
         self.queried_tokens = 0
         self.hit_tokens = 0
-        self.loaded_tokens = 0  # those of the hits that came from the tier below
+        self._below = Below(pool)
 
     def block_keys(self, salt: Salt | None = None, adapter: bytes = b"", shared_tokens: int = 0) -> BlockKeys:
         """For a new sequence's blocks; those of another salt, or of an adapter with another digest, are not known to it. Its
@@ -86,20 +56,18 @@ class KVCache:
     def allocate(self, tokens: Sequence[int], names: BlockKeys | None = None) -> BlockTable:
         """A table that starts with whatever is known of `tokens` but the last one, which must be computed to be answered.
 
-        Blocks that are gone from memory come from the tier below, if they are there. `names` are the sequence's own.
+        Blocks that are gone from memory come from the tiers below, if they are there. `names` are the sequence's own.
         """
         table = BlockTable(names or self.block_keys())
         limit = len(tokens) - 1
-        loaded = 0
         while True:
             hit = self._match(table.names, tokens, len(table.keys))
             self.pool.hold(hit.blocks)
             table.blocks += hit.blocks
             table.keys += hit.keys
             table.computed += len(hit.blocks) * self.pool.block_tokens
-            if not (n := self._load(table, tokens, limit)):
+            if not self._load(table, tokens, limit):
                 break
-            loaded += n
         if hit.tail is not None:
             self.pool.hold([hit.tail])  # so that making room doesn't evict what is to be copied
             own = self.pool.allocate(table.blocks[-1] if table.blocks else None)
@@ -113,7 +81,6 @@ class KVCache:
         self._note_use(table, tokens)
         self.queried_tokens += len(tokens)
         self.hit_tokens += table.computed
-        self.loaded_tokens += loaded
         return table
 
     def _match(self, names: BlockKeys, tokens: Sequence[int], first: int = 0) -> PrefixMatch:
@@ -123,26 +90,21 @@ class KVCache:
             self._matched = asked, self.pool.index.match(names, tokens, len(tokens) - 1, first)
         return self._matched[1]
 
-    def _load(self, table: BlockTable, tokens: Sequence[int], limit: int) -> int:
-        """Go on with full blocks from below, up to one that is in memory, is nowhere, or has no room; how many tokens came."""
-        tier, size = self.pool.tier, self.pool.block_tokens
-        before = table.computed
-        while tier is not None and table.computed + size <= limit:
+    def _load(self, table: BlockTable, tokens: Sequence[int], limit: int) -> bool:
+        """Go on with full blocks from below, up to one that is in memory, is nowhere, or has no room. Did any come?"""
+        size, before = self.pool.block_tokens, table.computed
+        while not self._below.is_empty and table.computed + size <= limit:
             at = len(table.keys)
             content = table.names.content(at, tokens)
             block = FullBlock(table.names.key(at, tokens), table.parent, content_tokens(content))
-            if self.pool.index.full(block.key) is not None or not tier.fetch(block):
-                break
-            own = self.pool.allocate(table.blocks[-1] if table.blocks else None)
+            own = None if self.pool.index.full(block.key) is not None else self._below.bring(table, block)
             if own is None:
-                tier.release_fetched(block.key)
                 break
-            self.pool.load(own, block.key)
             self.pool.index.add_full(own, content, block.key)
             table.blocks.append(own)
             table.keys.append(block.key)
             table.computed += size
-        return table.computed - before
+        return table.computed > before
 
     def _note_owner(self, table: BlockTable, first: int) -> None:
         """Whose the full blocks from this one on are."""
@@ -232,6 +194,11 @@ class KVCache:
         blocks = [block for key in new if (block := self.pool.index.full(key)) is not None]
         self.pool.tier.request_saves(map(self.pool.full_block, reversed(blocks)))
 
+    def note_step(self, n_tokens: int, seconds: float) -> None:
+        """A step of so many tokens took so long: what computing anew costs."""
+        if self.pool.host is not None:
+            self.pool.host.cost.note_step(n_tokens, seconds)
+
     @property
     def has_saves(self) -> bool:
         """Is something to be saved when there is time?"""
@@ -305,7 +272,8 @@ class KVCache:
 
     def stats(self) -> dict[str, float]:
         """Counters since the start, and blocks by state: free, cached (the pinned among them), held; and by whose they are."""
-        pool, tier = self.pool, self.pool.tier
+        pool, tier, host = self.pool, self.pool.tier, self.pool.host
+        fetched, loaded = self._below.fetched_tokens, self._below.loaded_tokens
         owners = pool.count_by_owner()
         return {
             "blocks": pool.n_blocks,
@@ -318,12 +286,17 @@ class KVCache:
             "evictions": pool.evictions,
             "prompt_tokens": self.queried_tokens,
             "prompt_tokens_cached": self.hit_tokens,
-            "prompt_tokens_cached_memory": self.hit_tokens - self.loaded_tokens,
-            "prompt_tokens_cached_disk": self.loaded_tokens,
+            "prompt_tokens_cached_memory": self.hit_tokens - fetched - loaded,
+            "prompt_tokens_cached_host": fetched,
+            "prompt_tokens_cached_disk": loaded,
             "kv_saves": tier.saves if tier else 0,
             "kv_saves_lost": tier.lost_saves if tier else 0,
             "kv_loads": tier.loads if tier else 0,
             "kv_load_seconds": tier.load_seconds if tier else 0.0,
+            "host_blocks": host.n_slots if host else 0,
+            "host_blocks_used": len(host) if host else 0,
+            "kv_offloads": host.offloads if host else 0,
+            "kv_fetches": host.fetches if host else 0,
         }
 
     def check_integrity(self) -> None:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from portico_engine.kv.block_pool import BlockPool
-from portico_engine.kv.cache import BlockTable, KVCache
+from portico_engine.kv.block_table import BlockTable
+from portico_engine.kv.cache import KVCache
 from portico_engine.kv.hashing import BlockKeys, block_content
 
 

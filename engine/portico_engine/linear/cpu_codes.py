@@ -39,6 +39,11 @@ class CodesProduct(Protocol):
     def n_bytes(self) -> int: ...
 
     @property
+    def form(self) -> str:
+        """See `Linear.form`."""
+        ...
+
+    @property
     def rounds(self) -> bool:
         """Does even a float32 result come by way of bfloat16?"""
         ...
@@ -52,6 +57,7 @@ class KernelProduct:
     """`CodesProduct` of matrices stacked by rows, each in its own format, by the CPU's kernels."""
 
     rounds = False
+    form = "codes"
 
     def __init__(self, parts: Sequence[PackedMatrix]) -> None:
         self._parts = tuple(parts)
@@ -88,6 +94,7 @@ class Int4Product:
         )
         self._bias, self._order = bias, order
         self.max_rows = _INT4_ROWS[len(self._terms)]
+        self.form = f"int4x{len(self._terms)}"
 
     @property
     def n_bytes(self) -> int:

@@ -37,8 +37,8 @@ class CPULinear:
         return bool((codes(x, torch.float32) - exact).norm() <= _AGREEMENT * exact.norm())
 
     @property
-    def has_codes(self) -> bool:
-        return self._codes is not None
+    def form(self) -> str:
+        return "bf16" if self._codes is None else self._codes.form
 
     @property
     def n_bytes(self) -> int:

@@ -22,8 +22,8 @@ class QuantizedExperts:
         self.bias = bias
 
     @property
-    def has_codes(self) -> bool:
-        return True
+    def form(self) -> str:
+        return "codes"
 
     @property
     def n_bytes(self) -> int:
@@ -45,8 +45,8 @@ class WideExperts:
         self.bias = bias
 
     @property
-    def has_codes(self) -> bool:
-        return False
+    def form(self) -> str:
+        return "bf16"
 
     @property
     def n_bytes(self) -> int:

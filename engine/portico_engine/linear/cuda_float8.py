@@ -50,8 +50,8 @@ class CUDAFloat8Linear:
                 raise RuntimeError(f"the float8 product is off by {float(off / exact.norm()):.0%}")
 
     @property
-    def has_codes(self) -> bool:
-        return True
+    def form(self) -> str:
+        return "float8"
 
     @property
     def n_bytes(self) -> int:

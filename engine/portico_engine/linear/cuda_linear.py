@@ -32,8 +32,8 @@ class CUDALinear:
         self.bias = bias
 
     @property
-    def has_codes(self) -> bool:
-        return False
+    def form(self) -> str:
+        return "bf16"
 
     @property
     def n_bytes(self) -> int:
@@ -69,8 +69,8 @@ class CUDAQuantizedLinear:
             self._copy = CUDALinear(torch.cat([quantized_matmul.dequantize_rows(part, 0, part.n_out) for part in parts]), bias)
 
     @property
-    def has_codes(self) -> bool:
-        return True
+    def form(self) -> str:
+        return "codes" if self._copy is None else "copied codes"
 
     @property
     def n_bytes(self) -> int:

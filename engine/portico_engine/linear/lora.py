@@ -50,8 +50,8 @@ class LoraLinear:
         self.product = product
 
     @property
-    def has_codes(self) -> bool:
-        return self.base.has_codes
+    def form(self) -> str:
+        return self.base.form
 
     @property
     def n_bytes(self) -> int:

@@ -15,8 +15,9 @@ class Linear(Protocol):
     """y = x W^T (+ b), with W [out, in]."""
 
     @property
-    def has_codes(self) -> bool:
-        """Is it computed, for some numbers of rows at least, straight from quantized codes?"""
+    def form(self) -> str:
+        """What its products are computed from, for whatever numbers of rows: "bf16", codes, or both. Other forms round
+        otherwise."""
         ...
 
     @property
@@ -45,7 +46,7 @@ class ExpertsLinear(Protocol):
     """y = x W^T (+ b), with W [out, in] of each row's own expert."""
 
     @property
-    def has_codes(self) -> bool: ...
+    def form(self) -> str: ...
 
     @property
     def n_bytes(self) -> int: ...

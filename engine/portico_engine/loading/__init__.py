@@ -2,6 +2,7 @@
 
     options.py        what a user may ask for (`LoadOptions`), and the sizes that memory allows
     memory_plan.py    what memory goes to: weights, steps and KV
+    weight_memory.py  what weights take in each device's forms, from the headers
     llama_plan.py     what of a model llama.cpp computes on a GPU, and what its KV takes
     llama_loading.py  llama.cpp's executor by that plan
     weight_forms.py   what weights are stored as, and what products with them run from, in a line

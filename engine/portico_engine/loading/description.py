@@ -21,7 +21,8 @@ from portico_engine.loading.device import memory_bytes
 from portico_engine.loading.fitting import USABLE
 from portico_engine.loading.llama_plan import kv_bytes_per_token
 from portico_engine.loading.load_engine import Outlook, foresee, load_tokenizer, open_model, quantization_name
-from portico_engine.loading.memory_plan import n_parameters
+from portico_engine.loading.memory_plan import StepMemory, n_parameters, step_memory
+from portico_engine.loading.weight_memory import cpu_codes, cpu_weights, gpu_weights
 from portico_engine.models.config import read_config
 from portico_engine.quantization.block_formats import FORMATS, bits_per_weight, is_quantized
 from portico_engine.weights.model_file import ModelFile
@@ -64,16 +65,18 @@ class TemplateFacts:
 
 @dataclass(frozen=True, slots=True)
 class MemoryFacts:
-    """Bytes. `weights` by executor, `kv_per_token` of one position; `fits(...)` is against `machine`."""
+    """Bytes. `weights` and `steps` by executor, `kv_per_token` of one position; `fits(...)` is against `machine`."""
 
     weights: Mapping[str, int]
+    steps: Mapping[str, StepMemory]
     kv_per_token: int
     machine: int
     contexts: tuple[int, ...]
 
     def needed(self, executor: str, context: int, concurrency: int) -> int:
-        """Weights and the KV of so many conversations of this length."""
-        return self.weights[executor] + context * concurrency * self.kv_per_token
+        """Weights, the KV of so many conversations of this length, and the largest step with them."""
+        step = self.steps[executor].needed(context, concurrency) if executor in self.steps else 0
+        return self.weights[executor] + context * concurrency * self.kv_per_token + step
 
     def fits(self, executor: str, context: int, concurrency: int) -> bool:
         """Is that within this machine's memory?"""
@@ -177,13 +180,6 @@ def _on_gpu(kind: gguf.GGMLQuantizationType) -> str:
     return f"from {'its' if kind in FORMATS else 'new 8-bit'} codes, {bits_per_weight(kind):.1f} bits a weight"
 
 
-def _keeps_codes(file: ModelFile) -> bool:
-    """Has torch on this CPU codes beside its bfloat16?"""
-    from portico_engine.linear.cpu_codes import codes_supported
-
-    return codes_supported() and any(is_quantized(info.type) for info in file.tensors.values())
-
-
 def _tokenizer(file: ModelFile) -> TokenizerFacts:
     kind = str(file.metadata.get("tokenizer.ggml.model", "tokenizer.json"))
     pre = file.metadata.get("tokenizer.ggml.pre")
@@ -204,16 +200,18 @@ def _template(file: ModelFile) -> TemplateFacts | None:
 
 
 def _memory(file: ModelFile, arch: str) -> MemoryFacts:
-    parameters = n_parameters(file)
-    codes = int(sum(prod(info.shape) * bits_per_weight(info.type) for info in file.tensors.values()) / 8)
     weights: dict[str, int] = {}
+    steps: dict[str, StepMemory] = {}
     try:
-        per_token = read_config(file).kv_bytes_per_token
-        weights |= {"torch-cpu": 2 * parameters + (codes if _keeps_codes(file) else 0), "torch-cuda": codes}
+        config = read_config(file)
+        per_token = config.kv_bytes_per_token
+        weights["torch-cpu"] = cpu_weights(file, config, codes=cpu_codes())
+        weights["torch-cuda"] = gpu_weights(file, config, copies=False)
+        steps = {"torch-cpu": step_memory(config, cuda=False), "torch-cuda": step_memory(config, cuda=True)}
     except ModelError:
         per_token = kv_bytes_per_token(file, arch)
     if has_llama_cpp() and not file.path.is_dir():
         weights["llama_cpp"] = file.size
     longest = file.get(f"{arch}.context_length", int, 0)
     contexts: Sequence[int] = [each for each in _CONTEXTS if each < longest]
-    return MemoryFacts(weights, per_token, memory_bytes(), (*contexts, longest) if longest else tuple(contexts))
+    return MemoryFacts(weights, steps, per_token, memory_bytes(), (*contexts, longest) if longest else tuple(contexts))

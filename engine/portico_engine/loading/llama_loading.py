@@ -9,7 +9,7 @@ import logging
 from dataclasses import replace
 from typing import NamedTuple
 
-from portico_engine.errors import AdapterError, ModelError
+from portico_engine.errors import AdapterError, ModelError, RequestError
 from portico_engine.executors.llama_cpp.attention import Attention, choose_attention
 from portico_engine.executors.llama_cpp.devices import Backend, backend
 from portico_engine.executors.llama_cpp.embedding import ENCODERS, LlamaEmbeddingExecutor
@@ -84,6 +84,11 @@ def load_llama(
         raise AdapterError(
             "executor llama_cpp takes no adapters: all rows of one of its steps have the same; executor torch does, for a "
             "model that it has a decoder for"
+        )
+    if options.kv_offload_dtype != "bf16":
+        raise RequestError(
+            f"executor llama_cpp keeps keys and values in a form of its own (kv_type): kv_offload_dtype is "
+            f"{options.kv_offload_dtype!r}, and must be 'bf16' for it"
         )
     progress("weights", 0.0)
     arch = file.get("general.architecture", str)

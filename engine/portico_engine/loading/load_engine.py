@@ -170,10 +170,10 @@ class _Loading:
         """What `executor` would make."""
         if name != "llama_cpp":
             try:
-                _, found, sizes, placed = self._plan_torch(name)
+                config, found, sizes, placed = self._plan_torch(name)
                 if not isinstance(sizes, Sizes):
                     file, _ = one_share(self.file, read_config(self.file), self.options)
-                    sizes(sum(weight_bytes(file, found)[: 1 + placed.second]))
+                    sizes(sum(weight_bytes(file, config, found)[: 1 + placed.second]))
                 kind = "torch-cuda" if found.cuda else "torch-cpu"
                 return Outlook(kind, found.name, self.plan, self.fallbacks.described(), self.weights)
             except UnsupportedModel as error:
@@ -219,6 +219,7 @@ class _Loading:
             config=config,
             vocab_size=self.tokenizer.vocab_size,
             adapters=self._limits if self.options.adapters else None,
+            offloading=self.options.offloading(to_host=device.cuda),
             progress=self._report,
         )
 
@@ -247,11 +248,11 @@ class _Loading:
         codes = device.cuda or self._has_fast_codes(placed.second)
         self.weights = describe_weights(self.file, cuda=device.cuda, codes=codes, copies=placed.second)
         if isinstance(sizes, Sizes) and not device.cuda:
-            check_kv(self.options, sizes, weight_bytes(file, device)[0], config.kv_bytes_per_token, device.memory)
+            check_kv(self.options, sizes, weight_bytes(file, config, device)[0], config.kv_bytes_per_token, device.memory)
         if not device.cuda:
-            weights = sum(weight_bytes(file, device)[: 1 + codes])
+            weights = sum(weight_bytes(file, config, device)[: 1 + codes])
             assert isinstance(sizes, Sizes), "a CPU's memory is not filled"
-            self.plan = of_each(describe_host(device.memory, weights, sizes, config.kv_bytes_per_token), self.options)
+            self.plan = of_each(describe_host(device.memory, weights, sizes, config), self.options)
         return _Torch(config, device, sizes, placed)
 
     def _has_fast_codes(self, second: bool) -> bool:

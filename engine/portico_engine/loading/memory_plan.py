@@ -5,7 +5,6 @@ It owns the arithmetic, in bytes, and its one line for people. It measures nothi
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -16,6 +15,7 @@ from portico_engine.executors.protocol import Sizes
 from portico_engine.loading.device import Device
 from portico_engine.loading.fitting import smaller_weights
 from portico_engine.loading.options import MIN_CONTEXT
+from portico_engine.loading.weight_memory import cpu_codes, cpu_weights, gpu_expert_weights, gpu_weights
 from portico_engine.models.config import DecoderConfig
 from portico_engine.plan import BLOCK_TOKENS
 from portico_engine.weights.model_file import ModelFile
@@ -23,8 +23,8 @@ from portico_engine.weights.model_file import ModelFile
 _OVERHEAD = 512 << 20  # of libraries' workspaces, captured graphs and the allocator's gaps
 _GATHERED = 1 << 17  # tokens of KV that one layer of a prefill gathers, at most
 _FILLED, _FILLED_BESIDE_HOST = 0.9, 0.75  # shares of a memory that weights may take, the second where some stay outside
+_GPU_STEP, _HOST_STEP = 8192, 256  # tokens of an executor's largest step
 _PINNED = 0.7  # share of this machine's memory
-_EXPERT = re.compile(r"blk\.(\d+)\.ffn_(?:gate|up|down)\.\d+\.weight")
 _LOGIT_BYTES = 48  # of a logit while a token is drawn from it: float32, its mask, its weight, float64 sums, sorted copies
 
 
@@ -52,12 +52,14 @@ class MemoryPlan:
         )
 
 
-def describe_host(memory: int, weights: int, sizes: Sizes, kv_bytes_per_token: int) -> str:
+def describe_host(memory: int, weights: int, sizes: Sizes, config: DecoderConfig) -> str:
     """One line about the memory of a machine without a GPU, in bytes: KV takes it as it is first written."""
-    kv = sizes.blocks * BLOCK_TOKENS * kv_bytes_per_token
+    kv = sizes.blocks * BLOCK_TOKENS * config.kv_bytes_per_token
+    steps = step_memory(config, cuda=False).needed(sizes.context_length, sizes.max_rows)
     return (
         f"weights {_gib(weights)}, KV up to {_gib(kv)} for {sizes.kv_tokens} tokens "
-        f"({sizes.kv_tokens / sizes.context_length:.1f} contexts of {sizes.context_length}), of {_gib(memory)}"
+        f"({sizes.kv_tokens / sizes.context_length:.1f} contexts of {sizes.context_length}), "
+        f"{_gib(steps)} for steps of {sizes.max_rows} rows, of {_gib(memory)}"
     )
 
 
@@ -70,6 +72,36 @@ def scratch_bytes(config: DecoderConfig, step_tokens: int, max_rows: int) -> int
     gathered = 3 * min(config.context_length, _GATHERED) * 2 * config.n_kv_heads * config.head_dim * 2
     matrix = 2 * max(config.vocab_size * hidden, 2 * wide * hidden)
     return activations + gathered + matrix + max_rows * config.vocab_size * _LOGIT_BYTES + _OVERHEAD
+
+
+@dataclass(frozen=True, slots=True)
+class StepMemory:
+    """Bytes beside weights and KV: of any step, of each position of a context, and of each row."""
+
+    fixed: int
+    per_position: int
+    per_row: int
+
+    def needed(self, context: int, rows: int) -> int:
+        """At most, by steps of so many rows over contexts of this length."""
+        return self.fixed + context * self.per_position + rows * self.per_row
+
+
+def step_memory(config: DecoderConfig, *, cuda: bool) -> StepMemory:
+    """Of the largest step, and the cosines and sines of all positions. On a CPU a step has activations of its tokens, a matrix
+    in the order that products like best, a mask, the KV that a row gathers where its blocks are no neighbours, and all rows'
+    logits.
+    """
+    tables = 2 if config.local_rope is not None and any(config.windows) else 1
+    rotary = tables * 2 * 4 * config.head_dim
+    if cuda:
+        return StepMemory(scratch_bytes(config, _GPU_STEP, 0), rotary, config.vocab_size * _LOGIT_BYTES)
+    wide, heads = max(config.feed_forward, config.hidden), config.n_heads + 2 * config.n_kv_heads
+    activations = _HOST_STEP * (4 * 3 * config.hidden + 2 * heads * config.head_dim + 2 * 3 * wide)
+    gathered = 2 * 2 * config.n_kv_heads * config.head_dim
+    mask = 2 * config.group * _HOST_STEP
+    matrix = 2 * 2 * wide * config.hidden
+    return StepMemory(activations + matrix + config.vocab_size * _LOGIT_BYTES, rotary + gathered + mask, 6 * config.vocab_size)
 
 
 def n_parameters(file: ModelFile) -> int:
@@ -89,11 +121,11 @@ class Placement(NamedTuple):
 def placement(path: Path, config: DecoderConfig, file: ModelFile, device: Device, host_memory: int) -> Placement:
     """Where this model's weights go. Raises ModelError where there is no room for them."""
     memory, parameters = device.memory, n_parameters(file)
-    first, second = weight_bytes(file, device)
+    first, second = weight_bytes(file, config, device)
     needed = first + MIN_CONTEXT * config.kv_bytes_per_token
     if needed <= memory * _FILLED:
         return Placement(needed + second < memory * 0.6)
-    experts = expert_bytes(file, config) if device.cuda else {}
+    experts = gpu_expert_weights(file) if device.cuda else {}
     host, over = 0, needed - memory * _FILLED_BESIDE_HOST
     for layers, n_bytes in enumerate(reversed(experts.values()), 1):
         host += n_bytes
@@ -105,31 +137,13 @@ def placement(path: Path, config: DecoderConfig, file: ModelFile, device: Device
     )
 
 
-def expert_bytes(file: ModelFile, config: DecoderConfig) -> dict[int, int]:
-    """What the experts of each layer with a mixture take as codes, by layer; none where they have no codes, which alone can be
-    read from another memory than the GPU's.
-    """
-    from portico_engine.quantization.block_formats import bits_per_weight, is_quantized
-
-    if config.experts is None:
-        return {}
-    found: dict[int, float] = {}
-    for name, tensor in file.tensors.items():
-        if (match := _EXPERT.fullmatch(name)) is None:
-            continue
-        if not is_quantized(tensor.type):
-            return {}
-        found[int(match[1])] = found.get(int(match[1]), 0.0) + prod(tensor.shape) * bits_per_weight(tensor.type) / 8
-    return {layer: int(found[layer]) for layer in sorted(found)}
-
-
-def weight_bytes(file: ModelFile, device: Device) -> tuple[int, int]:
-    """About how much the form of the weights takes that there is on any account, and the second one."""
-    from portico_engine.quantization.block_formats import bits_per_weight
-
-    wide = 2 * n_parameters(file)
-    codes = int(sum(prod(tensor.shape) * bits_per_weight(tensor.type) for tensor in file.tensors.values()) / 8)
-    return (codes, wide) if device.cuda else (wide, codes)
+def weight_bytes(file: ModelFile, config: DecoderConfig, device: Device) -> tuple[int, int]:
+    """How much the form of the weights takes that there is on any account, and the second one."""
+    if device.cuda:
+        first = gpu_weights(file, config, copies=False)
+        return first, gpu_weights(file, config, copies=True) - first
+    first = cpu_weights(file, config, codes=None)
+    return first, cpu_weights(file, config, codes=cpu_codes()) - first
 
 
 def _gib(n: int) -> str:

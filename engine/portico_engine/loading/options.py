@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 from portico_engine.errors import RequestError
 from portico_engine.executors.llama_cpp.attention import KVType
-from portico_engine.executors.protocol import Sizes
+from portico_engine.executors.protocol import OffloadDtype, Offloading, Sizes
 from portico_engine.kv.disk import DEFAULT_MAX_BYTES
 from portico_engine.loading.fitting import USABLE, smaller_context
 from portico_engine.request import Pooling
@@ -36,7 +36,9 @@ class LoadOptions:
     None takes the model's own, as far as memory allows. `memory` is the share of a GPU's free memory that is used, for as many
     rows and as much KV as fit; None, and any CPU, has rows and KV for a few conversations. The KV of prefixes that requests ask
     to `keep`, or that came again and again, survives this process in `kv_dir`, which grows to `kv_dir_bytes`; None keeps
-    nothing. `adapters` is room for so many LoRA adapters at once, of ranks up to `adapter_rank`: on a GPU that memory is taken
+    nothing. `kv_host_bytes` of this machine's memory hold KV for which a GPU has no room; on a CPU they do nothing.
+    `kv_offload_dtype` is what KV becomes there and in `kv_dir`: "int8" takes about half the room of "bf16", and changes it a
+    little. `adapters` is room for so many LoRA adapters at once, of ranks up to `adapter_rank`: on a GPU that memory is taken
     when the model is loaded, and each step computes them. `chat_template` stands in the model's place; `pooling` is what
     embeddings are made by, None by the model's own, or the mean. `speculation` is how
     many tokens of a greedy answer may be guessed in a step, from where the same words stood before. `devices` is over how many
@@ -52,6 +54,8 @@ class LoadOptions:
     kv_tokens: int | None = None
     kv_dir: Path | None = None
     kv_dir_bytes: int = DEFAULT_MAX_BYTES
+    kv_host_bytes: int = 0
+    kv_offload_dtype: OffloadDtype = "bf16"
     adapters: int = 0
     adapter_rank: int = 64
     chat_template: str | None = None
@@ -70,6 +74,12 @@ class LoadOptions:
             raise RequestError(f"memory is {self.memory}; it must be a share of the GPU's, over 0 and at most 1")
         if self.kv_dir_bytes < 1:
             raise RequestError(f"kv_dir_bytes is {self.kv_dir_bytes}; it must be at least 1 (kv_dir None keeps nothing)")
+        if self.kv_host_bytes < 0:
+            raise RequestError(f"kv_host_bytes is {self.kv_host_bytes}; it must not be negative (0 keeps nothing there)")
+        if self.kv_offload_dtype not in get_args(OffloadDtype):
+            raise RequestError(
+                f"kv_offload_dtype is {self.kv_offload_dtype!r}; it must be one of {', '.join(get_args(OffloadDtype))}"
+            )
         if not 0 <= self.adapters <= MOST_ADAPTERS:
             raise RequestError(f"adapters is {self.adapters}; it must be from 0 to {MOST_ADAPTERS}")
         if not 0 <= self.speculation <= MOST_DRAFTS:
@@ -86,6 +96,10 @@ class LoadOptions:
             )
         if not 1 <= self.adapter_rank <= MOST_RANK:
             raise RequestError(f"adapter_rank is {self.adapter_rank}; it must be from 1 to {MOST_RANK}")
+
+    def offloading(self, *, to_host: bool) -> Offloading:
+        """How KV leaves each device, `to_host` where that is another memory than this machine's."""
+        return Offloading(self.kv_offload_dtype, self.kv_host_bytes // self.devices if to_host else 0)
 
     @classmethod
     def from_keywords(cls, keywords: Mapping[str, Any]) -> LoadOptions:

@@ -50,6 +50,7 @@ def load_ranks(
     form: dict[str, Any] = {"codes": None if placed.second else False}
     if device.cuda:
         form = {"copies": placed.second, "host_layers": placed.host_layers}
+    form["offloading"] = options.offloading(to_host=device.cuda)
     model = RankModel(
         file.path.absolute(),
         options.devices,

@@ -72,8 +72,8 @@ class Decoder:
         device = weights.norm.device
         self.eps = torch.tensor(config.norm_eps, device=device)
         long = config.rope.long_beyond is not None and context_length > config.rope.long_beyond
-        # What of a load's options keys and values depend on: part of every executor's numerics id.
-        self.numerics = "-longrope" if long else ""
+        # What of a load's options and of a device keys and values depend on: part of every executor's numerics id.
+        self.numerics = weights.forms + ("-longrope" if long else "")
         cos, sin = rotary_tables(config, weights.long_rope_factors if long else weights.rope_factors, context_length)
         self.rotary = cos.to(device), sin.to(device)  # of all positions
         self._local_rotary: tuple[Tensor, Tensor] | None = None  # of layers with a window

@@ -115,9 +115,13 @@ class DecoderWeights:
     long_rope_factors: Tensor | None = None  # the same for long contexts
 
     @property
-    def has_codes(self) -> bool:
-        """Are there products straight from quantized codes?"""
-        return any(layer.out.has_codes for layer in self.layers)
+    def forms(self) -> str:
+        """What products are computed from (`Linear.form`), each form once."""
+        mixtures = (layer.feed_forward for layer in self.layers if isinstance(layer.feed_forward, ExpertsWeights))
+        stacked = [mixture.experts for mixture in mixtures if isinstance(mixture.experts, StackedExperts)]
+        found = {linear.form for linear in self.linears()}
+        found |= {matrix.form for experts in stacked for matrix in (experts.gate_up, experts.down)}
+        return "+".join(sorted(found)).replace(" ", "-")
 
     def expert_tokens(self) -> dict[int, list[int]]:
         """How many tokens each expert took, by layer."""

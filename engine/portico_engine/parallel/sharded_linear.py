@@ -28,8 +28,8 @@ class RowParallelLinear:
         self._group = group
 
     @property
-    def has_codes(self) -> bool:
-        return self.part.has_codes
+    def form(self) -> str:
+        return self.part.form
 
     @property
     def n_bytes(self) -> int:
@@ -58,8 +58,8 @@ class VocabularyParallelLinear:
         self._group = group
 
     @property
-    def has_codes(self) -> bool:
-        return self.part.has_codes
+    def form(self) -> str:
+        return self.part.form
 
     @property
     def n_bytes(self) -> int:

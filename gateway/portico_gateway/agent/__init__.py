@@ -12,6 +12,7 @@
     tool_search.py           `find_tools` and `call_tool`, for a catalog that is too large to be told
     tool_signatures.py       the catalog as a model reads it, within a budget
     stable_prefix.py         how much of a prompt is the same for every question
+    catalog_warmup.py        what every prompt begins with, computed before anybody asks
     request_builder.py       from turns to the engine's request
     question_reading.py      how a tool's own server reads a question
     question_run.py          what one question has used and found so far

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import ipaddress
+import logging
 import signal
 import sys
 import threading
@@ -12,11 +13,13 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
+import anyio
 from mcp.server.transport_security import TransportSecuritySettings
 from platformdirs import user_state_path
 
 from portico_gateway.assembly.gateway import Beside, open_gateway
 from portico_gateway.assembly.listening import check_tls, listening
+from portico_gateway.caller import Caller
 from portico_gateway.config.logs import set_up_logging
 from portico_gateway.config.portico_config import PorticoConfig
 from portico_gateway.config.sections import KeyConfig
@@ -32,6 +35,7 @@ from portico_gateway.model.chosen_adapter import AdaptedEngine
 from portico_gateway.model.host import LoadStatus, ModelHost, model_host, model_on_demand, remote_host
 from portico_gateway.model.pool import ModelPool
 from portico_gateway.model.remote.errors import ModelServerFault
+from portico_gateway.policy.tool_calls import ToolCalls
 from portico_gateway.safe_output.inert import inert
 from portico_gateway.tracing import send_traces
 from portico_servers.common.transport import security
@@ -41,6 +45,8 @@ if TYPE_CHECKING:
     from portico_gateway.guidance.call_guide import CallGuide
 
 
+log = logging.getLogger(__name__)
+_WARM_SECONDS = 20.0  # that a model which is loaded waits for servers and for the instructions to be computed
 _MODELS_SHARE = 0.6  # of the machine's memory that models on demand may take together, where nothing is said
 
 
@@ -92,6 +98,8 @@ def run_server(
             beside=beside,
         )
         gateway = stack.enter_context(parts)
+        if model is not None and not config.engine.urls:
+            model.before_ready = partial(_warm, gateway.tool_calls, config, model.adapter)
         rules = _rules(config, port)
         drain, quotas = Drain(), KeyQuotas(keys, user_state_path("portico", appauthor=False) / "quotas.db")
         stack.callback(quotas.close)
@@ -119,6 +127,24 @@ def run_server(
             server.run(sockets=[sock])
     if ended and ended[0].state == "failed":
         raise ServeFailed(f"the model can't be loaded: {ended[0].error}")
+
+
+async def _warm(tool_calls: ToolCalls, config: PorticoConfig, adapter: str | None, engine: EngineClient) -> None:
+    """What the tool `ask` says to the model before each question is computed before the first one, if that is done soon."""
+    from portico_engine import EngineError
+    from portico_gateway.agent.catalog_warmup import warm_catalog
+    from portico_gateway.agent.upstream_tool_host import UpstreamToolHost
+
+    if not engine.info.generates:
+        return
+    host = UpstreamToolHost(tool_calls.upstreams, tool_calls=tool_calls, caller=Caller(client="ask"), read_only=True)
+    try:
+        with anyio.move_on_after(_WARM_SECONDS):
+            await tool_calls.upstreams.ready()
+            tokens = await warm_catalog(AdaptedEngine(engine, adapter) if adapter else engine, host, config.model.guidance)
+            log.info("%d tokens of instructions and tools are known", tokens)
+    except EngineError as error:
+        log.warning("instructions and tools could not be computed beforehand: %s", error)
 
 
 def _model(config: PorticoConfig, on_end: Callable[[LoadStatus], None]) -> ModelHost:

@@ -91,7 +91,7 @@ def _memory_lines(about: ModelDescription) -> Iterator[str]:
     memory = about.memory
     yield f"memory        {memory.kv_per_token / 1024:.0f} KiB of KV a token; this machine has {size(memory.machine)}"
     for executor in memory.weights:
-        yield f"  {_EXECUTORS[executor]}: weights {size(memory.weights[executor])}; with KV of so many conversations:"
+        yield f"  {_EXECUTORS[executor]}: weights {size(memory.weights[executor])}; with steps and KV of so many conversations:"
         yield f"    {'context':>8}" + "".join(f"{count:>12}" for count in CONCURRENCIES)
         for context in memory.contexts:
             cells = ""

@@ -105,6 +105,13 @@ class ModelConfig(ConfigSection):
     kv_disk_gib: float = Field(
         default=1.0, ge=0, description="GiB of the user's cache folder for prompts' beginnings that survive a restart; 0: none"
     )
+    kv_host_gib: float = Field(
+        default=0.0, ge=0, description="GiB of this machine's memory for keys and values that a GPU has no room for; 0: none"
+    )
+    kv_offload_dtype: Literal["bf16", "int8"] = Field(
+        default="bf16",
+        description="what keys and values are kept as on disk and in kv_host_gib: int8 takes half the room, and rounds them",
+    )
     adapters: dict[Annotated[str, Field(pattern=_ADAPTER_NAME)], Path] = Field(
         default={},
         max_length=32,
@@ -157,6 +164,8 @@ class NamedModelConfig(ConfigSection):
     max_rows: int | None = Field(default=None, gt=0, le=256, description="requests in one step; default: [engine]'s")
     kv_tokens: int | None = Field(default=None, gt=0, description="tokens of KV in all; default: [engine]'s")
     kv_disk_gib: float = Field(default=0.0, ge=0, description="GiB on disk for prompts' beginnings; 0: none")
+    kv_host_gib: float = Field(default=0.0, ge=0, description="see [model]")
+    kv_offload_dtype: Literal["bf16", "int8"] = Field(default="bf16", description="see [model]")
     chat_template: str | None = Field(default=None, description="a Jinja file, or the template's text, in place of the model's")
     pooling: Literal["mean", "last", "cls"] | None = Field(
         default=None, description="how /v1/embeddings makes one vector of a text's; default: the model's own, or mean"
@@ -184,6 +193,8 @@ class NamedModelConfig(ConfigSection):
             context=self.context,
             executor=self.executor,
             kv_disk_gib=self.kv_disk_gib,
+            kv_host_gib=self.kv_host_gib,
+            kv_offload_dtype=self.kv_offload_dtype,
             chat_template=self.chat_template,
             pooling=self.pooling,
             speculation=self.speculation,

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Start: TypeAlias = "Callable[[LoadProgress], Awaitable[EngineClient]]"
+BeforeReady: TypeAlias = "Callable[[EngineClient], Awaitable[None]]"
 
 FIRST_DELAY = 0.5  # seconds before an engine that ended is started again; doubled with each end in a row
 STABLE = 60.0  # an engine that lasted this long starts the count afresh
@@ -68,12 +69,14 @@ class ModelHost:
         aliases: Sequence[str] = (),
         keep_alive: float | None = None,
         needed: Callable[[], int] = lambda: 0,
+        before_ready: BeforeReady | None = None,
     ) -> None:
         """`name` is the model's id in the API, `aliases` are further ones, `adapter` the one that answers where a request names
         none. `start(progress)` raises EngineError where the model can't be loaded. Of one on demand: `keep_alive` seconds
         without a request end it (None: nothing does), `needed()` says how many bytes it takes.
 
-        `on_end` hears when the first loading is over, one way or the other.
+        `on_end` hears when the first loading is over, one way or the other. `before_ready(engine)` is waited for with each
+        engine, before requests have it.
         """
         self.name = name
         self.created = int(time.time())
@@ -84,6 +87,7 @@ class ModelHost:
         self.aliases = tuple(aliases)
         self.keep_alive = keep_alive
         self.needed = needed
+        self.before_ready = before_ready
         self._task: asyncio.Task[None] | None = None
         self._first_delay = first_delay
         self._pause = pause
@@ -185,6 +189,9 @@ class ModelHost:
 
         engine = await self._start(progress)
         try:
+            if self.before_ready is not None:
+                progress("tools", 0.0)
+                await self.before_ready(engine)
             self._engine = engine
             seconds = time.monotonic() - begun
             if self.status.restarts:

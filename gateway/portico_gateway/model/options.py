@@ -33,6 +33,10 @@ def load_options(config: ModelConfig, engine: EngineConfig | None = None) -> dic
         options |= {"adapters": len(loaded), "adapter_rank": (engine or EngineConfig()).adapter_rank}
     if config.kv_disk_gib:
         options |= {"kv_dir": kv_folder(), "kv_dir_bytes": max(1, int(config.kv_disk_gib * 2**30))}
+    if config.kv_host_gib:
+        options["kv_host_bytes"] = int(config.kv_host_gib * 2**30)
+    if config.kv_offload_dtype != "bf16":
+        options["kv_offload_dtype"] = config.kv_offload_dtype
     return options
 
 

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from portico_engine.kv.block_pool import BlockPool
-from portico_engine.kv.cache import BlockTable, KVCache
+from portico_engine.kv.block_table import BlockTable
+from portico_engine.kv.cache import KVCache
 from portico_engine.kv.hashing import chain_key, root_key
 from portico_engine.plan import Copy, Drop
 

@@ -135,6 +135,17 @@ def test_a_pinned_conversation_outlives_what_is_newer_until_it_goes_on(tmp_path:
         assert engine.stats()["blocks_pinned"] == 0, "whoever comes back waits no more"
 
 
+def test_an_answer_without_a_calls_mark_waits_for_nothing() -> None:
+    """What it says is a hash; of some texts it holds, the one is pinned and the other is not."""
+    engine = fake_engine(blocks=17)
+    said = "".join(delta.text for delta in ask(engine, Request("asked", (*PREFIX, 5), max_tokens=9)))
+    for mark, pinned in ((said[2:4], True), ("no such text", False)):
+        ask(engine, Request(mark, (*PREFIX, 5), max_tokens=9, pin=60.0, pin_where=mark))
+        assert (engine.stats()["blocks_pinned"] > 0) == pinned
+        ask(engine, Request("on" + mark, (*PREFIX, 5, 5), max_tokens=1))
+    engine.close()
+
+
 def test_pins_are_soft_a_runnable_request_runs_and_pinned_blocks_go_to_disk_first(tmp_path: Path) -> None:
     engine = fake_engine(blocks=17, kv_dir=tmp_path)
     waiting = Request("waiting", (*PREFIX, 5), max_tokens=3, pin=60)
@@ -273,6 +284,8 @@ class Tiers(RuleBasedStateMachine):
     of the requests have no adapter; adapters come and go under the names of the others.
     """
 
+    host_blocks = 0
+
     def __init__(self) -> None:
         super().__init__()
         self.folder = TemporaryDirectory()
@@ -284,7 +297,8 @@ class Tiers(RuleBasedStateMachine):
         self.start()
 
     def start(self) -> None:
-        executor = FakeExecutor(blocks=17, rows=3, step_tokens=48, vocab_size=INFO.vocab_size, n_adapters=3)
+        sizes = {"blocks": 17, "rows": 3, "step_tokens": 48, "host_blocks": self.host_blocks}
+        executor = FakeExecutor(vocab_size=INFO.vocab_size, n_adapters=3, **sizes)
         self.engine = fake_engine(executor, kv_dir=Path(self.folder.name))
         for name in self.versions:
             self.load(name)
@@ -400,3 +414,13 @@ class Tiers(RuleBasedStateMachine):
 
 Tiers.TestCase.settings = settings(max_examples=80, stateful_step_count=30, deadline=None)
 TestTiers = Tiers.TestCase
+
+
+class TiersWithHost(Tiers):
+    """The same with the host's memory between the device's and the disk."""
+
+    host_blocks = 9
+
+
+TiersWithHost.TestCase.settings = settings(max_examples=80, stateful_step_count=30, deadline=None)
+TestTiersWithHost = TiersWithHost.TestCase

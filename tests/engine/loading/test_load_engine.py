@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from math import prod
 from pathlib import Path
 
 import gguf
@@ -26,9 +25,9 @@ from portico_engine import (
     load_engine,
 )
 from portico_engine.loading.device import Device
-from portico_engine.loading.memory_plan import expert_bytes, placement
+from portico_engine.loading.memory_plan import placement, weight_bytes
+from portico_engine.loading.weight_memory import gpu_expert_weights
 from portico_engine.models.config import read_config
-from portico_engine.quantization.block_formats import bits_per_weight
 from portico_engine.request import TEMPLATE_PROBLEM
 from portico_engine.weights.gguf_file import GGUFFile
 
@@ -192,9 +191,7 @@ def test_scheduler_and_engine_know_no_torch() -> None:
 def test_a_gpu_needs_room_for_codes_and_keeps_bfloat16_beside_them_where_it_has_more(tiny_path: Path) -> None:
     file = GGUFFile(tiny_path)
     config = read_config(file)
-    codes = sum(prod(info.shape) * bits_per_weight(info.type) for info in file.tensors.values()) / 8
-    wide = sum(2 * prod(info.shape) for info in file.tensors.values())
-    assert codes < wide / 2
+    codes, wide = weight_bytes(file, config, Device("the GPU", 0, cuda=True))
     least = int(codes + 64 * config.kv_bytes_per_token)
     for spare, second in ((10, True), (-10, False)):
         device = Device("the GPU", int((least + wide) / 0.6) + spare, cuda=True)
@@ -207,9 +204,9 @@ def test_experts_that_a_gpu_has_no_room_for_stay_in_this_machines_memory(tmp_pat
     path = families.write(tmp_path / "tiny.gguf", "mixtral", gguf.GGMLQuantizationType.Q8_0)
     file = GGUFFile(path)
     config = read_config(file)
-    of_layer = expert_bytes(file, config)
+    of_layer = gpu_expert_weights(file)
     assert list(of_layer) == [0, 1]
-    codes = sum(prod(info.shape) * bits_per_weight(info.type) for info in file.tensors.values()) / 8
+    codes, _ = weight_bytes(file, config, Device("the GPU", 0, cuda=True))
     least = int(codes + 64 * config.kv_bytes_per_token)
     for layers in (1, 2):
         device = Device("the GPU", int((least - of_layer[0] * (layers - 0.5)) / 0.75), cuda=True)

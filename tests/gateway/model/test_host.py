@@ -102,6 +102,27 @@ async def test_an_engine_that_ends_is_started_again_and_requests_wait_for_it(cap
     ]
 
 
+async def test_requests_have_an_engine_once_what_is_done_before_is_done() -> None:
+    """With each engine anew; meanwhile it is told as loading."""
+    starts, done, warmed = Starts(), asyncio.Event(), []
+
+    async def before_ready(engine: Any) -> None:
+        warmed.append(engine)
+        await done.wait()
+
+    async with hosted(starts) as host:
+        host.before_ready = before_ready
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert (host.status.state, host.status.stage, host.loaded) == ("loading", "tools", None)
+        done.set()
+        assert await host.engine(PATIENCE) is starts.engines[0]
+        starts.engines[0].how.set_result("it crashed")
+        await state(host, "restarting")
+        assert await host.engine(PATIENCE) is starts.engines[1]
+    assert warmed == starts.engines
+
+
 async def test_an_engine_that_never_lasts_is_given_up_with_the_reason() -> None:
     starts = Starts()
     async with hosted(starts) as host:

@@ -22,6 +22,13 @@ def test_zero_keeps_nothing(tmp_path: Path) -> None:
     assert load_options(config.model) == {"executor": "auto", "context": None}
 
 
+def test_memory_below_a_gpu_and_its_form_are_said_where_they_are_set(tmp_path: Path) -> None:
+    environment = {"PORTICO_MODEL_KV_HOST_GIB": "0.5", "PORTICO_MODEL_KV_OFFLOAD_DTYPE": "int8"}
+    options = load_options(load_config(environ=environment, folder=tmp_path).model)
+    assert options["kv_host_bytes"] == 1 << 29
+    assert options["kv_offload_dtype"] == "int8"
+
+
 def test_devices_are_options_where_there_are_several() -> None:
     assert device_options(EngineConfig()) == {}
     assert "devices" not in load_options(ModelConfig(), EngineConfig())

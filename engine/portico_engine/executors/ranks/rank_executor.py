@@ -137,7 +137,7 @@ class RankExecutor:
             children.tell(messages.AgreedSizes(found))
             return found
 
-        loaded = model.load(opened, group, agreed, progress, **({"fallbacks": fallbacks} if model.cuda else {}))
+        loaded = model.load(opened, group, agreed, progress, fallbacks=fallbacks)
         children.hear()
         return loaded
 

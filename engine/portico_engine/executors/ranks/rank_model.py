@@ -43,6 +43,22 @@ def free_memory(model: RankModel) -> int:
     return torch.cuda.mem_get_info()[0]
 
 
+def _computes_with_kernels(group: RankGroup) -> bool:
+    """Not where another rank has none (they may be compiled just then): all ranks round alike, or experts are chosen by few of
+    them. Who has none asks for them still, and is told why not.
+    """
+    from portico_engine.kernels.cpu.build import KernelsUnavailable
+    from portico_engine.kernels.cpu.library import load_kernels
+
+    try:
+        load_kernels()
+        own = 1
+    except KernelsUnavailable:
+        own = 0
+    (fewest,) = group.largest(-own)
+    return fewest == -1 or not own
+
+
 @dataclass(frozen=True, slots=True)
 class RankModel:
     """It can be pickled. `options` are further ones of the executor's `load`."""
@@ -80,6 +96,7 @@ class RankModel:
             from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
 
             load = TorchCPUExecutor.load
+            options = {"kernels": _computes_with_kernels(group), **options}
             sizes = sizes if isinstance(sizes, Sizes) else sizes(0)
         executor: Executor = load(
             file,

@@ -7,10 +7,13 @@
     cuda_batch.py      a batch's addresses, and the block tables that stay on the GPU
     cuda_attention.py  paged KV on the GPU, and attention by kernels
     cuda_step.py       sampling and scoring on the GPU
+    host_kv.py         blocks in the host's memory below the GPU's, on a stream of their own
+    kv_codec.py        what a block becomes below the device: bfloat16, or 8 bits
     embedding.py       one vector a text, from a pass of its own
     transfer.py        numbers to the GPU and back, without waiting for it
     sampler.py         `portico_engine.sampling` in torch, a batch at a time
     device_faults.py   what torch raises: no memory, a device that is lost, a fault of one plan
+    freed_memory.py    what reading a model freed goes back to the operating system
     lora_places.py     the adapters that are loaded, and which tokens have which
     batch.py           where a ragged batch's logits are
 

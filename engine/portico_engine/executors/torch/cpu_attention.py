@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from portico_engine.executors.torch.kv_codec import KVCodec
 from portico_engine.kernels.cpu.attention import PagedBatch, takes_heads
 from portico_engine.kernels.cpu.library import KernelLibrary
 from portico_engine.models.config import DecoderConfig
@@ -37,45 +38,41 @@ class CPUPagedKV:
     Memory is claimed by the operating system as blocks are first written.
     """
 
-    def __init__(self, config: DecoderConfig, n_blocks: int, kernels: KernelLibrary | None = None) -> None:
+    def __init__(self, config: DecoderConfig, n_blocks: int, codec: KVCodec, kernels: KernelLibrary | None = None) -> None:
+        """`codec` is of what leaves the blocks."""
         self._config = config
+        self._codec = codec
         self._kernels = kernels if takes_heads(config.head_dim) else None
         shape = (config.kv_places[-1], 2 * config.n_kv_heads, n_blocks * BLOCK_TOKENS, config.head_dim)
-        self._kv = torch.empty(shape, dtype=torch.bfloat16)
+        self.tensor = torch.empty(shape, dtype=torch.bfloat16)
 
     def copy(self, op: Copy) -> None:
         """The first positions of a block into another, all layers."""
         source, target = op.source * BLOCK_TOKENS, op.target * BLOCK_TOKENS
-        self._kv[:, :, target : target + op.n_tokens] = self._kv[:, :, source : source + op.n_tokens]
+        self.tensor[:, :, target : target + op.n_tokens] = self.tensor[:, :, source : source + op.n_tokens]
 
     def drop(self, block: int) -> None:
         """Nothing: its next owner overwrites it."""
 
-    @property
-    def block_bytes(self) -> int:
-        """Bytes of one block over all layers."""
-        return self._config.kv_bytes_per_token * BLOCK_TOKENS
-
     def read(self, block: int) -> bytes:
-        """A block's content: bf16 [layers, 2 kv_heads, BLOCK_TOKENS, head_dim], in this machine's byte order."""
-        return self._slots(block).contiguous().view(torch.uint8).numpy().tobytes()
+        """A block's content, encoded."""
+        return self._codec.encode(self._slots(block)).numpy().tobytes()
 
     def write(self, block: int, content: bytes | memoryview) -> None:
         """The inverse of `read`."""
-        target = self._slots(block).view(torch.int16).numpy()  # numpy has no bf16
-        target[...] = np.frombuffer(content, np.int16).reshape(target.shape)
+        self._codec.decode(torch.from_numpy(np.frombuffer(content, np.uint8).copy()), self._slots(block))
 
     def _slots(self, block: int) -> Tensor:
-        return self._kv[:, :, block * BLOCK_TOKENS : (block + 1) * BLOCK_TOKENS]
+        return self.tensor[:, :, block * BLOCK_TOKENS : (block + 1) * BLOCK_TOKENS]
 
     def batch(self, rows: Sequence[Row]) -> Attention:
         """What all layers of one step share."""
-        inputs = ConvolutionInputs(self._config, self._kv, rows) if self._config.conv_layers else None
+        inputs = ConvolutionInputs(self._config, self.tensor, rows) if self._config.conv_layers else None
         if self._kernels is not None:
-            return CPUKernelAttention(self._config, PagedBatch(self._kernels, rows, self._kv), inputs)
+            return CPUKernelAttention(self._config, PagedBatch(self._kernels, rows, self.tensor), inputs)
         windows = set(self._config.windows) or {0}
         spans = {window: _spans(rows, window, self._config.group) for window in windows}
-        return CPUPagedAttention(self._config, self._kv, _slots(rows), spans, inputs)
+        return CPUPagedAttention(self._config, self.tensor, _slots(rows), spans, inputs)
 
 
 class ConvolutionInputs:

@@ -15,18 +15,21 @@ import torch
 from portico_engine.adapters.adapter import Adapter, AdapterLimits
 from portico_engine.executors.host_step import HostStep
 from portico_engine.executors.kv_ops import run_ops
-from portico_engine.executors.protocol import BlockStore, Capabilities, Sizes
+from portico_engine.executors.protocol import AS_COMPUTED, BlockStore, Capabilities, Offloading, Sizes
 from portico_engine.executors.torch.batch import damaged_rows, logits_indices, target_tokens
 from portico_engine.executors.torch.cpu_attention import CPUPagedKV
 from portico_engine.executors.torch.device_faults import named_faults
 from portico_engine.executors.torch.embedding import embed_texts
+from portico_engine.executors.torch.freed_memory import release_freed_memory
+from portico_engine.executors.torch.host_kv import open_host_kv
+from portico_engine.executors.torch.kv_codec import kv_codec
 from portico_engine.executors.torch.lora_places import CPULoraPlaces
 from portico_engine.fallbacks import Fallbacks
 from portico_engine.kernels import reference
 from portico_engine.kernels.cpu.build import KernelsUnavailable
 from portico_engine.kernels.cpu.library import KernelLibrary, load_kernels
 from portico_engine.kernels.cpu.operations import CPUOperations
-from portico_engine.linear.int4 import int4_supported
+from portico_engine.linear.int4 import cpu_capability, int4_supported
 from portico_engine.models.config import DecoderConfig, read_config
 from portico_engine.models.cpu_weight_loader import CPUWeightLoader
 from portico_engine.models.decoder import Decoder
@@ -53,15 +56,18 @@ class TorchCPUExecutor:
         vocab_size: int | None = None,
         adapters: CPULoraPlaces | None = None,
         kernels: KernelLibrary | None = None,
+        offloading: Offloading = AS_COMPUTED,
     ) -> None:
         """`vocab_size` is the tokenizer's where the embeddings are padded beyond it. `adapters` are beside the decoder's
-        weights; None takes none. `kernels` are those that the decoder has; None is plain torch."""
+        weights; None takes none. `kernels` are those that the decoder has; None is plain torch. This machine is its own host:
+        `offloading` has no bytes, except to try what a GPU does."""
         self._decoder = decoder
         self._adapters = adapters
-        self._kv = CPUPagedKV(decoder.config, sizes.blocks, kernels)
+        codec = kv_codec(offloading.dtype, decoder.config)
+        self._kv = CPUPagedKV(decoder.config, sizes.blocks, codec, kernels)
+        self._host = open_host_kv(self._kv.tensor, codec, offloading.host_bytes)
         self._store: BlockStore | None = None
-        codes = "" if not decoder.weights.has_codes else "-int4" if kernels is None else "-codes"
-        own = "" if kernels is None else f"-{kernels.numerics}"
+        own = cpu_capability().lower() if kernels is None else kernels.numerics
         self.caps = Capabilities(
             blocks=sizes.blocks,
             rows=sizes.max_rows,
@@ -69,8 +75,10 @@ class TorchCPUExecutor:
             light_tokens=LIGHT_TOKENS,
             vocab_size=vocab_size or decoder.config.vocab_size,
             context_length=sizes.context_length,
-            numerics_id=f"torch-{torch.__version__}-cpu-bf16{codes}{own}{decoder.numerics}",
-            block_bytes=self._kv.block_bytes,
+            numerics_id=f"torch-{torch.__version__}-cpu-{own}-{decoder.numerics}-{codec.numerics}",
+            block_bytes=codec.block_bytes,
+            host_blocks=self._host.n_slots if self._host else 0,
+            swap_seconds=self._host.measure() if self._host else 0.0,
             window=decoder.config.widest_window,
             adapters=adapters.limits.count if adapters else 0,
             adapter_rank=adapters.limits.rank if adapters else 0,
@@ -88,6 +96,7 @@ class TorchCPUExecutor:
         config: DecoderConfig | None = None,
         vocab_size: int | None = None,
         adapters: AdapterLimits | None = None,
+        offloading: Offloading = AS_COMPUTED,
         progress: Progress | None = None,
         fallbacks: Fallbacks | None = None,
         kernels: bool = True,
@@ -109,7 +118,8 @@ class TorchCPUExecutor:
                 weights = with_ranks(weights, config, group, exchange)
             operations = reference if library is None else CPUOperations(library)
             decoder = Decoder(config, weights, sizes.context_length, operations)
-        return cls(decoder, sizes, vocab_size=vocab_size, adapters=places, kernels=library)
+        release_freed_memory()
+        return cls(decoder, sizes, vocab_size=vocab_size, adapters=places, kernels=library, offloading=offloading)
 
     def attach(self, store: BlockStore) -> None:
         """See `Executor.attach`."""
@@ -119,7 +129,7 @@ class TorchCPUExecutor:
     @torch.inference_mode()
     def submit(self, plan: StepPlan) -> HostStep:
         """Run a plan."""
-        run_ops(plan.kv_ops, self._kv, self._store)
+        run_ops(plan.kv_ops, self._kv, self._store, self._host)
         if not plan.rows:
             return HostStep(plan, np.zeros((0, self.caps.vocab_size), np.float32))
         tokens = [token for row in plan.rows for token in row.tokens]

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from portico_engine.executors.torch.cuda_batch import RaggedBatch
+from portico_engine.executors.torch.kv_codec import KVCodec
 from portico_engine.executors.torch.transfer import to_device
 from portico_engine.kernels.fused import store
 from portico_engine.kernels.paged_attention import paged_attention
@@ -29,7 +30,9 @@ SHORT = 16  # tokens of a row up to which each reads the cache for itself
 class CUDAPagedKV:
     """Keys and values of all layers in blocks of BLOCK_TOKENS positions, bf16 [layers, 2 kv_heads, slots, head_dim]."""
 
-    def __init__(self, config: DecoderConfig, n_blocks: int, device: str) -> None:
+    def __init__(self, config: DecoderConfig, n_blocks: int, device: str, codec: KVCodec) -> None:
+        """`codec` is of what leaves the blocks."""
+        self._codec = codec
         shape = (config.kv_places[-1], 2 * config.n_kv_heads, n_blocks * BLOCK_TOKENS, config.head_dim)
         self.tensor = torch.empty(shape, dtype=torch.bfloat16, device=device)
 
@@ -42,13 +45,13 @@ class CUDAPagedKV:
         """Nothing: its next owner overwrites it."""
 
     def read(self, block: int) -> bytes:
-        """See `BlockMemory`. Waits for the device."""
-        return self._slots(block).contiguous().view(torch.uint8).cpu().numpy().tobytes()
+        """A block's content, encoded. Waits for the device."""
+        return self._codec.encode(self._slots(block)).cpu().numpy().tobytes()
 
     def write(self, block: int, content: bytes | memoryview) -> None:
         """The inverse of `read`."""
-        slots = self._slots(block)
-        slots.copy_(torch.from_numpy(np.frombuffer(content, np.int16).copy()).view(torch.bfloat16).view(slots.shape))
+        encoded = torch.from_numpy(np.frombuffer(content, np.uint8).copy()).to(self.tensor.device)
+        self._codec.decode(encoded, self._slots(block))
 
     def _slots(self, block: int) -> Tensor:
         return self.tensor[:, :, block * BLOCK_TOKENS : (block + 1) * BLOCK_TOKENS]

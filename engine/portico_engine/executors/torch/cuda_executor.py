@@ -8,6 +8,7 @@ the tokens stay on the device for rows that follow.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -19,7 +20,7 @@ from torch import Tensor
 from portico_engine.adapters.adapter import Adapter, AdapterLimits
 from portico_engine.errors import ModelError
 from portico_engine.executors.kv_ops import run_ops
-from portico_engine.executors.protocol import BlockStore, Capabilities, Sizes, SizesFor
+from portico_engine.executors.protocol import AS_COMPUTED, BlockStore, Capabilities, Offloading, Sizes, SizesFor
 from portico_engine.executors.torch.batch import logits_indices
 from portico_engine.executors.torch.cuda_attention import SHORT, CUDAPagedKV, MixedAttention, PagedAttention
 from portico_engine.executors.torch.cuda_batch import ADDRESSES, BlockTables, RaggedBatch, addresses, place_followed
@@ -27,6 +28,8 @@ from portico_engine.executors.torch.cuda_graphs import SIZES, StepGraphs
 from portico_engine.executors.torch.cuda_step import CUDAStep
 from portico_engine.executors.torch.device_faults import named_faults
 from portico_engine.executors.torch.embedding import embed_texts
+from portico_engine.executors.torch.host_kv import HostKV, open_host_kv
+from portico_engine.executors.torch.kv_codec import KVCodec, kv_codec
 from portico_engine.executors.torch.lora_places import CUDALoraPlaces
 from portico_engine.executors.torch.transfer import to_device
 from portico_engine.fallbacks import Fallbacks
@@ -40,10 +43,11 @@ from portico_engine.models.weight_loader import Progress
 from portico_engine.parallel.expert_parallel import AUTO, Exchange
 from portico_engine.parallel.rank_group import RankGroup
 from portico_engine.parallel.sharded_weights import with_ranks
-from portico_engine.plan import BLOCK_TOKENS, Row, StepPlan, blocks_for
+from portico_engine.plan import Row, StepPlan, blocks_for
 from portico_engine.request import Pooling
 from portico_engine.weights.model_file import ModelFile
 
+_log = logging.getLogger(__name__)
 _PAIRS = 1 << 17  # of a row's tokens and those that they read: up to so many a graph is faster than launching a prefill
 
 STEP_TOKENS = 8192  # of one plan
@@ -64,6 +68,7 @@ class TorchCUDAExecutor:
         progress: Progress | None = None,
         fallbacks: Fallbacks | None = None,
         tuning: DecodeTuning | None = MEASURED,
+        offloading: Offloading = AS_COMPUTED,
     ) -> None:
         """`vocab_size` is the tokenizer's where the embeddings are padded beyond it. Without graphs where none can be captured,
         which `fallbacks` hears. `adapters` are beside the decoder's weights; None takes none.
@@ -71,9 +76,10 @@ class TorchCUDAExecutor:
         self._decoder = decoder
         self._adapters = adapters
         self._device = device
-        self._kv = CUDAPagedKV(decoder.config, sizes.blocks, device)
+        codec = kv_codec(offloading.dtype, decoder.config)
+        self._kv = CUDAPagedKV(decoder.config, sizes.blocks, device, codec)
+        self._host = _host_kv(self._kv.tensor, codec, offloading.host_bytes)
         self._store: BlockStore | None = None
-        codes = "-codes" if decoder.weights.has_codes else ""
         card = re.sub(r"\W+", "-", torch.cuda.get_device_name(device)).lower()
         self.caps = Capabilities(
             blocks=sizes.blocks,
@@ -81,8 +87,10 @@ class TorchCUDAExecutor:
             step_tokens=STEP_TOKENS,
             vocab_size=vocab_size or decoder.config.vocab_size,
             context_length=sizes.context_length,
-            numerics_id=f"torch-{torch.__version__}-cuda-{card}-bf16{codes}{decoder.numerics}",
-            block_bytes=decoder.config.kv_bytes_per_token * BLOCK_TOKENS,
+            numerics_id=f"torch-{torch.__version__}-cuda-{card}-{decoder.numerics}-{codec.numerics}",
+            block_bytes=codec.block_bytes,
+            host_blocks=self._host.n_slots if self._host else 0,
+            swap_seconds=self._host.measure() if self._host else 0.0,
             window=decoder.config.widest_window,
             adapters=adapters.limits.count if adapters else 0,
             adapter_rank=adapters.limits.rank if adapters else 0,
@@ -113,6 +121,7 @@ class TorchCUDAExecutor:
         progress: Progress | None = None,
         fallbacks: Fallbacks | None = None,
         host_layers: int = 0,
+        offloading: Offloading = AS_COMPUTED,
         group: RankGroup | None = None,
         exchange: Exchange = AUTO,
     ) -> TorchCUDAExecutor:
@@ -147,6 +156,7 @@ class TorchCUDAExecutor:
                 adapters=places,
                 progress=progress,
                 fallbacks=fallbacks,
+                offloading=offloading,
             )
         except torch.OutOfMemoryError:
             free, total = torch.cuda.mem_get_info(device)
@@ -165,9 +175,11 @@ class TorchCUDAExecutor:
     def submit(self, plan: StepPlan) -> CUDAStep:
         """Start a plan."""
         with named_faults(self._device):
-            run_ops(plan.kv_ops, self._kv, self._store)
+            run_ops(plan.kv_ops, self._kv, self._store, self._host)
             if not plan.rows:
                 return CUDAStep(plan, torch.empty(0, self.caps.vocab_size, device=self._device))
+            if self._host is not None:
+                self._host.settle(block for row in plan.rows for block in row.block_table)
             self._tables.update(plan.rows)
             return CUDAStep(plan, self._logits(plan.rows)[:, : self.caps.vocab_size], self._sampled)
 
@@ -280,6 +292,15 @@ class TorchCUDAExecutor:
             self._adapters.begin(batch.adapters if any(row.adapter is not None for row in rows) else None)
         hidden = self._decoder.hidden(batch.tokens, batch.positions, attend)
         return self._decoder.logits(hidden[to_device(np.array(at, np.int64), self._device)])
+
+
+def _host_kv(kv: Tensor, codec: KVCodec, n_bytes: int) -> HostKV | None:
+    """None, and a warning, where this machine can't pin so much memory."""
+    try:
+        return open_host_kv(kv, codec, n_bytes)
+    except RuntimeError as error:
+        _log.warning("no keys and values are kept in this machine's memory: %s", str(error).splitlines()[0])
+        return None
 
 
 def _is_short(row: Row) -> bool:

@@ -77,6 +77,13 @@ _MISTRAL_ARGS = Envelope(
     name="", arguments=ARGS, end="", marker=TOOL_CALLS, separator=TOOL_CALLS, bare=True, control=(TOOL_CALLS, ARGS)
 )
 
+
+def call_mark(format: CallFormat) -> str:
+    """Text that every call of the family has, and other answers hardly ever."""
+    written = envelope(format, array=False)
+    return written.marker or written.name
+
+
 ANSWER_MARK = " "  # before an answer that is JSON, where a call is JSON too and has no marker: JSON's own blank
 THINK_OPEN = "<think>"
 THINK_CLOSE = "</think>"

@@ -20,6 +20,7 @@ from portico_engine.grammar import (
     CallFormat,
     CompiledGrammar,
     NamedTool,
+    call_mark,
     compile_gbnf_isolated,
     compile_schema_isolated,
     compile_tool_calls_isolated,
@@ -120,6 +121,7 @@ async def prepare(
         grammar=grammar,
         prior=guided.prior if guided else None,
         pin=WAIT_SECONDS if generation.may_call else 0.0,
+        pin_where=call_mark(format) if generation.may_call else "",
         shown_tokens=frozenset(control.values()) if tools else frozenset(),
     )
     return PreparedRequest(generation, engine, request, format, guided)

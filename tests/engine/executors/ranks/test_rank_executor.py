@@ -75,10 +75,10 @@ def test_processes_say_what_one_says_of_a_mixture(tmp_path: Path, way: str) -> N
         expected, got = logits(one, row()), logits(executor, row())
         assert divergence(expected, got) < CLOSE
         assert agreement(expected, got) > 0.9
-        for layer, counts in one.expert_tokens().items():  # partial sums round otherwise: a near tie may go to the other expert
-            ours = executor.expert_tokens()[layer]
-            assert sum(ours) == sum(counts)
-            assert all(abs(mine - theirs) <= 1 for mine, theirs in zip(ours, counts, strict=True))
+        for layer, counts in one.expert_tokens().items():
+            assert sum(executor.expert_tokens()[layer]) == sum(counts)
+            near = zip(executor.expert_tokens()[layer], counts, strict=True)
+            assert sum(abs(a - b) for a, b in near) <= 6, "rounding decides between experts that are as likely"
         assert executor.caps.numerics_id.endswith("-2ranks-ep" if expert_parallel else "-2ranks")
     finally:
         executor.close()

@@ -11,11 +11,11 @@ import pytest
 from tests.engine.fakes import Shelf
 
 from portico_engine import SamplingParams
-from portico_engine.executors.protocol import Sizes
+from portico_engine.executors.protocol import Offloading, Sizes
 from portico_engine.executors.ranks.rank_executor import RankExecutor
 from portico_engine.executors.ranks.rank_model import RankModel
 from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
-from portico_engine.plan import Copy, Load, Row, Save, StepPlan
+from portico_engine.plan import Copy, Fetch, Load, Offload, Row, Save, StepPlan
 from portico_engine.sampling import SamplingState
 from portico_engine.weights.gguf_file import GGUFFile
 
@@ -107,6 +107,30 @@ def test_a_saved_block_loaded_into_another_executor_continues_like_the_original(
     other.attach(shelf)
     loaded = other.submit(StepPlan((scored(PROMPT[32:], 32, (7, 1, 3)),), (Load(b"a", 7), Load(b"b", 1)))).logits
     np.testing.assert_array_equal(loaded, original)
+
+
+def test_a_block_that_went_to_the_host_and_back_continues_like_the_original(tiny_path: Path) -> None:
+    executor = TorchCPUExecutor.load(GGUFFile(tiny_path), Sizes(128, 512), offloading=Offloading(host_bytes=1 << 20))
+    assert executor.caps.host_blocks > 2
+    assert executor.caps.swap_seconds > 0
+    executor.submit(StepPlan((Row(0, PROMPT[:32], 0, (4, 9)),))).finish()
+    original = executor.submit(StepPlan((scored(PROMPT[32:], 32, (4, 9, 2)),), (Offload(4, 0), Offload(9, 1)))).logits.copy()
+    moved = executor.submit(StepPlan((scored(PROMPT[32:], 32, (7, 1, 3)),), (Fetch(0, 7), Fetch(1, 1)))).logits
+    np.testing.assert_array_equal(moved, original)
+
+
+def test_eight_bits_below_memory_have_a_name_and_half_the_bytes(tiny_path: Path) -> None:
+    executor = TorchCPUExecutor.load(GGUFFile(tiny_path), Sizes(128, 512))
+    rounded = TorchCPUExecutor.load(GGUFFile(tiny_path), Sizes(128, 512), offloading=Offloading("int8"))
+    assert rounded.caps.numerics_id == executor.caps.numerics_id.replace("-kv-bf16", "-kv-int8")
+    assert 0.5 < rounded.caps.block_bytes / executor.caps.block_bytes < 0.53
+    shelf = Shelf()
+    rounded.attach(shelf)
+    rounded.submit(StepPlan((Row(0, PROMPT[:32], 0, (4, 9)),))).finish()
+    original = rounded.submit(StepPlan((scored(PROMPT[32:], 32, (4, 9, 2)),), (Save(4, b"a"), Save(9, b"b")))).logits.copy()
+    assert {len(content) for content in shelf.content.values()} == {rounded.caps.block_bytes}
+    loaded = rounded.submit(StepPlan((scored(PROMPT[32:], 32, (7, 1, 3)),), (Load(b"a", 7), Load(b"b", 1)))).logits
+    assert 0 < np.abs(loaded - original).mean() < 0.1
 
 
 def test_a_plan_without_rows_only_moves_blocks(executor: AnyExecutor) -> None:

@@ -11,9 +11,9 @@ import torch
 from tests.engine.fakes import Shelf
 
 from portico_engine import ModelError, Request, SamplingParams, load_engine
-from portico_engine.executors.protocol import Sizes
+from portico_engine.executors.protocol import OffloadDtype, Offloading, Sizes
 from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
-from portico_engine.plan import Copy, Load, Row, Save, StepPlan
+from portico_engine.plan import Copy, Drop, Fetch, Load, Offload, Row, Save, StepPlan
 from portico_engine.sampling import SamplingState
 from portico_engine.weights.gguf_file import GGUFFile
 from reference_decoder import ReferenceDecoder
@@ -70,6 +70,53 @@ def divergence(logits: np.ndarray, reference: torch.Tensor) -> float:
     ids=["whole", "halves", "single", "ragged", "runs"],
 )  # fmt: skip
 @pytest.mark.parametrize("options", [{"graphs": True}, {"graphs": False}, {"copies": True}, {"codes": False}])
+@pytest.mark.parametrize("dtype", ["bf16", "int8"])
+def test_blocks_that_went_to_the_host_and_back_continue_like_the_original(tiny_path: Path, dtype: OffloadDtype) -> None:
+    """In the step that fetches them, and in the next one after steps of others; 8 bits round."""
+    from portico_engine.executors.torch.cuda_executor import TorchCUDAExecutor
+
+    sizes = Sizes(128, 512, max_rows=8)
+    executor = TorchCUDAExecutor.load(GGUFFile(tiny_path), sizes, offloading=Offloading(dtype, 1 << 20))
+    assert executor.caps.host_blocks > 2
+    assert 0 < executor.caps.swap_seconds < 0.1
+    executor.submit(StepPlan((Row(0, PROMPT[:32], 0, (4, 9)),))).finish()
+    down = (Offload(4, 0), Offload(9, 1), Drop(4), Drop(9))
+    rest = scored(PROMPT[32:], 32, (4, 9, 2))
+    original = executor.submit(StepPlan((rest,), down)).logits.clone()
+    others = Row(1, PROMPT[:32], 0, (4, 9))._replace(tokens=PROMPT[33:65])
+    executor.submit(StepPlan((others,))).finish()
+    moved = rest._replace(block_table=(7, 1, 3))
+    at_once = executor.submit(StepPlan((moved,), (Fetch(0, 7), Fetch(1, 1)))).logits.clone()
+    executor.submit(StepPlan((others,), (Fetch(0, 11), Fetch(1, 12)))).finish()
+    later = executor.submit(StepPlan((rest._replace(block_table=(11, 12, 13)),))).logits
+    if dtype == "bf16":
+        assert torch.equal(at_once, original)
+    else:
+        close(at_once.cpu().numpy(), original.cpu().numpy())
+    assert torch.equal(later, at_once)
+
+
+def test_preempted_requests_are_swapped_and_say_what_they_say_alone(tiny_path: Path) -> None:
+    """Twelve conversations where there is room for four: their blocks go to the host and come back."""
+    options = {"executor": "torch-cuda", "context": 128, "max_rows": 8}
+    prompts = [tuple(int(t) for t in np.random.default_rng(i).integers(3, 260, 60)) for i in range(12)]
+    said = []
+    for more in ({"kv_tokens": 4096}, {"kv_tokens": 512, "kv_host_bytes": 64 << 20}):
+        engine = load_engine(tiny_path, **options, **more)
+        for i, prompt in enumerate(prompts):
+            engine.submit(Request(str(i), prompt, GREEDY, max_tokens=60))
+        tokens: dict[str, list[int]] = {}
+        while engine.has_work:
+            for delta in engine.step():
+                tokens.setdefault(delta.request_id, []).extend(delta.tokens)
+        stats = engine.stats()
+        said.append(tokens)
+        engine.close()
+    assert stats["kv_fetches"] > 0
+    same = [sum(a == b for a, b in zip(said[0][key], said[1][key], strict=True)) / 60 for key in said[0]]
+    assert np.mean(same) > 0.8, "a near tie may fall otherwise in a batch of another size"
+
+
 def test_logits_are_the_references(tiny_path: Path, chunks: list[int], options: dict[str, bool]) -> None:
     reference = ReferenceDecoder(GGUFFile(tiny_path)).logits(PROMPT)
     assert divergence(run(load(tiny_path, **options), chunks), reference) < 4e-3

@@ -13,7 +13,15 @@ from portico_engine.grammar import compile_schema
 from portico_engine.grammar.bounds import Limits
 from portico_engine.grammar.calls import compile as calls_compile
 from portico_engine.grammar.calls.compile import AnswerSchema, compile_tool_calls
-from portico_engine.grammar.calls.formats import CallFormat, NamedTool, ToolChoice, control_tokens, detect_format, thinks_first
+from portico_engine.grammar.calls.formats import (
+    CallFormat,
+    NamedTool,
+    ToolChoice,
+    call_mark,
+    control_tokens,
+    detect_format,
+    thinks_first,
+)
 from portico_engine.grammar.calls.parser import CallFinished, ContentText, ThinkingText, ToolCallParser
 from portico_engine.grammar.calls.tool_rules import tool_rules
 from portico_engine.tool import Tool
@@ -250,6 +258,13 @@ def test_what_the_grammar_allows_the_parser_understands(format: CallFormat) -> N
 )
 def test_the_format_is_told_from_the_chat_template(template: str | None, format: CallFormat) -> None:
     assert detect_format(template) is format
+
+
+@pytest.mark.parametrize("format", list(CallFormat))
+def test_every_call_has_its_formats_mark(format: CallFormat) -> None:
+    """By which an answer that waits for a tool's result is told from others."""
+    assert call_mark(format) in ONE[format]
+    assert call_mark(format) not in "It returns a list, see {name} in the file."
 
 
 @pytest.mark.parametrize(

@@ -307,6 +307,9 @@ async def test_a_conversation_that_may_call_a_tool_is_pinned_for_its_result(serv
         await ask(client, tools=[WEATHER], tool_choice="none")
         await ask(client)
     assert [request.pin > 0 for request in engine.requests] == [True, False, False]
+    assert [request.pin_where for request in engine.requests] == ['{"name":', "", ""], (
+        "an answer without a call waits for nothing"
+    )
 
 
 async def test_parallel_calls_are_an_array_only_where_asked_for(serve: Any, fakes: Any) -> None:

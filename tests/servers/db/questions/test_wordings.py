@@ -25,6 +25,7 @@ QUESTIONS = [
     ("Which doctor dealt with the most visits?", "SELECT first_name FROM doctors WHERE id = 1"),
     ("In what year was Ada Quist hired?", "SELECT hired FROM doctors WHERE id = 1"),
     ("Is there any doctor that has never held a visit? Which?", "SELECT first_name FROM doctors WHERE id = 3"),
+    ("Where was Elin registered at?", "SELECT 'Recife'"),  # and not when
     ("Cheapest antibiotic?", "SELECT name FROM drugs WHERE id = 2"),
     ("Which outcome has the largest number of visits?", "SELECT outcome FROM visits WHERE id = 1"),
     ("What do we charge for Zolin, by the way?", "SELECT price FROM drugs WHERE id = 2"),

@@ -9,7 +9,7 @@ from contextlib import aclosing
 import anyio
 
 from portico_engine import Delta, EngineClient, Request, SamplingParams, Tool
-from portico_engine.grammar import CompiledGrammar, compile_tool_calls_isolated
+from portico_engine.grammar import CompiledGrammar, call_mark, compile_tool_calls_isolated
 from portico_gateway.agent.free.limits import Budget, FreeLimits
 from portico_gateway.agent.free.local.prompt_builder import Prompt, PromptBuilder
 from portico_gateway.agent.free.local.tool_form import ToolForm
@@ -72,6 +72,7 @@ class TurnGenerator:
             shared_prefix_tokens=prompt.kept,  # instructions and tools are nobody's
             keep=prompt.kept,
             pin=WAIT_SECONDS if tools else 0.0,
+            pin_where=call_mark(self.form.format),
             shown_tokens=control,
         )
 

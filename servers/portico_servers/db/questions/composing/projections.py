@@ -94,6 +94,8 @@ def add_projections(draft: Draft) -> None:
             shown = _where(draft)
     elif not shown or _labels_too(draft, columns):
         shown = [*_told_apart(draft), *shown]
+    if cues.where and not any(ref.column.kind == "text" for ref in shown):  # no date or number says where
+        shown += _where(draft)
     draft.columns = list({ref.path: ref for ref in shown}.values())[:MOST_COLUMNS]
     if cues.how_much:
         _price(draft)
@@ -102,6 +104,8 @@ def add_projections(draft: Draft) -> None:
     )
     if cues.who and not doer and not any(is_person(ref) for ref in draft.columns):
         draft.failed.append(frozenset(word.index for word in draft.parts.words if word.low in ("who", "whom", "whose")))
+    if cues.where and not any(ref.column.kind == "text" for ref in draft.columns):
+        draft.failed.append(frozenset(word.index for word in draft.parts.words if word.low == "where"))
     if cues.asked != "count" and _repeats(draft):
         draft.failed.append(frozenset(word.index for word in draft.parts.words if word.low in LIST_WORDS) or frozenset({0}))
     if _different(draft):
@@ -222,11 +226,12 @@ def use_roles(draft: Draft, join: Join | None) -> None:
 
 
 def _where(draft: Draft) -> list[ColumnRef]:
+    """What a place that is pointed to is called by, and the first column that tells a place."""
     for join in sorted(_places(draft), key=lambda join: draft.reach.cost(join, draft.parts.said)):
-        for ref in draft.reach.of(join):
-            if {stem(word) for word in name_words(ref.column.name)} & _PLACE and ref.column.kind == "text":
-                return [ref]
         table = join.parent if join else draft.reach.root
-        if {stem(word) for word in name_words(table.relation)} & _PLACE:
-            return draft.reach.labels(join)
+        is_place = bool({stem(word) for word in name_words(table.relation)} & _PLACE)
+        told = (ref for ref in draft.reach.of(join) if {stem(word) for word in name_words(ref.column.name)} & _PLACE)
+        place = next(([ref] for ref in told if ref.column.kind == "text"), [])
+        if place or is_place:
+            return [*(draft.reach.labels(join) if is_place and (join or not place) else ()), *place]
     return []

@@ -130,7 +130,7 @@ def test_the_surest_answer_of_several_searches_is_given() -> None:
     assert host.called == [("code__search", {"query": "free"}), ("docs__search", {"query": ASKED})]
     end = events[-1]
     assert isinstance(end, RunFinished)
-    assert end.answer == f"{page['text']}\n\na.py:3: free\ndef free(self):"  # the other one's best is told behind it
+    assert end.answer == f"{page['text']}\n\na.py:3: def free(self):"  # the other one's best is told behind it
 
 
 EASILY_SURE = replace(EVER_SO_UNSURE, confidence=replace(EVER_SO_UNSURE.confidence, sure=0.1))

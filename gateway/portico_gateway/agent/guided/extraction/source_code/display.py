@@ -19,7 +19,7 @@ MOST_CHARACTERS = 640  # of one answer
 LONGEST_LINE = 200
 BODY_LINES = 6  # of a body, with its head
 DOCUMENTATION_LINES = 2
-SHOWN_LINES = 6  # of a short place, with what follows it
+SHOWN_LINES = 6  # of a short place with what follows it, where no definition is added
 SHORT_LINES = 4  # of a place behind another
 MOST_FOLLOWED = 3  # definitions that are added to a place
 
@@ -52,11 +52,12 @@ class PlaceDisplay:
             if not body:
                 return cut("\n".join((f"{tree.path}:{place.first}: {head}", *values)))
             return cut("\n".join((heading, head, *values, *body, *self._called(place))))
-        first, last = _with_context(tree, place.first, place.last)
+        called = list(self._called(place))
+        first, last = _with_context(tree, place.first, place.last, SHOWN_LINES if not called else 0)
         lines = [line[:LONGEST_LINE] for line in tree.lines[first - 1 : last]]
         if len(lines) == 1:
             heading += " " + lines.pop().strip()
-        return cut("\n".join((heading, *dedented(lines), *self._constants(place), *self._called(place))))
+        return cut("\n".join((heading, *dedented(lines), *self._constants(place), *called)))
 
     def short(self, place: ScoredPlace) -> str:
         """The place as it is printed behind another: its own lines alone, of a definition its head."""
@@ -149,11 +150,12 @@ def _is_head(place: ScoredPlace) -> bool:
     return place.statement.role in (Role.TYPE, Role.FUNCTION)
 
 
-def _with_context(tree: SourceTree, first: int, last: int) -> tuple[int, int]:
-    """A line before a short place, and what follows in the same block, up to SHOWN_LINES; no blank ones at either end."""
+def _with_context(tree: SourceTree, first: int, last: int, most: int) -> tuple[int, int]:
+    """A line before a short place, the next one behind it and what follows in the same block, `most` lines in all; no blank
+    ones at either end."""
     before = first - (last - first < 2 and first > 1 and bool(tree.lines[first - 2].strip()))
     after, indent = last, min((_indent(line) for line in tree.lines[before - 1 : last] if line.strip()), default=0)
-    for line in range(last + 1, min(len(tree.lines), before + SHOWN_LINES - 1) + 1):
+    for line in range(last + 1, min(len(tree.lines), max(before + most - 1, last + (last - first < 2))) + 1):
         text = tree.lines[line - 1]
         if not text.strip() and indent:
             continue
