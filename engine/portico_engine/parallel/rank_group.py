@@ -61,14 +61,14 @@ class RankGroup:
 
     def sum(self, values: Tensor) -> Tensor:
         """Of all ranks' `values`, which become it."""
-        self._device.allreduce([values], _in_order(dist.distributed_c10d.AllreduceOptions())).wait()
+        _wait(self._device.allreduce([values], _in_order(dist.distributed_c10d.AllreduceOptions())))
         return values
 
     def gather(self, values: Tensor) -> Tensor:
         """All ranks' `values`, of one shape: [ranks, *shape]."""
         n, *rest = values.shape
         out = torch.empty(self.world_size * n, *rest, dtype=values.dtype, device=values.device)
-        self._device._allgather_base(out, values.contiguous(), _in_order(dist.distributed_c10d.AllgatherOptions())).wait()
+        _wait(self._device._allgather_base(out, values.contiguous(), _in_order(dist.distributed_c10d.AllgatherOptions())))
         return out.view(self.world_size, n, *rest)
 
     def exchange(self, values: Tensor, sent: list[int], received: list[int]) -> Tensor:
@@ -76,9 +76,8 @@ class RankGroup:
         order of ranks.
         """
         out = torch.empty(sum(received), *values.shape[1:], dtype=values.dtype, device=values.device)
-        self._device.alltoall_base(
-            out, values.contiguous(), received, sent, _in_order(dist.distributed_c10d.AllToAllOptions())
-        ).wait()
+        options = _in_order(dist.distributed_c10d.AllToAllOptions())
+        _wait(self._device.alltoall_base(out, values.contiguous(), received, sent, options))
         return out
 
     def largest(self, *numbers: int) -> list[int]:
@@ -114,6 +113,12 @@ def _in_order(options: Any) -> Any:
     """On the stream that computes, behind what it computes: nothing else is waited for."""
     options.asyncOp = False
     return options
+
+
+def _wait(work: Any) -> None:
+    """Until it is done, or is in its place on the stream: then NCCL gives nothing to wait for (torch 2.11)."""
+    if work is not None:
+        work.wait()
 
 
 def _gloo(file: Path, rank: int, world_size: int, patience: timedelta) -> Any:
