@@ -152,10 +152,11 @@ class CostAware:
             listed = len(lot.blocks)
             block = self._next_of(lot)
             self._listed -= listed - len(lot.blocks)
+            if not lot.blocks:
+                heapq.heappop(self._heap)
             if block is not None:
                 self._age = priority
                 return block
-            heapq.heappop(self._heap)
 
     def _next_of(self, lot: _Lot) -> int | None:
         """Give up a block of this lot; None where it has none any more."""

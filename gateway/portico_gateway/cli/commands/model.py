@@ -20,7 +20,7 @@ DOWNLOAD = "about 95 MB"
 @click.group(invoke_without_command=True, epilog="Exit codes: 0 done, 1 the installation failed, 3 there is no such model.")
 @click.pass_context
 def command(ctx: click.Context) -> None:
-    """Show or install the default model: as `portico models show smollm2`, in a line, and `portico models install`."""
+    """Show or install the default model (an alias: `portico models` does it too)."""
     if ctx.invoked_subcommand is None:
         _show()
 

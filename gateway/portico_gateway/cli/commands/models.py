@@ -26,7 +26,7 @@ _CONVERTED = ("f32", "f16", "bf16", "q8_0")  # what a folder is written in; othe
 )
 @click.pass_context
 def command(ctx: click.Context) -> None:
-    """List, describe, fetch, convert and delete models."""
+    """List, describe, fetch, convert and delete models; install the default one."""
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_models)
 
