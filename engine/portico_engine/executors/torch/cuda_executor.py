@@ -78,7 +78,7 @@ class TorchCUDAExecutor:
         self._device = device
         codec = kv_codec(offloading.dtype, decoder.config)
         self._kv = CUDAPagedKV(decoder.config, sizes.blocks, device, codec)
-        self._host = _host_kv(self._kv.tensor, codec, offloading.host_bytes)
+        self._host, swap_seconds = _host_kv(self._kv.tensor, codec, offloading.host_bytes)
         self._store: BlockStore | None = None
         card = re.sub(r"\W+", "-", torch.cuda.get_device_name(device)).lower()
         self.caps = Capabilities(
@@ -90,7 +90,7 @@ class TorchCUDAExecutor:
             numerics_id=f"torch-{torch.__version__}-cuda-{card}-{decoder.numerics}-{codec.numerics}",
             block_bytes=codec.block_bytes,
             host_blocks=self._host.n_slots if self._host else 0,
-            swap_seconds=self._host.measure() if self._host else 0.0,
+            swap_seconds=swap_seconds,
             window=decoder.config.widest_window,
             adapters=adapters.limits.count if adapters else 0,
             adapter_rank=adapters.limits.rank if adapters else 0,
@@ -294,13 +294,16 @@ class TorchCUDAExecutor:
         return self._decoder.logits(hidden[to_device(np.array(at, np.int64), self._device)])
 
 
-def _host_kv(kv: Tensor, codec: KVCodec, n_bytes: int) -> HostKV | None:
-    """None, and a warning, where this machine can't pin so much memory."""
+def _host_kv(kv: Tensor, codec: KVCodec, n_bytes: int) -> tuple[HostKV | None, float]:
+    """It, and the seconds that a block takes there and back. None, and a warning, where this machine can't pin so much memory,
+    or blocks come back otherwise.
+    """
     try:
-        return open_host_kv(kv, codec, n_bytes)
+        host = open_host_kv(kv, codec, n_bytes)
+        return host, host.measure() if host else 0.0
     except RuntimeError as error:
         _log.warning("no keys and values are kept in this machine's memory: %s", str(error).splitlines()[0])
-        return None
+        return None, 0.0
 
 
 def _is_short(row: Row) -> bool:

@@ -76,8 +76,17 @@ class HostKV:
             self._arrived = None
 
     def measure(self) -> float:
-        """Seconds that a block takes to its slot and back, once both ways are warm. The first blocks' content is lost."""
+        """Seconds that a block takes to its slot and back, once both ways are warm. The first blocks' content is lost.
+
+        Raises RuntimeError where what comes back is not what went.
+        """
         n = min(_MEASURED, self.n_slots, self._kv.shape[2] // BLOCK_TOKENS)
+        went = []
+        for i in range(n):
+            self._block(i).copy_(
+                torch.linspace(-1, 1 + i, self._block(i).numel(), device=self._kv.device).view_as(self._block(i))
+            )
+            went.append(self._codec.encode(self._block(i)))
         seconds = 0.0
         for _ in range(2):
             self._wait()
@@ -86,9 +95,12 @@ class HostKV:
             for i in range(n):
                 self.offload(i, i)
             for i in range(n):
-                self.fetch(i, i)
+                self.fetch(i, n - 1 - i)
             self._wait()
             seconds = perf_counter() - started
+        self.settle(range(n))
+        if not all(torch.equal(self._codec.encode(self._block(i)), went[i]) for i in range(n)):
+            raise RuntimeError("blocks that went to this machine's memory came back otherwise")
         return seconds / n
 
     def _wait(self) -> None:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from portico_engine.kernels.cpu.library import KernelLibrary
-from portico_engine.plan import Row
+from portico_engine.plan import BLOCK_TOKENS, Row
 
 _HEAD_DIMS = 16  # a head's size is a multiple of
 
@@ -27,7 +27,9 @@ class PagedBatch:
     """The rows of one step, as all its layers take them."""
 
     def __init__(self, library: KernelLibrary, rows: Sequence[Row], kv: Tensor) -> None:
-        """kv bf16 [layers, 2 kv_heads, slots, head_dim]."""
+        """kv bf16 [layers, 2 kv_heads, slots, head_dim]. Raises ValueError for a row that is longer than its blocks: nothing
+        behind this looks at that.
+        """
         self._attention = library.attention
         self._n_rows = len(rows)
         self._kv, self._layer_bytes = kv.data_ptr(), kv.stride(0) * kv.element_size()
@@ -35,6 +37,11 @@ class PagedBatch:
         self._tables, places = array("i"), array("i")  # block tables, one after another; see `Row` in attention.cpp
         first = 0
         for row in rows:
+            if row.start + len(row.tokens) > len(row.block_table) * BLOCK_TOKENS:
+                end = row.start + len(row.tokens)
+                raise ValueError(
+                    f"a row ends at position {end}, and its {len(row.block_table)} blocks hold {BLOCK_TOKENS} each"
+                )
             places.extend((first, len(row.tokens), row.start, len(self._tables)))
             self._tables.extend(row.block_table)
             first += len(row.tokens)

@@ -56,6 +56,14 @@ def test_slots_span_several_allocations(monkeypatch: pytest.MonkeyPatch) -> None
     assert torch.equal(kv.view(3, 4, 5, 16, 16).flip(2).reshape(kv.shape), before)
 
 
+def test_blocks_that_come_back_otherwise_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = HostKV(paged(4), BFloat16Codec(CONFIG), 1 << 20)
+    assert memory.measure() > 0
+    monkeypatch.setattr(BFloat16Codec, "decode", lambda self, content, block: block.copy_(block + 1))
+    with pytest.raises(RuntimeError, match="came back otherwise"):
+        memory.measure()
+
+
 def test_too_few_bytes_for_a_block_are_no_memory() -> None:
     assert open_host_kv(paged(1), BFloat16Codec(CONFIG), BFloat16Codec(CONFIG).block_bytes - 1) is None
 

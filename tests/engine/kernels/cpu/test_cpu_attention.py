@@ -122,3 +122,10 @@ def test_a_key_or_a_value_that_is_no_number_makes_none_of_what_sees_it(library: 
         assert out[0, :3].isnan().all()
         assert out[0, 3:].isfinite().all()
         assert out[1].isfinite().all()
+
+
+def test_a_row_that_is_longer_than_its_blocks_is_refused(library: KernelLibrary) -> None:
+    layer = Layer([(1, 31)])
+    layer.rows[0] = layer.rows[0]._replace(start=32)
+    with pytest.raises(ValueError, match="a row ends at position 33, and its 2 blocks hold 16 each"):
+        layer.kernel(library)
