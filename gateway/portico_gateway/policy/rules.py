@@ -74,6 +74,7 @@ class Policy:
     def __init__(self, config: PolicyConfig | None = None) -> None:
         self.config = config or PolicyConfig()
         self.version = hashlib.sha256(self.config.model_dump_json().encode()).hexdigest()[:16]
+        self.heeds_requests = "requested" in (self.config.others, *(rules.others for rules in self.config.callers.values()))
 
     def is_read_only(self, name: str, tool: mcp_types.Tool, *, changed: bool = False) -> bool:
         """By the owner's word in `writes` and `read_only`, else by the server's: what it calls destructive is not read-only,

@@ -137,7 +137,8 @@ class ToolCalls:
             shadows=entry.shadows if self._is_held_back(entry, caller) else None,
             copied=tuple(map(str, copied)),
             leaves=names_url(arguments),
-            requested=is_requested(entry.tool.name, entry.tool.input_schema, arguments, caller.said)
+            requested=self.policy.heeds_requests
+            and is_requested(entry.tool.name, entry.tool.input_schema, arguments, caller.said)
             and (caller.name, self._digest(entry, arguments)) not in self._made,
         )
 

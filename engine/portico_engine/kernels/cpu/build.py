@@ -62,14 +62,17 @@ def find_library() -> Path:
     folder = kernels_folder()
     if folder is None:
         raise KernelsUnavailable(f"{FOLDER} is off")
-    _check_owner(folder)
     path = folder / f"{library_name()}.so"
-    if path.is_file():
-        return path
     try:
+        if not _is_ours(folder):
+            raise KernelsUnavailable(f"{folder} can be written by others; make it yours alone (chmod 700)")
+        if path.is_file():
+            return path
         raise KernelsUnavailable(path.with_suffix(".failed").read_text("utf-8").strip())
     except FileNotFoundError:
         pass
+    except OSError as error:
+        raise KernelsUnavailable(f"{folder} can't be used: {error.strerror}") from None
     if _compiler() is None:
         raise KernelsUnavailable("there is no C++ compiler (c++, g++ or clang++, or the one that CXX names)")
     raise KernelsUnavailable("they are being compiled for this machine; the next start has them", building=True)
@@ -91,8 +94,12 @@ def build(*, again: bool = False) -> Path:
     folder = kernels_folder()
     if folder is None:
         raise KernelsUnavailable(f"{FOLDER} is off")
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (folder / ".lock").open("w") as lock:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = (folder / ".lock").open("w")
+    except OSError as error:
+        raise KernelsUnavailable(f"{folder} can't be used: {error.strerror}") from None
+    with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # who comes second finds what the first has built
         path = folder / f"{library_name()}.so"
         if again:
@@ -163,14 +170,10 @@ def _cpu_features() -> str:
     return next((line for line in text.splitlines() if line.lower().startswith(("flags", "features"))), "")
 
 
-def _check_owner(folder: Path) -> None:
-    """Raises KernelsUnavailable where somebody else could have put a library there."""
-    try:
-        found = folder.stat()
-    except FileNotFoundError:
-        return
-    if found.st_uid != os.getuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise KernelsUnavailable(f"{folder} can be written by others; make it yours alone (chmod 700)")
+def _is_ours(folder: Path) -> bool:
+    """Could nobody else have put a library there? Raises OSError where it can't be looked at."""
+    found = folder.stat()
+    return found.st_uid == os.getuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def main() -> int:

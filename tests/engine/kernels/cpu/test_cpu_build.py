@@ -116,6 +116,25 @@ def test_a_folder_that_others_can_write_to_is_not_used(folder: Path) -> None:
         load_kernels()
 
 
+@pytest.mark.parametrize("kind", ["file", "dead link", "loop"])
+def test_a_folder_that_is_none_is_told_of_and_nothing_is_built(
+    folder: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if kind == "file":
+        folder.parent.joinpath("file").write_text("")
+        monkeypatch.setenv(FOLDER, str(folder.parent / "file" / "kernels"))
+    elif kind == "loop":
+        folder.symlink_to(folder)
+    else:
+        folder.symlink_to(folder.parent / "gone" / "kernels")
+    for ask in (find_library, build):
+        if kind == "dead link" and ask is find_library:
+            continue  # a link to what is not there yet could be made
+        with pytest.raises(KernelsUnavailable, match=r"can't be used: (Not a directory|Too many levels|File exists)") as told:
+            ask()
+        assert not told.value.building
+
+
 def test_a_file_that_is_no_library_is_told_of(folder: Path) -> None:
     folder.mkdir(mode=0o700)
     (folder / f"{building.library_name()}.so").write_text("no library")
