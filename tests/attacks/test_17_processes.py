@@ -22,8 +22,9 @@ DAEMON_SERVER = Path(__file__).with_name("daemon_server.py")
 KINDS = ["plain", "child", "setsid", "double_fork", "no_environment", "stubborn"]
 PATIENCE = 30.0
 GATEWAY = """
-import sys, anyio
+import signal, sys, anyio
 from pathlib import Path
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored where nohup runs the tests
 from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.upstreams.upstreams import Upstreams
 
@@ -75,11 +76,14 @@ def test_nothing_is_left_of_a_gateway_that_is_killed(kind: str, number: signal.S
     command = [sys.executable, "-c", GATEWAY, str(tmp_path), str(DAEMON_SERVER), str(pidfile), kind]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as gateway:
         assert gateway.stdout is not None
-        assert gateway.stdout.readline() == "ready\n"
-        processes = of_server(pidfile)
-        assert len(processes) == (1 if kind in ("plain", "stubborn") else 2)
-        gateway.send_signal(number)
-        gateway.wait(10)
+        try:
+            assert gateway.stdout.readline() == "ready\n"
+            processes = of_server(pidfile)
+            assert len(processes) == (1 if kind in ("plain", "stubborn") else 2)
+            gateway.send_signal(number)
+            gateway.wait(10)
+        finally:
+            gateway.kill()
         deadline = time.monotonic() + 5.0
         while running(processes) and time.monotonic() < deadline:
             time.sleep(0.05)
