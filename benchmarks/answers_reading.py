@@ -136,7 +136,7 @@ class Reader:
         from portico_gateway.agent.upstream_tool_host import embedder
         from portico_gateway.guidance.weights import DEFAULT_WEIGHTS
 
-        self._embed, self._weights = embedder().embed, DEFAULT_WEIGHTS
+        self._embed, self._information, self._weights = embedder().embed, embedder().information, DEFAULT_WEIGHTS
         self._calls = HostCalls(host)
         self._candidates = CandidateReader(host, self._embed, self._weights)
 
@@ -192,7 +192,7 @@ class Reader:
                 best = max(candidates, key=lambda each: candidates[each].weight)
                 part.consider(
                     quoted_answer(candidates, best, (call,)),
-                    lambda answer, others: judge(part.run, answer, self._embed, {}, self._weights, others),
+                    lambda answer, others: judge(part.run, answer, self._embed, {}, self._weights, others, self._information),
                 )
         if part.answer is None:
             part.judgement = judge(part.run, None, self._embed, {}, self._weights)

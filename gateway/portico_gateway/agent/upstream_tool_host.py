@@ -130,7 +130,7 @@ def retriever_of(host: UpstreamToolHost, weights: Weights = DEFAULT_WEIGHTS) -> 
     """A retriever over all tools of `host`, with the process's embedder, which this loads where it isn't."""
     tools = host.tools()
     servers = {tool.name: host.server_of(tool.name) for tool in tools}
-    return ToolRetriever(tools, servers, host.profiles(), embedder().embed, weights)
+    return ToolRetriever(tools, servers, host.profiles(), embedder().embed, weights, embedder().information)
 
 
 @lru_cache(maxsize=1)

@@ -32,6 +32,17 @@ class TextEmbedding(Protocol):
     def __call__(self, texts: Sequence[str]) -> Floats: ...
 
 
+class WordInformation(Protocol):
+    """How much each word says by itself [n]: about 5 for "did", 10 for "answer", 20 for "gzip"."""
+
+    def __call__(self, words: Sequence[str]) -> Floats: ...
+
+
+def uninformed(words: Sequence[str]) -> Floats:
+    """`WordInformation` where nothing is known."""
+    return np.zeros(len(words), np.float32)
+
+
 @dataclass(frozen=True, slots=True)
 class RankedTool:
     """A tool with its weight (nats, the best is 0) and where the weight came from."""
@@ -51,12 +62,14 @@ class ToolRetriever:
         profiles: Mapping[str, Sequence[str]],
         embed: TextEmbedding,
         weights: Weights = DEFAULT_WEIGHTS,
+        information: WordInformation = uninformed,
     ) -> None:
         """`servers` maps a tool's name to its server; `profiles` are names that a server itself shows: resources, titles."""
         self.weights = weights
         self.tools = list(tools)
         self._servers = servers
         self.embed = embed
+        self.information = information
         described = [sentences(tool.description) for tool in tools]
         self._vectors = embed([sentence for of_tool in described for sentence in of_tool])
         self._owners = np.repeat(np.arange(len(tools)), [len(of_tool) for of_tool in described])

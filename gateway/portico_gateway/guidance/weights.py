@@ -246,7 +246,8 @@ class ConfidenceWeights:
     source_share: float = 0.11  # of the odds of all places in source code, those that are printed have,
     places: float = -0.09  # so many of them, in threes
     both_told: float = 0.13  # what another tool found is told, too
-    absent_words: float = -0.40  # there are words that the place leaves out and that nothing of what was searched has
+    absent_words: float = -0.20  # there are words that the place leaves out and that nothing of what was searched has
+    absent_subject: float = -1.20  # how much the one of them says that says most: 1 for ten above a word of no subject
     history: float = 0.13  # a document's passage that tells what changed in a version, where nobody asks for that
     agreed: float = 0.29  # the answer of another tool has a name or a number of it that the question does not say
     rare_unused: float = -0.05  # 1 where nothing that was searched holds a word that is not used, less where something does

@@ -29,3 +29,12 @@ def test_texts_without_a_word_are_zeros_and_no_texts_are_no_rows() -> None:
     embedder = Embedder()
     assert embedder.embed([]).shape == (0, DIMENSIONS)
     assert not np.isnan(embedder.embed(["", "word"])).any()
+
+
+def test_words_that_name_a_subject_say_more_than_those_anybody_uses() -> None:
+    common, verbs, subjects = (
+        Embedder().information(words) for words in (["did", "goes"], ["answer", "grab"], ["gzip", "encrypts"])
+    )
+    assert common.max() < verbs.min()
+    assert verbs.max() < 15 < subjects.min()
+    assert Embedder().information([]).shape == (0,)

@@ -31,7 +31,7 @@ from portico_gateway.agent.tool_host import ToolHost
 from portico_gateway.caller import LOCAL
 from portico_gateway.guidance.languages.in_english import in_english
 from portico_gateway.guidance.languages.question_language import question_language
-from portico_gateway.guidance.tool_retrieval import RankedTool, ToolRetriever
+from portico_gateway.guidance.tool_retrieval import RankedTool, ToolRetriever, uninformed
 
 MAX_WORDS = 400  # of a question: what a small model reads of a longer one is chance
 MAX_UNSURE = 2  # results of one part that are looked at and don't answer it
@@ -95,7 +95,7 @@ class Agent:
                 planned, done = [], []
                 text = run.question
             part = PartRun(text, completed if text == run.question else None)
-            part.run.on_call_text = run.on_call_text
+            part.run.asked, part.run.on_call_text = run.asked, run.on_call_text
             part.run.said = next_part.text if next_part.refers and text != run.question else text
             done.append(part)
             async for event in self._part(part, max_steps - len(run.tool_calls)):
@@ -239,7 +239,10 @@ class Agent:
             part.consider(self.answers.whole(chain, named=named), judge)
 
     def _judge(self, run: QuestionRun, answer: QuotedAnswer | None, others: Sequence[QuotedAnswer] = ()) -> Judgement:
-        return judge(run, answer, self._retriever.embed, self._called(run), self._retriever.weights, others)
+        by = self._retriever
+        english = question_language(run.asked or run.question) is None  # what words of another language say is not known
+        information = by.information if english else uninformed
+        return judge(run, answer, by.embed, self._called(run), by.weights, others, information)
 
     def _called(self, run: QuestionRun) -> dict[str, Tool]:
         """The tools that the run has called, by name."""

@@ -24,6 +24,7 @@ QUESTIONS = [
     ("How many patients left the email field blank?", "SELECT COUNT(*) FROM patients WHERE email IS NULL"),
     ("Which doctor dealt with the most visits?", "SELECT first_name FROM doctors WHERE id = 1"),
     ("In what year was Ada Quist hired?", "SELECT hired FROM doctors WHERE id = 1"),
+    ("What is the hiring year of Ada Quist?", "SELECT hired FROM doctors WHERE id = 1"),
     ("Is there any doctor that has never held a visit? Which?", "SELECT first_name FROM doctors WHERE id = 3"),
     ("Where was Elin registered at?", "SELECT 'Recife'"),  # and not when
     ("Cheapest antibiotic?", "SELECT name FROM drugs WHERE id = 2"),
@@ -48,6 +49,7 @@ def test_a_wording_gives_what_its_sql_gives(clinic: Clinic, question: str, sql: 
         ("How many visits were cancelled by Ada Quist?", "cancelled"),  # a verb that tells of a state
         ("How many award-winning drugs are there?", "award"),
         ("Which manufacturer makes Zolin?", "manufacturer"),
+        ("What is the price year of Zolin?", "year"),  # behind what is no time
         ("How many seats does M-999 have?", "999"),  # a code that is not there is no other one's beginning
         ("We sell antibiotics. How many syringes are there?", "syringes"),  # of the clause that asks
         ("How many drugs are there? Only generic ones.", "generic"),  # a clause that narrows is no mere remark

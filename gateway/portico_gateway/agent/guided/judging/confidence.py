@@ -15,7 +15,7 @@ from portico_gateway.agent.guided.answers.answer_generation import QuotedAnswer
 from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate
 from portico_gateway.agent.guided.judging.agreement import agrees
 from portico_gateway.agent.guided.judging.coverage import Unit, argument_texts, units
-from portico_gateway.agent.guided.judging.search_features import of_others, of_words
+from portico_gateway.agent.guided.judging.search_features import absent_words, of_absent_words, of_others, of_words
 from portico_gateway.agent.guided.questions.answer_type import AnswerType, asked_for, asked_words, fits
 from portico_gateway.agent.guided.questions.plan import parts
 from portico_gateway.agent.judgement import Coverage
@@ -23,6 +23,7 @@ from portico_gateway.agent.question_run import QuestionRun
 from portico_gateway.guidance.copying.text.spoken_arithmetic import expressions
 from portico_gateway.guidance.question import Question
 from portico_gateway.guidance.stemming import stems_of
+from portico_gateway.guidance.tool_retrieval import WordInformation, uninformed
 from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, ConfidenceWeights
 
 
@@ -34,7 +35,12 @@ def confidence(features: Mapping[str, float], weights: ConfidenceWeights = DEFAU
 
 
 def features_of(
-    run: QuestionRun, question: Question, answer: QuotedAnswer, coverage: Coverage, others: Sequence[QuotedAnswer] = ()
+    run: QuestionRun,
+    question: Question,
+    answer: QuotedAnswer,
+    coverage: Coverage,
+    others: Sequence[QuotedAnswer] = (),
+    information: WordInformation = uninformed,
 ) -> dict[str, float]:
     """What may tell whether an answer is right, each about 0 to 1. `others`: what else was chosen for the same question."""
     words, shape = _of_coverage(list(units(question)), coverage), _of_shape(answer.calls, run.tool_calls)
@@ -47,7 +53,7 @@ def features_of(
         **_of_text(question, answer),
         **_of_any_text(words, shape, answer),
         "agreed": float(agrees(run.question, answer.call.tool if answer.call else "", answer.own_text, run.drafts)),
-        "absent_words": float(_absent(run.tool_calls or answer.calls, coverage)),
+        **of_absent_words(absent_words(coverage, run.tool_calls or answer.calls), information),
         "rows_unused": shape["rows"] * (1.0 - coverage.share),
         **of_words(question, answer, coverage, run.tool_calls),
         **of_others(question, answer, others),
@@ -129,17 +135,6 @@ def _of_any_text(words: Mapping[str, float], shape: Mapping[str, float], answer:
     text = answer.call.result.text.strip() if answer.call else ""
     told = min(1.0, len(answer.text) / max(1, len(text)))
     return {"other_exact": shape["other"] * exact * words["coverage"], "other_told": shape["other"] * told}
-
-
-def _absent(calls: Sequence[ToolCallFinished], coverage: Coverage) -> bool:
-    """Is there a word that the answer's place leaves out, and that nothing of all that was searched holds?"""
-    holding: dict[str, int] = {}
-    for call in calls:
-        words = (call.result.data or {}).get("words")
-        for word, passages in words.items() if isinstance(words, Mapping) else ():
-            if isinstance(passages, int):
-                holding[str(word).lower()] = holding.get(str(word).lower(), 0) + passages
-    return any(holding.get(word.lower()) == 0 for word in coverage.unused)
 
 
 def _of_place(candidate: AnswerCandidate | None) -> dict[str, float]:

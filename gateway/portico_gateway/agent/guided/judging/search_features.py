@@ -16,7 +16,9 @@ from portico_gateway.agent.guided.extraction.candidate import is_source
 from portico_gateway.agent.judgement import Coverage
 from portico_gateway.guidance.question import Question
 from portico_gateway.guidance.stemming import spaced, stems_of
+from portico_gateway.guidance.tool_retrieval import WordInformation
 
+WITHOUT_A_SUBJECT = 15.0  # a word that says less may be anybody's way to put a question: "grab", "carries", "on a ticket"
 _PLACE = ("path", "symbol", "title", "title_trail", "anchor")
 _SPECIFIC = re.compile(r"(?<![\w.])\d+(?:\.\d+)*(?!\w)|\b[A-Za-z]+(?:_[A-Za-z\d]+)+\b|\b[A-Z]?[a-z]+[A-Z]\w*|\b[A-Z_]{4,}\b")
 
@@ -30,6 +32,20 @@ def known_words(calls: Sequence[ToolCallFinished]) -> dict[str, int]:
             if isinstance(held, int):
                 found[str(word).lower()] = max(found.get(str(word).lower(), 0), held)
     return found
+
+
+def absent_words(coverage: Coverage, calls: Sequence[ToolCallFinished]) -> list[str]:
+    """The words that are accounted for nowhere, and that nothing of all that was searched holds."""
+    known = known_words(calls)
+    return [word for word in coverage.unused if known.get(word.lower()) == 0]
+
+
+def of_absent_words(absent: Sequence[str], information: WordInformation) -> dict[str, float]:
+    """`absent_words`: whether there are any; `absent_subject`: how much the one says that says most, in tens above a word that
+    names no subject. Who asks what "encrypts" a file is not answered by what opens it."""
+    plain = [word.lower() for word in absent if word.isalpha()]
+    most = max(information(plain).tolist(), default=0.0) if plain else 0.0
+    return {"absent_words": float(bool(absent)), "absent_subject": max(0.0, most - WITHOUT_A_SUBJECT) / 10}
 
 
 def of_words(

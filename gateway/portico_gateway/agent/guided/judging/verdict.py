@@ -16,7 +16,9 @@ from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate, i
 from portico_gateway.agent.guided.extraction.source_code.expected import KIND_WORDS
 from portico_gateway.agent.guided.judging.confidence import confidence, features_of
 from portico_gateway.agent.guided.judging.coverage import Evidence, argument_texts, covered, phrases_of, units
+from portico_gateway.agent.guided.judging.search_features import absent_words
 from portico_gateway.agent.guided.part_run import PartRun
+from portico_gateway.agent.guided.questions.answer_type import asked_attribute
 from portico_gateway.agent.guided.questions.plan import joined
 from portico_gateway.agent.judgement import Coverage, Judgement, Place, Verdict
 from portico_gateway.agent.question_reading import QuestionReading
@@ -24,7 +26,7 @@ from portico_gateway.agent.question_run import QuestionRun
 from portico_gateway.guidance.copying.text.spoken_arithmetic import expressions
 from portico_gateway.guidance.question import Question, read_question
 from portico_gateway.guidance.stemming import stems_of
-from portico_gateway.guidance.tool_retrieval import TextEmbedding
+from portico_gateway.guidance.tool_retrieval import TextEmbedding, WordInformation, uninformed
 from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, Weights
 
 MAX_NEAREST = 3
@@ -44,9 +46,10 @@ def judge(
     tools: Mapping[str, Tool],
     weights: Weights = DEFAULT_WEIGHTS,
     others: Sequence[QuotedAnswer] = (),
+    information: WordInformation = uninformed,
 ) -> Judgement:
     """The judgement of a quoted answer, or of there being none. `tools`: by name, those that were called; `others`: what else
-    was chosen for the same question."""
+    was chosen for the same question; `information`: how much a word says."""
     incomplete = tuple(dict.fromkeys(note for call in run.tool_calls if (note := _incomplete(call))))
     question = read_question(run.question)
     if any(call.denied for call in run.tool_calls):
@@ -59,9 +62,11 @@ def judge(
     evidence = evidence_of(answer, tools, question)
     evidence = replace(evidence, texts=(*evidence.texts, *_spoken(question, answer)))
     coverage = covered(question, evidence, embed, weights.coverage)
-    features = features_of(run, question, answer, coverage, others)
+    features = features_of(run, question, answer, coverage, others, information)
     sure = confidence(features, weights.confidence)
     left = must_be_used(question, coverage, in_code=is_source(answer.candidate), in_documents=answer.passages > 0)
+    asked = asked_attribute(question)
+    left += [word for word in absent_words(coverage, run.tool_calls) if word.lower() in asked and word not in left]
     reasons = tuple(_reasons(left, run.said, coverage, sure, weights.confidence.threshold))
     return Judgement(
         Verdict.NO_ANSWER if reasons else Verdict.ANSWERED,

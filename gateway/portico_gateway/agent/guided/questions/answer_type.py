@@ -48,22 +48,30 @@ _IDENTIFIER = re.compile(
 _NAME = re.compile(r"\b[^\W\d_]*[A-Z]\w+")
 
 
+_IS = r"what(?:['’]s|\s+is|\s+are|\s+was|\s+were)"
+_OWN = r"my|our|your|his|her|their"
 _WHAT = re.compile(
-    r"""\b(?:which|what|whose|how\s+many|how\s+much)\s+(?!(?:is|are|was|were|does|do|did|the|a)\b)(?P<noun>[\w-]+)
-    | \b(?:what(?:['’]s|\s+is|\s+are|\s+was|\s+were)|tell\s+me|show\s+me|show|give\s+me)\s+(?:the\s+)?
-      (?P<nouns>(?:[\w-]+\s+){1,3}?)(?:of|for)\b
-    | \bwhat(?:['’]s|\s+is|\s+are|\s+was|\s+were)\s+(?:[\w-]+\s+)?[\w-]+['’]s\s+(?P<owned>(?:[\w-]+\s*){1,3})\W*$""",
+    rf"""\b(?:which|what|whose|how\s+many|how\s+much)\s+(?!(?:is|are|was|were|does|do|did|the|a)\b)(?P<noun>[\w-]+)
+    | \b(?:{_IS}|tell\s+me|show\s+me|show|give\s+me)\s+(?:(?:the|{_OWN})\s+)?
+      (?P<nouns>(?:[\w-]+\s+){{1,3}}?)(?:of|for|in|on|at)\b
+    | \b{_IS}\s+(?:(?:[\w-]+\s+)?[\w-]+['’]s|{_OWN})\s+(?P<owned>(?:[\w-]+\s*){{1,3}})\W*$""",
     re.IGNORECASE | re.VERBOSE,
 )
 
 
 def asked_words(question: Question) -> frozenset[str]:
     """The words, lower case, that name what is asked for: "phone number" of "What is the phone number of Ada?"."""
-    return frozenset(
-        word.lower()
-        for found in _WHAT.finditer(question.text)
-        for word in (found["noun"] or found["nouns"] or found["owned"]).split()
-    )
+    return frozenset(word.lower() for found in _WHAT.finditer(question.text) for word in (found["noun"] or _of(found)).split())
+
+
+def asked_attribute(question: Question) -> frozenset[str]:
+    """Those that name it as something that a thing has, which the answer's place would name, too: "seat" of "What's my seat?",
+    and not "languages" of "Which languages does she speak?", whose answer is "German"."""
+    return frozenset(word.lower() for found in _WHAT.finditer(question.text) for word in _of(found).split())
+
+
+def _of(found: re.Match[str]) -> str:
+    return found["nouns"] or found["owned"] or ""
 
 
 def asked_for(question: Question) -> AnswerType:

@@ -14,7 +14,6 @@ from portico_servers.db.questions.composing.draft import Draft
 from portico_servers.db.questions.composing.measures import (
     in_unit_of,
     is_epoch,
-    is_year,
     main_measure,
     measure_by_adjective,
     named_measure,
@@ -157,7 +156,7 @@ def _time(draft: Draft, time: TimeCondition) -> None:
 def _timely(draft: Draft, time: TimeCondition) -> Iterator[ColumnRef]:
     for refs in draft.reach.columns.values():
         ref = min(refs, key=draft.cost)
-        if ref.column.kind == "date" or is_epoch(draft, ref) or (time.year and is_year(draft, ref)):
+        if ref.column.kind == "date" or is_epoch(draft, ref) or (time.year and draft.is_year(ref)):
             yield ref
 
 
@@ -178,7 +177,7 @@ def _as_values(draft: Draft, ref: ColumnRef, op: str, date: str) -> Sequence[tup
     """A date as the column keeps it: a date, a year, or seconds since 1970."""
     if ref.column.kind == "date":
         return [(op, date)]
-    if is_year(draft, ref):
+    if draft.is_year(ref):
         return [(op, int(date[:4]))]
     start, end = _seconds(date)
     return {

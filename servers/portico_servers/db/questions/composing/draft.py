@@ -128,6 +128,11 @@ class Draft:
     def table_of(self, ref: ColumnRef) -> str:
         return ref.join.parent.name if ref.join else self.reach.root.name
 
+    def is_year(self, ref: ColumnRef) -> bool:
+        """Are a number column's values years?"""
+        known = self.parts.index.ranges.get((self.table_of(ref), ref.column.name))
+        return ref.column.kind == "number" and known is not None and known.least >= 1000 and known.greatest <= 2200
+
     def unused(self) -> list[Word]:
         """The words that matter and are not accounted for."""
         return leftovers(self)

@@ -65,6 +65,7 @@ def _left(draft: Draft) -> Iterator[Word]:
             or _is_shortened(draft, word)
             or _holds_of_all(draft, word)
             or _calls_people(draft, word)
+            or _is_a_time(draft, word)
         ):
             continue
         yield word
@@ -141,6 +142,17 @@ def _holds_of_all(draft: Draft, word: Word) -> bool:
 def _calls_people(draft: Draft, word: Word) -> bool:
     """ "Staff member": somebody, right behind the name of those who are meant."""
     return draft.entity is not None and word.index - 1 in draft.entity.words and word.low.rstrip("s") in PEOPLE
+
+
+def _is_a_time(draft: Draft, word: Word) -> bool:
+    """ "Publishing year", "sign-up date": what kind of value it is, right behind the name of the column that is told."""
+    if word.low not in ("date", "year"):
+        return False
+    told = {ref.path for ref in draft.columns if ref.column.kind == "date" or (word.low == "year" and draft.is_year(ref))}
+    return any(
+        link.column is not None and word.index - 1 in link.words and (ref := draft.ref(link)) is not None and ref.path in told
+        for link in draft.parts.links
+    )
 
 
 def _is_shortened(draft: Draft, word: Word) -> bool:

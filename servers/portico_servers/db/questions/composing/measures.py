@@ -82,13 +82,7 @@ def _by_words(draft: Draft, measure: Measure) -> Iterator[tuple[ColumnRef, float
 
 def _fits_kind(draft: Draft, ref: ColumnRef, measure: Measure) -> bool:
     """A number that tells a time is a year."""
-    return "date" not in measure.kinds or ref.column.kind == "date" or is_year(draft, ref)
-
-
-def is_year(draft: Draft, ref: ColumnRef) -> bool:
-    """Are a number column's values years?"""
-    known = draft.parts.index.ranges.get((draft.table_of(ref), ref.column.name))
-    return ref.column.kind == "number" and known is not None and known.least >= 1000 and known.greatest <= 2200
+    return "date" not in measure.kinds or ref.column.kind == "date" or draft.is_year(ref)
 
 
 def is_epoch(draft: Draft, ref: ColumnRef) -> bool:

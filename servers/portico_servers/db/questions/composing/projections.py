@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from portico_servers.db.questions.composing.draft import Draft
-from portico_servers.db.questions.composing.measures import is_year, measure_by_adjective, names_nothing
+from portico_servers.db.questions.composing.measures import measure_by_adjective, names_nothing
 from portico_servers.db.questions.language.lexicon import LIST_WORDS, MONEY_WORDS, PEOPLE
 from portico_servers.db.questions.language.words import name_words, stem
 from portico_servers.db.questions.linking.names import NameLink
@@ -182,7 +182,7 @@ def _when(draft: Draft) -> list[ColumnRef]:
     best: tuple[float, ColumnRef, NameLink | None] | None = None
     for refs in draft.reach.columns.values():
         ref = min(refs, key=draft.cost)
-        if (ref.column.kind != "date" and not is_year(draft, ref)) or not _is_spoken_of(draft, draft.table_of(ref)):
+        if (ref.column.kind != "date" and not draft.is_year(ref)) or not _is_spoken_of(draft, draft.table_of(ref)):
             continue
         links = list(draft.links_of(draft.table_of(ref), ref.column.name))
         link = max(links, key=lambda one: one.score, default=None)

@@ -6,7 +6,7 @@ In turn: superlatives, averages, counts, sums, lists; each finds its columns amo
 from __future__ import annotations
 
 from portico_servers.db.questions.composing.draft import Draft
-from portico_servers.db.questions.composing.measures import is_flag, is_year, main_measure, measure_by_adjective, named_measure
+from portico_servers.db.questions.composing.measures import is_flag, main_measure, measure_by_adjective, named_measure
 from portico_servers.db.questions.composing.projections import add_projections, asked_columns, is_person, label_of, use_roles
 from portico_servers.db.questions.composing.rankings import add_ranking, may_lack
 from portico_servers.db.questions.language.lexicon import MONEY_WORDS, NOUNS
@@ -167,7 +167,7 @@ def _count(draft: Draft, groups: list[ColumnRef]) -> None:
         ref = draft.ref(draft.entity)
         if ref is not None and not (is_person(ref) and not draft.parts.cues.distinct):
             draft.columns = [ref]
-            summed = ref.summable and not is_flag(draft, ref) and not is_year(draft, ref)
+            summed = ref.summable and not is_flag(draft, ref) and not draft.is_year(ref)
             draft.aggregate = "sum" if summed and not draft.parts.cues.distinct else "count_distinct"
             draft.use(draft.entity.words, 0.6 + draft.entity.score if summed or draft.parts.cues.distinct else 0.3)
             return

@@ -55,6 +55,7 @@ def test_words_that_nothing_of_what_was_searched_has_speak_against_an_answer() -
     used = features("Which option opens the file?", "--file", Coverage(("file",), ("opens",)), data)
     assert left["absent_words"] > used["absent_words"] == 0
     assert DEFAULT_WEIGHTS.confidence.absent_words < 0
+    assert DEFAULT_WEIGHTS.confidence.absent_subject < 0
 
 
 def test_a_word_that_another_search_has_is_not_absent() -> None:

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
 from portico_gateway.agent.citations import Citation
 from portico_gateway.agent.events import ToolCallFinished
 from portico_gateway.agent.guided.answers.answer_generation import QuotedAnswer
 from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate
-from portico_gateway.agent.guided.judging.search_features import known_words, of_others, of_words
+from portico_gateway.agent.guided.judging.search_features import absent_words, known_words, of_absent_words, of_others, of_words
 from portico_gateway.agent.judgement import Coverage
 from portico_gateway.agent.rendered_results import RenderedResult
 from portico_gateway.guidance.question import read_question
@@ -22,6 +27,22 @@ def answer(text: str, tool: str = "code__search", path: str = "pool.py", *, code
 
 def test_a_word_is_known_by_the_search_that_has_it_most() -> None:
     assert known_words([search("a", block=0, pool=2), search("b", Block=3)]) == {"block": 3, "pool": 2}
+
+
+def test_a_word_is_absent_where_it_is_not_used_and_no_search_holds_it() -> None:
+    calls = [search("a", encrypts=0, gzip=0, file=4), search("b", gzip=1, file=0)]
+    assert absent_words(Coverage(used=("file",), unused=("Encrypts", "gzip", "unsearched")), calls) == ["Encrypts"]
+    assert absent_words(Coverage(unused=("Encrypts",)), []) == []
+
+
+def test_of_absent_words_the_one_that_says_most_counts() -> None:
+    def information(words: Sequence[str]) -> np.ndarray:
+        return np.array([{"encrypts": 24.0, "grab": 8.0}[word] for word in words], np.float32)
+
+    assert of_absent_words(["grab", "Encrypts"], information) == {"absent_words": 1.0, "absent_subject": pytest.approx(0.9)}
+    assert of_absent_words(["grab"], information) == {"absent_words": 1.0, "absent_subject": 0.0}
+    assert of_absent_words(["69b59eb", "decimal-like"], information)["absent_subject"] == 0.0  # no words
+    assert of_absent_words([], information) == {"absent_words": 0.0, "absent_subject": 0.0}
 
 
 def test_the_rarest_word_counts_most_whether_the_answer_has_it_or_not() -> None:

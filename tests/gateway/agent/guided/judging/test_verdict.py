@@ -50,6 +50,26 @@ def test_a_place_of_the_kind_that_is_asked_for_accounts_for_the_words_that_ask_f
     assert {"arguments", "constructor"} <= set(of_code(question, text, 0.2).coverage.unused)
 
 
+def of_documents(question: str, text: str, **words: int) -> Judgement:
+    """The judgement of a passage, as if it were sure, where a search says how many passages hold its words."""
+    data = {"hits": [], "words": words}
+    call = ToolCallFinished("docs__search", {"query": question}, RenderedResult(text, True, data=data), 0.1)
+    run = QuestionRun(question)
+    run.tool_calls.append(call)
+    candidate = AnswerCandidate(text, Citation({"path": "trip.md"}, "trip.md:1", 1, text))
+    return judge(run, QuotedAnswer(text, candidate, (call,)), nothing, {}, EVER_SO_UNSURE)
+
+
+def test_an_attribute_that_is_asked_for_must_be_somewhere_in_what_was_searched() -> None:
+    text = "Flight 12 leaves at 07:25."
+    absent = of_documents("What's my seat on flight 12?", text, seat=0, flight=1)
+    assert (absent.verdict, absent.reasons) == (Verdict.NO_ANSWER, ("nothing that was found is about seat",))
+    assert of_documents("What's my seat on flight 12?", text, seat=1, flight=1).verdict is Verdict.ANSWERED
+    assert of_documents("What's my seat on flight 12?", text, flight=1).verdict is Verdict.ANSWERED  # nobody counted it
+    assert of_documents("Which gate has flight 12?", text, gate=0, flight=1).verdict is Verdict.ANSWERED  # "B7" says it all
+    assert of_documents("When does my flight 12 depart?", text, depart=0, flight=1).verdict is Verdict.ANSWERED
+
+
 def test_an_acronym_that_code_does_not_spell_out_is_no_value_that_must_be_there() -> None:
     text = "def is_moved(self): return self.status_code in (301, 308)"
     assert of_code("what HTTP status codes does is_moved look at?", text, 1.0).verdict is Verdict.ANSWERED

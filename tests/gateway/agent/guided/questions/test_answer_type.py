@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from portico_gateway.agent.guided.questions.answer_type import AnswerType, asked_for, asked_words, fits
+from portico_gateway.agent.guided.questions.answer_type import AnswerType, asked_attribute, asked_for, asked_words, fits
 from portico_gateway.guidance.question import read_question
 
 
@@ -46,8 +46,16 @@ def test_an_answer_fits_where_it_has_such_a_thing_that_the_question_does_not_say
         ("Which director made it?", {"director"}),
         ("what's the shipping address of invoice 17", {"shipping", "address"}),
         ("How many horses are there?", {"horses"}),
+        ("What's my seat on flight 12?", {"seat"}),
+        ("what is our shoe size", {"shoe", "size"}),
+        ("What's the default lifetime in the pool?", {"default", "lifetime"}),
         ("Where is it?", set()),
     ],
 )
 def test_the_words_that_name_what_is_asked_for_are_found(question: str, words: set[str]) -> None:
     assert asked_words(read_question(question)) == words
+
+
+def test_an_attribute_is_told_from_the_kind_of_thing_that_is_asked_for() -> None:
+    assert asked_attribute(read_question("What's my seat on flight 12?")) == {"seat"}
+    assert asked_attribute(read_question("Which languages does she speak?")) == frozenset()
