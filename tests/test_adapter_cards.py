@@ -63,3 +63,13 @@ def test_the_model_card_has_the_digest_the_losses_and_every_figure_with_its_inte
         assert said in card
     assert "| tuned auto | multiple | 200 | 64.5% | 57.7-70.8 |" in card
     assert "tuned auto" not in cards.model_card(TRAINING, "abc123", None)
+
+
+def test_the_model_card_tells_what_an_adapter_learnt_from_its_own_answers(cards: ModuleType) -> None:
+    refining = {
+        "command": "python refined_adapter.py", "device": "a card", "torch": "2.11.0", "kept": 11_895, "put_right": 1702,
+        "rows": 4300, "steps": 198, "seconds": 38, "settings": {"learning_rate": 2e-4},
+    }  # fmt: skip
+    card = cards.model_card(TRAINING, "abc123", None, refining=refining)
+    for said in ("`python refined_adapter.py` on a card", "11,895 were right and 1,702 put right", "198 steps in 38 s"):
+        assert said in card

@@ -271,7 +271,8 @@ class Engine:
             self._collect(seq, deltas)
         under_way, self._under_way = self._under_way, None
         planned = self._scheduler.schedule(None if under_way is None else under_way.planned)
-        self._timing.lap("schedule")
+        if planned is not None or under_way is not None:  # else nothing is timed: no step was made
+            self._timing.lap("schedule")
         begun = None if planned is None else self._begin(planned)
         if under_way is not None and not self._finish(under_way, deltas, begun):
             return deltas

@@ -186,7 +186,7 @@ def _load(path: Path, memory: int, monkeypatch: pytest.MonkeyPatch, **options: A
     from portico_engine.loading import load_engine as module
     from portico_engine.loading.device import Device
 
-    monkeypatch.setattr(module, "choose_device", lambda _name: Device("this machine", memory, False))
+    monkeypatch.setattr(module, "choose_device", lambda _name, _count: Device("this machine", memory, False))
     load_engine(path, executor="torch-cpu", **options)
 
 

@@ -13,6 +13,7 @@ from portico_engine.adapters.adapter import AdapterLimits
 from portico_engine.adapters.read_adapter import read_adapter
 from portico_engine.executors.torch.cpu_attention import CPUPagedKV
 from portico_engine.executors.torch.cuda_batch import RaggedBatch, addresses
+from portico_engine.executors.torch.kv_codec import kv_codec
 from portico_engine.executors.torch.lora_places import CPULoraPlaces, CUDALoraPlaces, segments
 from portico_engine.linear.lora import Segment
 from portico_engine.models.config import read_config
@@ -57,7 +58,7 @@ def test_both_forms_compute_the_same(tiny_path: Path, tmp_path: Path) -> None:
             else:
                 places.begin(batch.adapters)
             decoder = Decoder(config, places.weights, 64)
-            attend = CPUPagedKV(config, 12).batch(rows())
+            attend = CPUPagedKV(config, 12, kv_codec("bf16", config)).batch(rows())
             hidden = decoder.hidden(batch.tokens.long(), batch.positions.long(), attend)
             found.append(decoder.logits(hidden).log_softmax(-1))
     assert divergence(found[0], found[1]) < 0.02
