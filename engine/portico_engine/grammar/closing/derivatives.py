@@ -239,8 +239,13 @@ class DerivativeAutomaton:
         """What its texts begin with: characters, texts, regular parts and control tokens, each with what then follows."""
         heads: dict[tuple[Node, Node], None] = {}
         todo: list[tuple[Node, Node]] = [(node, EMPTY)]
+        seen: set[tuple[Node, Node]] = set()
         while todo:
-            part, rest = todo.pop()
+            if (found := todo.pop()) in seen:
+                continue
+            seen.add(found)
+            self.spend(1)  # there may be exponentially many: of rules that may be empty, each with what follows it
+            part, rest = found
             match part:
                 case Ref(name):
                     todo.append((self.rules[name], rest))

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tests.engine.grammar.schemas import allowed, empty_mask, factory, tokenizer
 
 from portico_engine.errors import Unsatisfiable
-from portico_engine.grammar import compile_schema
+from portico_engine.grammar import compile_gbnf, compile_schema
 from portico_engine.grammar.check import check_arguments
 from portico_engine.grammar.closing import closing_plan, derivatives
 from portico_engine.grammar.compiled import CompiledGrammar
@@ -343,3 +343,15 @@ def test_an_object_of_hundreds_of_optional_properties_takes_the_last_after_the_f
     for text in ('{"p0":true,', '"p998":false,', '"p999":true}'):
         assert all(map(matcher.accept_token, factory().vocabulary.encode_bytes(text.encode()))), text
     assert matcher.is_accepting()
+
+
+def test_rules_that_may_all_be_empty_cost_no_more_than_a_masks_share() -> None:
+    """What a text of this grammar begins with is one letter, followed by any of 2^40 rests."""
+    rules = "".join(f"a{i} ::= a{i + 1} a{i + 1} | a{i + 1}\n" for i in range(40))
+    grammar = compile_gbnf(f'root ::= a0\n{rules}a40 ::= "x" | ""\n')
+    matcher = factory().matcher(grammar)
+    shares = 0
+    while not matcher.prepare("mask", 2, WorkSlice()):
+        shares += 1
+        assert shares < 200
+    assert matcher.prepared_mask(2) is not None
