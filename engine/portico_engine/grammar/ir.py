@@ -78,12 +78,14 @@ class Alt(_KeepsHash):
 
 
 @dataclass(frozen=True, slots=True)
-class Repeat:
+class Repeat(_KeepsHash):
     """`item` at least `low` and at most `high` times; `high` None is unbounded."""
 
     item: Node
     low: int
     high: int | None
+
+    __hash__ = _KeepsHash.__hash__
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +98,12 @@ class And(_KeepsHash):
 
 
 @dataclass(frozen=True, slots=True)
-class Not:
+class Not(_KeepsHash):
     """Strings that `item` does not match (regular only)."""
 
     item: Node
+
+    __hash__ = _KeepsHash.__hash__
 
 
 @dataclass(frozen=True, slots=True)
