@@ -33,27 +33,15 @@ from portico_engine.executors.protocol import Executor, Sizes
 from portico_engine.executors.ranks.rank_executor import RankExecutor
 from portico_engine.executors.ranks.rank_model import RankModel
 from portico_engine.fallbacks import Fallbacks
-from portico_engine.models.config import DecoderConfig, ExpertsConfig, RopeConfig
+from portico_engine.models.config import ExpertsConfig, RopeConfig
 from portico_engine.parallel.expert_parallel import Exchange
 from portico_engine.plan import Row, StepPlan, blocks_for
 from portico_engine.weights.gguf_file import GGUFFile
-from random_model import Q, write_random
+from random_model import LLAMA_8B, Q, write_random
 from report import write
 
-MIXTRAL = DecoderConfig(
-    architecture="llama",
-    n_layers=32,
-    hidden=4096,
-    feed_forward=14336,
-    n_heads=32,
-    n_kv_heads=8,
-    head_dim=128,
-    vocab_size=32000,
-    context_length=8192,
-    norm_eps=1e-5,
-    rope=RopeConfig(1_000_000.0),
-    permuted_rotary=True,
-    experts=ExpertsConfig(8, 2, 14336, normalized=True),
+MIXTRAL = replace(
+    LLAMA_8B, vocab_size=32_000, rope=RopeConfig(1_000_000.0), experts=ExpertsConfig(8, 2, 14336, normalized=True)
 )
 SMALL = replace(
     MIXTRAL, n_layers=2, hidden=256, feed_forward=512, n_heads=4, n_kv_heads=2, head_dim=128, vocab_size=512,
