@@ -66,7 +66,7 @@ class Provenance:
 
     def note(self, caller: str, source: str, result: mcp_types.Result) -> None:
         """The caller has read this."""
-        text = _plain("\n".join(_texts(result.model_dump(mode="json", by_alias=True, exclude_none=True))))
+        text = comparable("\n".join(_texts(result.model_dump(mode="json", by_alias=True, exclude_none=True))))
         if not text:
             return
         self._of(caller).add(source, text[-MAX_TEXT:])
@@ -75,7 +75,7 @@ class Provenance:
         """A call with these arguments is made. Those that were not `copied` are the caller's own from here on: a result that
         repeats them makes them nobody else's."""
         own = self._of(caller).own
-        own.extend(_plain(value) for pointer, value in _leaves(arguments, "") if pointer not in copied)
+        own.extend(comparable(value) for pointer, value in _leaves(arguments, "") if pointer not in copied)
 
     def _of(self, caller: str) -> _Read:
         read = self._read.setdefault(caller, _Read())
@@ -90,10 +90,10 @@ class Provenance:
         read = self._read.get(caller)
         if read is None or not read.texts:
             return ()
-        own = "\0".join((_plain(said), *read.own))
+        own = "\0".join((comparable(said), *read.own))
         found: list[Copied] = []
         for pointer, value in _leaves(arguments, ""):
-            pieces = [piece for piece in _pieces(_plain(value)) if len(piece) >= SHORTEST and piece not in own]
+            pieces = [piece for piece in _pieces(comparable(value)) if len(piece) >= SHORTEST and piece not in own]
             source = next((name for name, seen in reversed(read.texts) if any(piece in seen for piece in pieces)), None)
             if source is not None:
                 found.append(Copied(pointer, source))
@@ -115,7 +115,8 @@ def _pieces(text: str) -> Iterator[str]:
     yield from (" ".join(words[at : at + _RUN]) for at in range(0, len(words) - _RUN + 1, step))
 
 
-def _plain(text: str) -> str:
+def comparable(text: str) -> str:
+    """The text as it is compared: case and the kind of white space make no difference."""
     return _SPACE.sub(" ", text).casefold().strip()
 
 

@@ -12,11 +12,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from portico_gateway.policy.provenance import comparable
+
 _WORDS = re.compile(r"[A-Za-z][a-z]*|[A-Z]+(?![a-z])")
 _SAID_WORDS = re.compile(r"[^\W\d_]+")
 _NUMBER = re.compile(r"(?<![\w.])[+-]?\d[\d,]*(?:\.\d+)?(?![\w])")
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d)(?::00)?")
-_SPACE = re.compile(r"\s+")
 _ENDINGS = ("ing", "ed", "es", "s", "e")
 _LEAST = 3  # letters of a stem
 _ALIKE = (  # what tools are called, and what people say for it
@@ -34,7 +35,7 @@ _ALIKE = (  # what tools are called, and what people say for it
 def is_requested(tool: str, schema: Mapping[str, Any], arguments: Mapping[str, Any], said: str) -> bool:
     """`tool` is its server's name for it. A value that is its parameter's default needs no words; a call without any that does
     is asked for by the whole of the tool's name."""
-    plain = _plain(said)
+    plain = comparable(said)
     name = [word.casefold() for word in _WORDS.findall(tool)]
     words = {_stem(word.casefold()) for word in _SAID_WORDS.findall(said)}
     if not name or words.isdisjoint(_alike(name[0])):
@@ -67,7 +68,7 @@ def _stands(value: Any, said: str) -> bool:
         return False
     if isinstance(value, int | float):
         return any(float(found.replace(",", "")) == value for found in _NUMBER.findall(said))
-    text = _plain(value)
+    text = comparable(value)
     if time := _TIME.fullmatch(text):
         return all(_whole(part, said) for part in time.groups())
     return not text or _whole(text, said)
@@ -76,10 +77,6 @@ def _stands(value: Any, said: str) -> bool:
 def _whole(text: str, said: str) -> bool:
     """Whether it stands there, and not as a part of a longer word, number or address."""
     return re.search(rf"(?<![\w.@+-]){re.escape(text)}(?![\w@+-])(?!\.\w)", said) is not None
-
-
-def _plain(text: str) -> str:
-    return _SPACE.sub(" ", text).casefold().strip()
 
 
 def _leaves(value: Any) -> Iterator[Any]:
