@@ -12,7 +12,6 @@ machine that others keep busy, `--clock cpu --threads 1` counts this process's o
 from __future__ import annotations
 
 import argparse
-import ctypes
 import json
 import os
 import statistics
@@ -23,11 +22,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import llama_cpp
 import torch
 
-from llama_reference import LlamaCpp, Token, _silent
+from llama_reference import LlamaCpp, Token
 from portico_engine import SamplingParams, find_model
+from portico_engine.executors.llama_cpp.library import library
 from portico_engine.executors.protocol import Sizes
 from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
 from portico_engine.loading.torch_import import import_torch
@@ -89,9 +88,9 @@ def in_format(path: Path, name: str, folder: Path) -> Path:
     if name == "Q4_1":
         return path
     made = folder / f"{name}.gguf"
+    llama_cpp = library()
     params = llama_cpp.llama_model_quantize_default_params()
     params.ftype, params.allow_requantize = getattr(llama_cpp, f"LLAMA_FTYPE_MOSTLY_{name}"), True
-    llama_cpp.llama_log_set(_silent, ctypes.c_void_p(0))
     assert llama_cpp.llama_model_quantize(str(path).encode(), str(made).encode(), params) == 0
     return made
 

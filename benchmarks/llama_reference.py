@@ -5,7 +5,6 @@ Its weights' repacked buffers are switched off: with them it crashes on CPUs wit
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -14,10 +13,7 @@ import llama_cpp
 import numpy as np
 import numpy.typing as npt
 
-
-@llama_cpp.llama_log_callback
-def _silent(_level: int, _text: bytes, _user: ctypes.c_void_p) -> None:
-    """llama.cpp writes pages to stderr otherwise."""
+from portico_engine.executors.llama_cpp.library import library
 
 
 class Token(NamedTuple):
@@ -42,8 +38,7 @@ class LlamaCpp:
         sequences: int = 1,
     ) -> None:
         """`context` is each of the `sequences`' own."""
-        llama_cpp.llama_log_set(_silent, ctypes.c_void_p(0))
-        llama_cpp.llama_backend_init()
+        library()  # its log goes where the product's does: it has one callback for the whole process
         params = llama_cpp.llama_model_default_params()
         params.use_extra_bufts = False
         params.vocab_only = vocab_only

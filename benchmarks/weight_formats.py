@@ -16,7 +16,6 @@ Writes docs/weight-formats.md and docs/weight-formats.svg besides the results.
 from __future__ import annotations
 
 import argparse
-import ctypes
 import json
 import math
 import statistics
@@ -36,6 +35,7 @@ from torch import Tensor
 import packers
 from portico_engine import SamplingParams, find_model
 from portico_engine.conversion.metadata_values import write_values
+from portico_engine.executors.llama_cpp.library import library
 from portico_engine.executors.protocol import Sizes
 from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
 from portico_engine.linear.int4 import int4_supported
@@ -97,11 +97,7 @@ def write_gguf(path: Path, source: GGUFFile, kind: Q) -> Path:
 
 def quantize(source: Path, path: Path, name: str) -> Path:
     """By llama.cpp, embedding and head in Q8_0."""
-    import llama_cpp
-
-    from llama_reference import _silent
-
-    llama_cpp.llama_log_set(_silent, ctypes.c_void_p(0))
+    llama_cpp = library()
     params = llama_cpp.llama_model_quantize_default_params()
     params.ftype = getattr(llama_cpp, f"LLAMA_FTYPE_MOSTLY_{name}")
     params.nthread, params.pure = 1, True

@@ -3,15 +3,13 @@ llama.cpp's, which rounds activations to 8 bits."""
 
 from __future__ import annotations
 
-import ctypes
 from pathlib import Path
 
-import llama_cpp
 import pytest
 from tests.engine.models.parity import TOKENS, divergence, llama_cpp_logits, our_logits
 from tests.engine.tiny_model import WIDE, Q, write_tiny_llama
 
-from llama_reference import _silent
+from portico_engine.executors.llama_cpp.library import library
 from portico_engine.linear.cpu_codes import codes_supported
 from portico_engine.weights.gguf_file import GGUFFile
 from reference_decoder import ReferenceDecoder
@@ -30,10 +28,10 @@ def float32(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("file_type", FILE_TYPES)
 def test_every_format_is_computed_as_it_is_written(float32: Path, tmp_path: Path, file_type: str) -> None:
     path = tmp_path / "model.gguf"
+    llama_cpp = library()
     params = llama_cpp.llama_model_quantize_default_params()
     params.ftype = getattr(llama_cpp, f"LLAMA_FTYPE_MOSTLY_{file_type}")
     params.nthread = 1
-    llama_cpp.llama_log_set(_silent, ctypes.c_void_p(0))
     assert llama_cpp.llama_model_quantize(str(float32).encode(), str(path).encode(), params) == 0
     file = GGUFFile(path)
     assert FILE_TYPES[file_type] in {tensor.type for tensor in file.tensors.values()}
