@@ -13,6 +13,7 @@ from portico_servers.common.sqlite_header import SQLITE_MAGIC
 
 Transport = Literal["stdio", "http", "sse"]
 Era = Literal["auto", "legacy", "modern"]
+OwnServer = Literal["code", "docs", "db"]
 
 _DATABASE_SUFFIXES = {".db", ".sqlite", ".sqlite3", ".db3"}
 _SKIPPED_FOLDERS = {"node_modules", "__pycache__", "venv", "site-packages"}
@@ -54,6 +55,8 @@ class UpstreamSpec:
     args: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     cwd: str | None = None
+    own: OwnServer | None = None  # it is that one of ours, which can also be forked; `own_args` are its arguments
+    own_args: tuple[str, ...] = ()
     # http, sse
     url: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -85,13 +88,22 @@ def default_specs(
     return tuple(specs)
 
 
-def own_spec(kind: Literal["code", "docs", "db"], args: Sequence[str]) -> UpstreamSpec:
+def own_spec(kind: OwnServer, args: Sequence[str]) -> UpstreamSpec:
     """One of our servers, started as `python -P -m portico_servers.KIND ARGS...` outside the workspace: `args` are absolute."""
     env = {name: os.environ[name] for name in _OWN_ENVIRONMENT if name in os.environ}
     program, *rest = python_module(f"portico_servers.{kind}", *args)
     environment = {**env, **SAFE_PATH}
     # Their definitions name what they find (tables of a database), and are as trusted as the gateway that they come with.
-    return UpstreamSpec(kind, command=program, args=tuple(rest), env=environment, cwd=SAFE_FOLDER, pin_definitions=False)
+    return UpstreamSpec(
+        kind,
+        command=program,
+        args=tuple(rest),
+        env=environment,
+        cwd=SAFE_FOLDER,
+        own=kind,
+        own_args=tuple(args),
+        pin_definitions=False,
+    )
 
 
 def find_databases(root: Path) -> Iterator[Path]:

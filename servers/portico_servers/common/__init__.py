@@ -11,6 +11,7 @@
     cursors.py        cursors of paged results, bound to their question
     validation.py     JSON Schema validators
     collector.py      the garbage collector rests while a process starts; also the gateway's
+    fork_server.py    one process imports, and becomes each of our servers by a fork; the gateway starts it
     child_process.py  Python children that import nothing from the working directory
     cache_folder.py   an index whose cache folder can't be used lies in a temporary one
     path_jail.py      names from outside become files beneath the roots, or nothing

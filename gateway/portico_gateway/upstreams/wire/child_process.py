@@ -17,7 +17,6 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
-from anyio.abc import Process
 from mcp.client.stdio import get_default_environment
 from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCMessage
@@ -26,6 +25,7 @@ from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.upstreams.wire.connection import UpstreamConnection
 from portico_gateway.upstreams.wire.messages import LARGE, MAX_MESSAGE, read_messages, unreadable, write_message
 from portico_gateway.upstreams.wire.process_tree import GUARDIAN, MARK_VARIABLE, end_marked, find_descendants
+from portico_gateway.upstreams.wire.server_process import ServerProcess, start_server
 from portico_gateway.upstreams.wire.stderr_log import StderrLog
 
 log = logging.getLogger(__name__)
@@ -50,18 +50,13 @@ async def child_process_streams(
     mark = GUARDIAN.new_mark()
     with StderrLog(spec.name, log_dir) as stderr:
         connection.stderr = stderr
-        process = await anyio.open_process(
-            [spec.command, *spec.args],
-            env={
-                **get_default_environment(),
-                **spec.env,
-                DEPTH_VARIABLE: str(gateway_depth() + 1),
-                MARK_VARIABLE: mark,
-            },
-            stderr=stderr.write_end,
-            cwd=spec.cwd,
-            start_new_session=True,
-        )
+        environ = {
+            **get_default_environment(),
+            **spec.env,
+            DEPTH_VARIABLE: str(gateway_depth() + 1),
+            MARK_VARIABLE: mark,
+        }
+        process = await start_server(spec, environ, stderr.write_end)
         # No await between here and the streams' task group: a cancellation in the gap would leak the process.
         stderr.close_write_end()
         connection.pid = process.pid
@@ -72,7 +67,7 @@ async def child_process_streams(
 
 @asynccontextmanager
 async def _streams(
-    process: Process, connection: UpstreamConnection, stderr: StderrLog, mark: str
+    process: ServerProcess, connection: UpstreamConnection, stderr: StderrLog, mark: str
 ) -> AsyncIterator[tuple[Any, Any]]:
     to_session, read = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     write, from_session = anyio.create_memory_object_stream[SessionMessage](0)
@@ -89,11 +84,10 @@ async def _streams(
         connection.ended.set()
 
     async def send() -> None:
-        assert process.stdin is not None
         async with from_session:
             try:
                 async for message in from_session:
-                    await process.stdin.send(write_message(message.message) + b"\n")
+                    await process.send(write_message(message.message) + b"\n")
             except (anyio.ClosedResourceError, anyio.BrokenResourceError, OSError):
                 await to_session.aclose()  # so that a waiting request hears of the end
 
@@ -125,12 +119,11 @@ class _Line:
     cut: bool = False
 
 
-async def _lines(process: Process) -> AsyncIterator[_Line]:
+async def _lines(process: ServerProcess) -> AsyncIterator[_Line]:
     """The lines that the server writes. What is beyond MAX_MESSAGE bytes of one is read past and not kept."""
-    assert process.stdout is not None
     parts: list[bytes] = []
     size = 0
-    async for chunk in process.stdout:
+    async for chunk in process.output():
         *whole, rest = chunk.split(b"\n")
         for line in whole:
             data = b"".join(parts) + line
@@ -151,13 +144,12 @@ async def _read(line: _Line) -> list[JSONRPCMessage]:
     return read_messages(line.data)
 
 
-async def _stop(process: Process, mark: str) -> None:
+async def _stop(process: ServerProcess, mark: str) -> None:
     """Close stdin; SIGTERM to the group after a grace, SIGKILL after another, also to what the leader left behind, in its group
     or out of it."""
-    assert process.stdin is not None
     started = find_descendants([process.pid])
     with suppress(OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):
-        await process.stdin.aclose()
+        await process.close_input()
     if await _exit_code(process, _STOP_GRACE) is None:
         _signal_group(process, signal.SIGTERM)
         await _exit_code(process, _STOP_GRACE)
@@ -168,7 +160,7 @@ async def _stop(process: Process, mark: str) -> None:
         await process.aclose()
 
 
-async def _exit_code(process: Process, timeout: float) -> int | None:
+async def _exit_code(process: ServerProcess, timeout: float) -> int | None:
     """Polls, because asyncio's wait() also waits for the end of pipes that a grandchild may hold open."""
     deadline = anyio.current_time() + timeout
     while process.returncode is None and anyio.current_time() < deadline:  # noqa: ASYNC110 - the process sets no event
@@ -176,6 +168,6 @@ async def _exit_code(process: Process, timeout: float) -> int | None:
     return process.returncode
 
 
-def _signal_group(process: Process, number: signal.Signals) -> None:
+def _signal_group(process: ServerProcess, number: signal.Signals) -> None:
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)  # the leader's pid is the group's id: it was started in a session of its own

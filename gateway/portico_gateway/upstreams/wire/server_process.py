@@ -1,0 +1,74 @@
+"""How a server's process is started: by itself from its command, or forked where it is one of ours.
+
+It owns the one interface of both. It knows nothing of JSON-RPC, and ends nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Protocol
+
+import anyio
+from anyio.abc import Process
+
+from portico_gateway.config.server_spec import UpstreamSpec
+from portico_gateway.upstreams.wire.fork_server import fork
+from portico_servers.common.fork_server import ForkRequest
+
+
+class ServerProcess(Protocol):
+    """A running server, leader of a session of its own, and its pipes. `send` and `close_input` raise anyio's errors of closed
+    and broken resources, or OSError."""
+
+    @property
+    def pid(self) -> int: ...
+    @property
+    def returncode(self) -> int | None:
+        """Negative for a signal; None while it runs."""
+
+    async def send(self, data: bytes) -> None: ...
+    async def close_input(self) -> None: ...
+    def output(self) -> AsyncIterator[bytes]: ...
+    async def aclose(self) -> None:
+        """Close the pipes, and wait for the process."""
+
+
+class _OwnProcess:
+    """One that was started by itself."""
+
+    def __init__(self, process: Process) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self._process, self._input, self._output = process, process.stdin, process.stdout
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.returncode
+
+    async def send(self, data: bytes) -> None:
+        await self._input.send(data)
+
+    async def close_input(self) -> None:
+        await self._input.aclose()
+
+    async def output(self) -> AsyncIterator[bytes]:
+        async for chunk in self._output:
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._process.aclose()
+
+
+async def start_server(spec: UpstreamSpec, environ: Mapping[str, str], stderr: int) -> ServerProcess:
+    """Its process, with this whole environment and standard error, in a session of its own. Raises OSError."""
+    if spec.own is not None and spec.cwd is not None:
+        forked = await fork(ForkRequest(spec.own, spec.own_args, environ, spec.cwd), stderr)
+        if forked is not None:
+            return forked
+    command = [spec.command, *spec.args]
+    process = await anyio.open_process(command, env=environ, stderr=stderr, cwd=spec.cwd, start_new_session=True)
+    return _OwnProcess(process)
