@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 from anyio.abc import Process
 from mcp.client.stdio import get_default_environment
@@ -25,6 +26,7 @@ from mcp_types import JSONRPCMessage
 from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.upstreams.wire.connection import UpstreamConnection
 from portico_gateway.upstreams.wire.messages import LARGE, MAX_MESSAGE, read_messages, unreadable, write_message
+from portico_gateway.upstreams.wire.pipe_requests import PipeRequests
 from portico_gateway.upstreams.wire.process_tree import GUARDIAN, MARK_VARIABLE, end_marked, find_descendants
 from portico_gateway.upstreams.wire.stderr_log import StderrLog
 
@@ -82,11 +84,24 @@ async def _streams(
             with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError, ConnectionError):
                 async for line in _lines(process):
                     for message in await _read(line):
-                        await to_session.send(SessionMessage(message))
+                        if requests.is_answer(message):
+                            await session_has_taken_all()
+                            requests.take(message)
+                        else:
+                            await to_session.send(SessionMessage(message))
                 connection.output_ended = True
+        requests.close()
         connection.exit_code = await _exit_code(process, _STOP_GRACE / 4)
         stderr.take()
         connection.ended.set()
+
+    async def session_has_taken_all() -> None:
+        """What a server says before its answer, such as a line of its log, is begun with before the answer is known."""
+        while read_by_session() and not to_session.statistics().tasks_waiting_receive:
+            await anyio.lowlevel.checkpoint()
+
+    def read_by_session() -> bool:
+        return bool(to_session.statistics().open_receive_streams)
 
     async def send() -> None:
         assert process.stdin is not None
@@ -98,12 +113,15 @@ async def _streams(
                 await to_session.aclose()  # so that a waiting request hears of the end
 
     async with anyio.create_task_group() as tasks:
+        assert process.stdin is not None
+        connection.requests = requests = PipeRequests(process.stdin.send, tasks)
         tasks.start_soon(receive)
         tasks.start_soon(send)
         tasks.start_soon(stderr.copy)
         try:
             yield read, write
         finally:
+            requests.close()
             with anyio.CancelScope(shield=True):
                 if (
                     connection.output_ended and not connection.ended.is_set()
