@@ -101,7 +101,9 @@ class AuditRecord:
     def weight(self) -> int:
         """About the bytes that its result holds."""
         blocks = self.result.content if isinstance(self.result, mcp_types.CallToolResult) else ()
-        return sum(len(getattr(block, "text", "") or "") + len(getattr(block, "data", "") or "") for block in blocks)
+        texts = sum(len(block.text) for block in blocks if isinstance(block, mcp_types.TextContent))
+        media = (block.data for block in blocks if isinstance(block, mcp_types.ImageContent | mcp_types.AudioContent))
+        return texts + sum(map(len, media))
 
     def _ending(self) -> tuple[str, str | None]:
         if self.outcome:
