@@ -150,7 +150,7 @@ class Supervisor:
         if self.spec.problem:
             raise UpstreamUnavailable(self.spec.name, f"can't be used: {self.spec.problem}")
         with anyio.CancelScope(deadline=anyio.current_time() + self.spec.start_timeout) as starting:
-            async with UpstreamClient(
+            client = UpstreamClient(
                 open_transport(self.spec, connection, self._log_dir, self._server_requests.declared),
                 mode=_MODES[self.spec.era],
                 cache=None,  # the catalog is the cache
@@ -163,7 +163,8 @@ class Supervisor:
                 logging_callback=self._server_requests.log_message,
                 connection=connection,
                 declared=self._server_requests.declared,
-            ) as client:
+            )
+            async with client:
                 _leave_promises_to_hosts(client)
                 self.pid = connection.pid
                 self.protocol_version = client.protocol_version

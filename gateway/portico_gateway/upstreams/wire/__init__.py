@@ -2,6 +2,7 @@
 
     transports.py      a child process's pipes, Streamable HTTP, or the older HTTP+SSE
     child_process.py   its process, over stdio
+    pipe_requests.py   requests over its pipes: a line out, and the line that answers it
     process_tree.py    the end of all that a server started, also when this gateway is killed
     stderr_log.py      what a server writes to stderr, bounded
     messages.py        bytes as JSON-RPC messages, read leniently

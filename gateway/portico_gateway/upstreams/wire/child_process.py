@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import anyio.lowlevel
 import anyio.to_thread
 from anyio.abc import Process
 from mcp.client.stdio import get_default_environment
@@ -35,6 +34,7 @@ log = logging.getLogger(__name__)
 DEPTH_VARIABLE = "PORTICO_NESTING"  # in the environment of a server: how many gateways it is behind
 _STOP_GRACE = 1.0  # seconds between closing stdin and SIGTERM, and between SIGTERM and SIGKILL
 _POLL = 0.01
+_AT_ONCE = 4  # turns of the event loop that a session takes for a message that nothing holds up
 _CUT_LINE = 64 << 10  # bytes that are kept of a line that is too long: they name the request that it answers
 
 
@@ -97,8 +97,10 @@ async def _streams(
 
     async def session_has_taken_all() -> None:
         """What a server says before its answer, such as a line of its log, is begun with before the answer is known."""
+        tries = 0
         while read_by_session() and not to_session.statistics().tasks_waiting_receive:
-            await anyio.lowlevel.checkpoint()
+            await anyio.sleep(0 if tries < _AT_ONCE else _POLL)  # longer where the server's own requests hold it up
+            tries += 1
 
     def read_by_session() -> bool:
         return bool(to_session.statistics().open_receive_streams)
