@@ -22,6 +22,7 @@ from mcp_types import (
     InputRequiredResult,
 )
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from pydantic import BaseModel
 
 from portico_gateway.upstreams.wire.connection import UpstreamConnection
 
@@ -71,10 +72,10 @@ class UpstreamClient(Client):
         meta = dict(given or {})
         if modern:
             assert self.client_info is not None
-            can = self.declared() or _EVERYTHING
+            can = self.declared()
             meta[PROTOCOL_VERSION_META_KEY] = self.protocol_version
-            meta[CLIENT_INFO_META_KEY] = self.client_info.model_dump(by_alias=True, mode="json", exclude_none=True)
-            meta[CLIENT_CAPABILITIES_META_KEY] = can.model_dump(by_alias=True, mode="json", exclude_none=True)
+            meta[CLIENT_INFO_META_KEY] = _as_json(self.client_info)
+            meta[CLIENT_CAPABILITIES_META_KEY] = _as_json(_EVERYTHING if can is None else can)
         inject(meta)
         return meta
 
@@ -95,3 +96,7 @@ class UpstreamClient(Client):
         result = await self._drive_input_required(questions, again)
         assert isinstance(result, CallToolResult)
         return result
+
+
+def _as_json(model: BaseModel) -> dict[str, Any]:
+    return model.model_dump(by_alias=True, mode="json", exclude_none=True)
