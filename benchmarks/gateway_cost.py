@@ -143,8 +143,13 @@ def measure(folder: Path, count: int, seconds: float, python: str | None) -> dic
             "HTTP, the server alone": http_call(enter(at(alone))),
             "HTTP, through the gateway": http_call(enter(at(gateway)), TOOL),
         }
+        own = {"stdio": "stdio", "HTTP": "gateway"}
+        taken = {wire: _cpu_seconds(name) for wire, name in own.items()}
         spent = latencies(ways, count)
         found: dict[str, Any] = {"ways": {name: _figures(times) for name, times in spent.items()}}
+        found["CPU time of the gateway's process a call of one client, ms"] = {
+            wire: round(1000 * (_cpu_seconds(name) - taken[wire]) / (count + WARM), 2) for wire, name in own.items()
+        }
         p50 = {name: each["p50_ms"] for name, each in found["ways"].items()}
         for wire in ("stdio", "HTTP"):
             found[f"added over {wire}, ms"] = round(p50[f"{wire}, through the gateway"] - p50[f"{wire}, the server alone"], 3)
@@ -169,7 +174,7 @@ def measure(folder: Path, count: int, seconds: float, python: str | None) -> dic
 
 def _cpu_seconds(name: str) -> float:
     """That the gateway's or the proxy's own process has taken, without its servers'."""
-    mark = "serve" if name == "gateway" else _PROXY
+    mark = {"gateway": "serve", "stdio": "stdio"}.get(name, _PROXY)
     (process,) = [each for each in psutil.Process().children() if mark in each.cmdline()]
     return float(sum(process.cpu_times()[:2]))
 

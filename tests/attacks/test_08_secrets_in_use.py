@@ -18,7 +18,8 @@ from portico_gateway.config.sections import AuditConfig, PolicyConfig
 from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.errors import UnknownName, UpstreamError
 from portico_gateway.http.middleware.metrics import Metrics
-from portico_gateway.policy.audit import AuditLog, open_read_only
+from portico_gateway.policy.audit import AuditLog
+from portico_gateway.policy.audit_database import open_read_only
 from portico_gateway.policy.rules import Policy
 from portico_gateway.policy.tool_calls import ToolCalls
 from portico_gateway.safe_output import redaction

@@ -70,10 +70,26 @@ class _PrivateFile(logging.handlers.RotatingFileHandler):
     """A log that its owner alone can read. A disk that is full or read-only is one line on stderr; the log goes on later."""
 
     _complained = False
+    _size = 0  # characters in the file, about
 
     def _open(self) -> TextIOWrapper:
         file: Any = open(self.baseFilename, self.mode, encoding=self.encoding, opener=private_opener)  # noqa: SIM115
+        self._size = os.fstat(file.fileno()).st_size
         return file  # type: ignore[no-any-return]
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """As inherited, but a line is made once, not twice, and the disk is not asked for its size."""
+        try:
+            line = self.format(record) + self.terminator
+            if self.stream is None:
+                self.stream = self._open()
+            if self._size + len(line) >= self.maxBytes > 0:
+                self.doRollover()
+            self.stream.write(line)
+            self.flush()
+            self._size += len(line)
+        except Exception:  # noqa: BLE001 - whatever it is, a line of the log costs nobody else anything
+            self.handleError(record)
 
     def close(self) -> None:
         with suppress(OSError):

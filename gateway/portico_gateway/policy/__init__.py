@@ -10,7 +10,8 @@
     requested.py         whether a call is what the person's own words ask for
     remembered.py        answers of people that count for a while
     tool_calls.py        every tool call, resource and prompt: rules, consent, the upstream, the log
-    audit.py             the log of calls, in SQLite
+    audit.py             the log of calls: what a row says, and what waits to be written
+    audit_database.py    its file, in SQLite
 
 No protocol is known here: MCP hosts, the HTTP API, the terminal and the local model come as a `Caller`.
 """

@@ -1,9 +1,9 @@
 """The audit log: every use of a tool, resource or prompt, and every decision about one, as a row in SQLite.
 
-It is written by a thread of its own, private to the user, and bounded.
+It is written by a thread of its own, a batch at a time, and what waits for that is bounded.
 
-It owns the file, its rotation and the digesting of what a row says. A disk that is full or read-only is a warning; no call ever
-waits for the log or fails because of it.
+It owns what a row says and the queue before the file (`audit_database.py`). A disk that is full or read-only is a warning; no
+call ever waits for the log or fails because of it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import asyncio
 import hashlib
 import json
 import logging
-import os
 import queue
 import sqlite3
 import threading
@@ -28,43 +27,19 @@ import mcp_types
 import platformdirs
 
 from portico_gateway.config.sections import AuditConfig
-from portico_gateway.safe_output.private_files import private_folder
+from portico_gateway.policy.audit_database import AuditDatabase
 from portico_gateway.safe_output.redaction import redacted, redacted_value
 
 log = logging.getLogger(__name__)
 
-TABLE = "calls"
-COLUMNS: dict[str, type] = {
-    "id": int,
-    "time": str,  # ISO 8601, UTC
-    "caller": str,
-    "client": str,
-    "server": str,
-    "tool": str,
-    "arguments_sha256": str,
-    "arguments": str,
-    "decision": str,
-    "approval": str,
-    "outcome": str,
-    "error": str,
-    "seconds": float,
-    "bytes": int,
-    "kind": str,
-    "decided_by": str,  # the key that gave the consent
-    "call": str,  # its id, as the result's `_meta` and feedback name it
-    "result_sha256": str,
-    "marks": str,  # where arguments were copied from, one a line
-    "asked": str,  # the arguments before a person edited them, likewise
-    "question": str,  # what was asked that the call is for, where [tune] use_log has it kept
-}
 AuditKind: TypeAlias = Literal["tool", "own tool", "resource", "prompt", "decision", "feedback"]
 _MAX_WAITING = 10_000  # records that may wait for the writer; more are lost, with a warning
 _MAX_OF_CALLER = 2_000  # of them, one caller's once half of the room is taken: a flood costs its own records, not others'
 _MAX_BYTES_OF_CALLER = 32 << 20  # of the results that these hold
 _BATCH = 500
-_PRUNE_EVERY = 1000  # rows
+_GATHER = 0.1  # seconds that a record waits for others: a transaction costs some ten times what its row does
+_IDLE = 1.0  # seconds without a record after which the file is closed
 _PAUSE = 60.0  # seconds without a try after the disk refused, and between warnings
-_BUSY_TIMEOUT = 5.0
 _CLOSE_TIMEOUT = 3.0  # seconds that closing waits for the writer
 _MAX_ERROR = 500
 
@@ -97,8 +72,8 @@ class AuditRecord:
     def row(self, *, with_arguments: bool, with_question: bool = False) -> dict[str, Any]:
         """The row of this call."""
         arguments = _json(self.arguments)
-        outcome, error, size = self._ending()
-        content = None if self.result is None else result_digest(self.result)
+        outcome, error = self._ending()
+        said, digest = (None, None) if self.result is None else _said(self.result)
         return {
             "time": datetime.fromtimestamp(self.started, UTC).isoformat(timespec="milliseconds"),
             "caller": self.caller,
@@ -112,11 +87,11 @@ class AuditRecord:
             "outcome": outcome,
             "error": error,
             "seconds": round(self.seconds, 6),
-            "bytes": size,
+            "bytes": 0 if said is None else len(said.encode()),
             "kind": self.kind,
             "decided_by": self.decided_by or None,
             "call": self.call or None,
-            "result_sha256": content,
+            "result_sha256": digest,
             "marks": "\n".join(self.marks) or None,
             "asked": _json(redacted_value(self.asked)) if with_question and self.asked is not None else None,
             "question": (redacted(_encodable(self.question)) or None) if with_question else None,
@@ -126,23 +101,32 @@ class AuditRecord:
     def weight(self) -> int:
         """About the bytes that its result holds."""
         blocks = self.result.content if isinstance(self.result, mcp_types.CallToolResult) else ()
-        return sum(len(getattr(block, "text", "") or "") + len(getattr(block, "data", "") or "") for block in blocks)
+        texts = sum(len(block.text) for block in blocks if isinstance(block, mcp_types.TextContent))
+        media = (block.data for block in blocks if isinstance(block, mcp_types.ImageContent | mcp_types.AudioContent))
+        return texts + sum(map(len, media))
 
-    def _ending(self) -> tuple[str, str | None, int]:
+    def _ending(self) -> tuple[str, str | None]:
         if self.outcome:
-            return self.outcome, _encodable(redacted(self.note))[:_MAX_ERROR] or None, 0
+            return self.outcome, _encodable(redacted(self.note))[:_MAX_ERROR] or None
         if isinstance(self.failure, asyncio.CancelledError):
-            return "cancelled", None, 0
+            return "cancelled", None
         if self.result is None:
-            return type(self.failure).__name__, _encodable(redacted(str(self.failure)))[:_MAX_ERROR] or None, 0
+            return type(self.failure).__name__, _encodable(redacted(str(self.failure)))[:_MAX_ERROR] or None
         failed = isinstance(self.result, mcp_types.CallToolResult) and self.result.is_error
-        return "tool_error" if failed else "ok", None, len(_json(self.result.model_dump(by_alias=True)).encode())
+        return "tool_error" if failed else "ok", None
 
 
 def result_digest(result: mcp_types.Result) -> str:
     """sha256 over what a result says, without `_meta`: the same answer has the same digest."""
-    said = result.model_dump(by_alias=True, mode="json", exclude={"meta"}, exclude_none=True)
-    return hashlib.sha256(_json(said).encode()).hexdigest()
+    return _said(result)[1]
+
+
+def _said(result: mcp_types.Result) -> tuple[str, str]:
+    """A result as JSON, and its digest."""
+    whole = result.model_dump(by_alias=True, mode="json", exclude_none=True)
+    text = _json(whole)
+    bare = _json({key: value for key, value in whole.items() if key != "_meta"}) if "_meta" in whole else text
+    return text, hashlib.sha256(bare.encode()).hexdigest()
 
 
 def _json(value: Any) -> str:
@@ -166,13 +150,13 @@ class _Waiting:
     records: int = 0
     bytes: int = 0
 
-    def add(self, record: AuditRecord) -> None:
+    def add(self, weight: int) -> None:
         self.records += 1
-        self.bytes += record.weight
+        self.bytes += weight
 
-    def remove(self, record: AuditRecord) -> None:
+    def remove(self, weight: int) -> None:
         self.records -= 1
-        self.bytes -= record.weight
+        self.bytes -= weight
 
 
 class AuditLog:
@@ -182,11 +166,11 @@ class AuditLog:
         """`for_training`: calls are kept with their arguments and what was asked."""
         self._config = config or AuditConfig()
         self._for_training = for_training
-        self._path = audit_file(self._config)
+        self._file = AuditDatabase(audit_file(self._config), self._config.max_rows, self._config.max_days)
         self._queue: queue.Queue[AuditRecord | None] = queue.Queue(_MAX_WAITING)
         self._waiting: dict[str, _Waiting] = {}  # by caller
         self._lock = threading.Lock()
-        self._written = 0
+        self._closing = threading.Event()
         self._warned = -_PAUSE
         self._refused_at = -_PAUSE
         self._thread = threading.Thread(target=self._write_all, name="audit log", daemon=True)
@@ -194,14 +178,15 @@ class AuditLog:
 
     def put(self, record: AuditRecord) -> None:
         """Log a call. Returns at once."""
+        weight = record.weight
         with self._lock:
             waiting = self._waiting.setdefault(record.caller, _Waiting())
-            heavy = waiting.records > 0 and waiting.bytes + record.weight > _MAX_BYTES_OF_CALLER
+            heavy = waiting.records > 0 and waiting.bytes + weight > _MAX_BYTES_OF_CALLER
             full = heavy or (waiting.records >= _MAX_OF_CALLER and self._queue.qsize() >= _MAX_WAITING // 2)
             try:
                 if not full:
                     self._queue.put_nowait(record)
-                    waiting.add(record)
+                    waiting.add(weight)
             except queue.Full:
                 full = True
         if full:
@@ -209,6 +194,7 @@ class AuditLog:
 
     def close(self) -> None:
         """Write what waits, at most a few seconds, and end."""
+        self._closing.set()
         try:
             self._queue.put(None, timeout=_CLOSE_TIMEOUT)
         except queue.Full:
@@ -216,51 +202,45 @@ class AuditLog:
         self._thread.join(_CLOSE_TIMEOUT)
 
     def _write_all(self) -> None:
-        last = False
-        while not last:
+        with closing(self._file):
+            last = False
+            while not last:
+                batch = self._next_batch()
+                last = None in batch
+                records = [record for record in batch if record is not None]
+                self._forget_waiting(records)
+                if not records or time.monotonic() - self._refused_at < _PAUSE:
+                    continue
+                try:
+                    self._write(records)
+                except (sqlite3.Error, OSError) as error:
+                    self._refused_at = time.monotonic()
+                    self._warn(f"the audit log {self._file.path} can't be written, calls are missing in it: {error}")
+
+    def _next_batch(self) -> list[AuditRecord | None]:
+        """The next records, waited for: those that come within a moment of the first are written with it."""
+        try:
+            batch = [self._queue.get(timeout=_IDLE)]
+        except queue.Empty:
+            self._file.close()
             batch = [self._queue.get()]
-            while len(batch) < _BATCH and not self._queue.empty():
-                batch.append(self._queue.get_nowait())
-            last = None in batch
-            records = [record for record in batch if record is not None]
-            self._forget_waiting(records)
-            if not records or time.monotonic() - self._refused_at < _PAUSE:
-                continue
-            try:
-                self._write(records)
-            except (sqlite3.Error, OSError) as error:
-                self._refused_at = time.monotonic()
-                self._warn(f"the audit log {self._path} can't be written, calls are missing in it: {error}")
+        if self._queue.qsize() < _BATCH:
+            self._closing.wait(_GATHER)  # not on the queue: then each record would wake this thread, and hold up its caller
+        while len(batch) < _BATCH and not self._queue.empty():
+            batch.append(self._queue.get_nowait())
+        return batch
 
     def _forget_waiting(self, records: list[AuditRecord]) -> None:
         with self._lock:
             for record in records:
                 waiting = self._waiting[record.caller]
-                waiting.remove(record)
+                waiting.remove(record.weight)
                 if not waiting.records:
                     del self._waiting[record.caller]
 
     def _write(self, records: list[AuditRecord]) -> None:
         kept = self._for_training
-        rows = [record.row(with_arguments=kept or self._config.arguments, with_question=kept) for record in records]
-        private_folder(self._path.parent)
-        # SQLite gives its journal files the permissions of the file itself, so this one is made first, for its owner alone.
-        os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
-        with closing(sqlite3.connect(self._path, timeout=_BUSY_TIMEOUT)) as connection:
-            table = _table(connection)
-            table.insert_all(rows, alter=True)  # a log of an earlier version has fewer columns
-            if self._written % _PRUNE_EVERY + len(rows) >= _PRUNE_EVERY or not self._written:
-                self._prune(connection)
-        self._written += len(rows)
-
-    def _prune(self, connection: sqlite3.Connection) -> None:
-        oldest = datetime.fromtimestamp(time.time() - self._config.max_days * 86400, UTC).isoformat(timespec="milliseconds")
-        with connection:
-            connection.execute(f"delete from {TABLE} where time < ?", [oldest])
-            connection.execute(
-                f"delete from {TABLE} where id <= (select max(id) from {TABLE}) - ?",  # ids have no gaps but at the old end
-                [self._config.max_rows],
-            )
+        self._file.add([record.row(with_arguments=kept or self._config.arguments, with_question=kept) for record in records])
 
     def _warn(self, text: str) -> None:
         if time.monotonic() - self._warned >= _PAUSE:
@@ -279,20 +259,3 @@ def audit_log(config: AuditConfig, *, for_training: bool = False) -> Iterator[Au
         yield log_
     finally:
         log_.close()
-
-
-def _table(connection: sqlite3.Connection) -> Any:
-    """The table, made where it isn't."""
-    from sqlite_utils import Database
-
-    database = Database(connection)
-    database.enable_wal()
-    return database.table(TABLE).create(COLUMNS, pk="id", if_not_exists=True)
-
-
-@contextmanager
-def open_read_only(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection that can't write. Raises sqlite3.OperationalError where there is no log."""
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_TIMEOUT)) as connection:
-        connection.row_factory = sqlite3.Row
-        yield connection

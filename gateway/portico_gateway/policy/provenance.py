@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict, deque
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -20,6 +20,7 @@ import mcp_types
 SHORTEST = 4  # characters of a copy: "yes" and "2024" stand everywhere
 MAX_TEXT = 1 << 20  # characters that are kept of what one caller has read, the newest
 MAX_CALLERS = 1000
+_SEGMENT = 64 << 10  # characters that are searched as one, and dropped as one
 _SPACE = re.compile(r"\s+")
 _EDGE = re.compile(r"^\W+|\W+$")
 _NAMES = re.compile(r"[\w.+-]+@[\w.-]*\w|https?://[^\s\"'<>)]+|(?=[\w-]*\d)\w[\w-]{6,}\w")  # addresses, accounts, numbers
@@ -27,6 +28,7 @@ _RUN = 8  # words
 _MOST_PIECES = 200
 _MAX_OWN = 1000
 _BLOCKS = ("text", "image", "audio", "resource", "resource_link")
+_ENVELOPE = {"meta", "result_type", "ttl_ms", "cache_scope"}  # the protocol's own words
 _URL = re.compile(r"https?://", re.IGNORECASE)
 
 
@@ -42,20 +44,70 @@ class Copied:
 
 
 @dataclass(slots=True)
-class _Read:
-    """What one caller has read: (source, text without case and spaces), the oldest first."""
+class _Segment:
+    """Some of what one caller has read, searched as one: (source, text without case and spaces), the oldest first."""
 
-    texts: deque[tuple[str, str]] = field(default_factory=deque)
+    texts: dict[tuple[str, str], None] = field(default_factory=dict)
     size: int = 0
-    own: deque[str] = field(
-        default_factory=lambda: deque(maxlen=_MAX_OWN)
-    )  # arguments that were not copied when they were first used
+    _joined: str | None = None
+
+    def source_of(self, pieces: Sequence[str]) -> str | None:
+        """The newest source of a text that has one of the pieces."""
+        if self._joined is None:
+            self._joined = "\0".join(text for _, text in self.texts)
+        if not any(piece in self._joined for piece in pieces):
+            return None
+        return next((name for name, text in reversed(self.texts) if any(piece in text for piece in pieces)), None)
 
     def add(self, source: str, text: str) -> None:
-        self.texts.append((source, text))
+        self.texts[source, text] = None
         self.size += len(text)
-        while self.size > MAX_TEXT and len(self.texts) > 1:
-            self.size -= len(self.texts.popleft()[1])
+        self._joined = None
+
+    def renew(self, source: str, text: str) -> bool:
+        """Whether it is here already; then it counts as the newest."""
+        if (source, text) not in self.texts:
+            return False
+        del self.texts[source, text]
+        self.texts[source, text] = None
+        return True
+
+
+@dataclass(slots=True)
+class _Read:
+    """What one caller has read, and what it has itself written: arguments that were not copied when they were first used."""
+
+    segments: deque[_Segment] = field(default_factory=deque)
+    size: int = 0
+    own: dict[str, None] = field(default_factory=dict)  # the oldest first
+    _own_text: str | None = None
+
+    def add(self, source: str, text: str) -> None:
+        if self.segments and self.segments[-1].renew(source, text):
+            return
+        if not self.segments or self.segments[-1].size + len(text) > _SEGMENT:
+            self.segments.append(_Segment())
+        self.segments[-1].add(source, text)
+        self.size += len(text)
+        while self.size > MAX_TEXT and len(self.segments) > 1:
+            self.size -= self.segments.popleft().size
+
+    def source_of(self, pieces: Sequence[str]) -> str | None:
+        """The newest source of a text that has one of the pieces."""
+        found = (segment.source_of(pieces) for segment in reversed(self.segments))
+        return next((source for source in found if source is not None), None)
+
+    def write(self, text: str) -> None:
+        if text not in self.own:
+            self.own[text] = None
+            self._own_text = None
+            if len(self.own) > _MAX_OWN:
+                del self.own[next(iter(self.own))]
+
+    def wrote(self, piece: str) -> bool:
+        if self._own_text is None:
+            self._own_text = "\0".join(self.own)
+        return piece in self._own_text
 
 
 class Provenance:
@@ -66,7 +118,8 @@ class Provenance:
 
     def note(self, caller: str, source: str, result: mcp_types.Result) -> None:
         """The caller has read this."""
-        text = comparable("\n".join(_texts(result.model_dump(mode="json", by_alias=True, exclude_none=True))))
+        said = result.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=_ENVELOPE)
+        text = comparable("\n".join(_texts(said)))
         if not text:
             return
         self._of(caller).add(source, text[-MAX_TEXT:])
@@ -74,8 +127,10 @@ class Provenance:
     def used(self, caller: str, arguments: Mapping[str, Any], copied: Collection[str] = ()) -> None:
         """A call with these arguments is made. Those that were not `copied` are the caller's own from here on: a result that
         repeats them makes them nobody else's."""
-        own = self._of(caller).own
-        own.extend(comparable(value) for pointer, value in _leaves(arguments, "") if pointer not in copied)
+        read = self._of(caller)
+        for pointer, value in _leaves(arguments, ""):
+            if pointer not in copied:
+                read.write(comparable(value))
 
     def _of(self, caller: str) -> _Read:
         read = self._read.setdefault(caller, _Read())
@@ -88,13 +143,17 @@ class Provenance:
         """The arguments that stand in what the caller has read, and neither in what the person `said` nor in its own earlier
         arguments."""
         read = self._read.get(caller)
-        if read is None or not read.texts:
+        if read is None or not read.segments:
             return ()
-        own = "\0".join((comparable(said), *read.own))
+        asked = comparable(said)
         found: list[Copied] = []
         for pointer, value in _leaves(arguments, ""):
-            pieces = [piece for piece in _pieces(comparable(value)) if len(piece) >= SHORTEST and piece not in own]
-            source = next((name for name, seen in reversed(read.texts) if any(piece in seen for piece in pieces)), None)
+            pieces = [
+                piece
+                for piece in _pieces(comparable(value))
+                if len(piece) >= SHORTEST and piece not in asked and not read.wrote(piece)
+            ]
+            source = read.source_of(pieces) if pieces else None
             if source is not None:
                 found.append(Copied(pointer, source))
         return tuple(found)

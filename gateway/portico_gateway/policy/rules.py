@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import NamedTuple
@@ -20,6 +20,7 @@ from portico_gateway.config.sections import CallerRules, PolicyConfig
 from portico_gateway.policy.quotas import Quota
 
 _CLIENT = "client:"
+_MAX_RULINGS = 4096
 _CAREFUL = ("deny", "ask", "requested", "allow")  # the most careful first
 
 
@@ -59,7 +60,7 @@ class Circumstances:
     read_untrusted: bool = False
     changed: bool = False
     shadows: str | None = None
-    copied: Sequence[str] = ()
+    copied: tuple[str, ...] = ()
     leaves: bool = False
     requested: bool = False
 
@@ -74,6 +75,7 @@ class Policy:
     def __init__(self, config: PolicyConfig | None = None) -> None:
         self.config = config or PolicyConfig()
         self.version = hashlib.sha256(self.config.model_dump_json().encode()).hexdigest()[:16]
+        self._rulings: dict[Hashable, Ruling] = {}  # by all that they depend on: most calls are like an earlier one
         self.heeds_requests = "requested" in (self.config.others, *(rules.others for rules in self.config.callers.values()))
 
     def is_read_only(self, name: str, tool: mcp_types.Tool, *, changed: bool = False) -> bool:
@@ -104,9 +106,14 @@ class Policy:
         self, name: str, tool: mcp_types.Tool, caller: Caller = ANYBODY, circumstances: Circumstances = NOTHING_SPECIAL
     ) -> Ruling:
         """What becomes of a call of `tool`, by its gateway name: the word of the first rule that has one."""
-        *_, last = self.explained(name, tool, caller, circumstances)
-        assert last.ruling is not None
-        return last.ruling
+        key = (name, _hints(tool), caller.name, caller.client, caller.careful, circumstances)
+        if key not in self._rulings:
+            if len(self._rulings) >= _MAX_RULINGS:
+                self._rulings.clear()
+            ruling = self.explained(name, tool, caller, circumstances)[-1].ruling
+            assert ruling is not None
+            self._rulings[key] = ruling
+        return self._rulings[key]
 
     def explained(
         self, name: str, tool: mcp_types.Tool, caller: Caller = ANYBODY, circumstances: Circumstances = NOTHING_SPECIAL
@@ -203,6 +210,12 @@ class Policy:
 
 def _named(name: str, patterns: Iterable[str], ruling: Ruling) -> Ruling | None:
     return ruling if _matches(name, patterns) else None
+
+
+def _hints(tool: mcp_types.Tool) -> tuple[bool | None, ...]:
+    """What the rules see of a tool beside its name."""
+    hints = tool.annotations
+    return () if hints is None else (hints.read_only_hint, hints.destructive_hint, hints.open_world_hint)
 
 
 def _says_read_only(tool: mcp_types.Tool) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from portico_gateway.errors import ConfigError, GatewayError
-from portico_gateway.policy.audit import open_read_only
+from portico_gateway.policy.audit_database import open_read_only
 
 Fate = Literal["kept", "refused"]
 _BAD = "bad"  # what feedback says of a call

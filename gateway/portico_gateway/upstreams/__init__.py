@@ -3,6 +3,7 @@
     upstreams.py        all of them: started and ended together, the right one found for a name
     upstream.py         one of them as it is called: deadline, circuit breaker, typed errors
     supervision.py      its life: start, health, restart with backoff
+    client.py           the SDK's client, whose tool calls go straight to a server's pipes
     wire/               its connection: processes, HTTP, messages, and answers that are mended on their way in
     oauth/              authorization at servers that want a log-in
     circuit_breaker.py  calls fail at once for a while, after failures in a row

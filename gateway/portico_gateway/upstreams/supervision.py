@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 import anyio
 import mcp_types
-from mcp.client.client import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
@@ -24,6 +23,7 @@ from pydantic import ValidationError
 from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.errors import UpstreamDied, UpstreamError, UpstreamFault, UpstreamTimeout, UpstreamUnavailable, first_line
 from portico_gateway.upstreams.catalog import Catalog
+from portico_gateway.upstreams.client import UpstreamClient
 from portico_gateway.upstreams.list_updates import ListUpdates
 from portico_gateway.upstreams.server_requests import ServerRequests
 from portico_gateway.upstreams.wire.connection import UpstreamConnection
@@ -59,7 +59,7 @@ class UpstreamState(enum.StrEnum):
 class Connected(NamedTuple):
     """A client that may be called, and the connection that it lives on."""
 
-    client: Client
+    client: UpstreamClient
     connection: UpstreamConnection
 
 
@@ -82,7 +82,7 @@ class Supervisor:
         self._log_dir = log_dir
         self._server_requests = requests
         self._on_ready = on_ready
-        self._client: Client | None = None
+        self._client: UpstreamClient | None = None
         self._connection = UpstreamConnection()
         self._life: anyio.CancelScope | None = None  # of `run`, once that is under way
         self._stopped = False
@@ -150,7 +150,7 @@ class Supervisor:
         if self.spec.problem:
             raise UpstreamUnavailable(self.spec.name, f"can't be used: {self.spec.problem}")
         with anyio.CancelScope(deadline=anyio.current_time() + self.spec.start_timeout) as starting:
-            async with Client(
+            client = UpstreamClient(
                 open_transport(self.spec, connection, self._log_dir, self._server_requests.declared),
                 mode=_MODES[self.spec.era],
                 cache=None,  # the catalog is the cache
@@ -161,7 +161,10 @@ class Supervisor:
                 sampling_capabilities=mcp_types.SamplingCapability(tools=mcp_types.SamplingToolsCapability()),
                 list_roots_callback=self._server_requests.roots,
                 logging_callback=self._server_requests.log_message,
-            ) as client:
+                connection=connection,
+                declared=self._server_requests.declared,
+            )
+            async with client:
                 _leave_promises_to_hosts(client)
                 self.pid = connection.pid
                 self.protocol_version = client.protocol_version
@@ -287,7 +290,7 @@ def _root_cause(error: BaseException) -> BaseException:
     return error
 
 
-def _leave_promises_to_hosts(client: Client) -> None:
+def _leave_promises_to_hosts(client: UpstreamClient) -> None:
     """A result without the structured content that its tool promises is passed on, with a warning: hosts judge it, and the
     tool has run. The SDK's check refuses it, and runs the server's patterns on the server's text for as long as they take."""
     session = client.session

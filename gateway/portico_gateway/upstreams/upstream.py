@@ -13,7 +13,6 @@ from typing import TypeVar
 
 import anyio
 import mcp_types
-from mcp.client.client import Client
 from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError
 
@@ -22,6 +21,7 @@ from portico_gateway.errors import UpstreamError, UpstreamFault, UpstreamTimeout
 from portico_gateway.safe_output.redaction import know_secrets
 from portico_gateway.upstreams.catalog import Catalog
 from portico_gateway.upstreams.circuit_breaker import CircuitBreaker
+from portico_gateway.upstreams.client import UpstreamClient
 from portico_gateway.upstreams.server_requests import Sampler, ServerRequests
 from portico_gateway.upstreams.supervision import Connected, Supervisor, UpstreamState
 from portico_gateway.upstreams.wire.connection import UpstreamConnection
@@ -87,7 +87,7 @@ class Upstream:
                 await self._idle.wait()
         await self.supervisor.stop()
 
-    async def call(self, operation: Callable[[Client], Awaitable[_T]], timeout: float | None = None) -> _T:
+    async def call(self, operation: Callable[[UpstreamClient], Awaitable[_T]], timeout: float | None = None) -> _T:
         """Run one operation on the connection, under a deadline (seconds; default: the spec's) that doesn't count the time
         in which the server waits for an answer to its own request.
 
@@ -116,7 +116,7 @@ class Upstream:
     async def _connected(self, timeout: float) -> Connected:
         return await self.supervisor.connected(min(timeout, WAIT_FOR_START))
 
-    async def _call_on(self, connected: Connected, operation: Callable[[Client], Awaitable[_T]], timeout: float) -> _T:
+    async def _call_on(self, connected: Connected, operation: Callable[[UpstreamClient], Awaitable[_T]], timeout: float) -> _T:
         try:
             with anyio.move_on_after(timeout) as deadline, self._server_requests.in_flight(deadline, timeout):
                 result = await operation(connected.client)

@@ -14,7 +14,6 @@ from urllib.parse import quote
 import anyio
 import mcp_types
 from anyio.abc import TaskGroup
-from mcp.client.client import Client
 from mcp.shared.dispatcher import ProgressFnT
 from pydantic import ConfigDict
 
@@ -23,6 +22,7 @@ from portico_gateway.config.logs import log_folder
 from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.errors import ConfigError, UnknownName, UpstreamUnavailable
 from portico_gateway.upstreams.catalog import Catalog
+from portico_gateway.upstreams.client import UpstreamClient
 from portico_gateway.upstreams.definition_pins import DefinitionPins, server_identity
 from portico_gateway.upstreams.resource_watches import ResourceWatches
 from portico_gateway.upstreams.server_requests import Sampler
@@ -155,14 +155,14 @@ class Upstreams:
         """
         entry = self.catalog.tool(name)
 
-        async def call(client: Client) -> mcp_types.CallToolResult:
+        async def call(client: UpstreamClient) -> mcp_types.CallToolResult:
             if definition is not None and self.catalog.tool(name).digest != definition:  # the server came back as another
                 raise UpstreamUnavailable(entry.server, f"has changed the tool {name} since it was looked up; call it again")
             if task is not None:
                 params = mcp_types.CallToolRequestParams(name=entry.tool.name, arguments=arguments or {}, task=task)
                 request = mcp_types.CallToolRequest(params=params)
                 return await client.session.send_request(request, mcp_types.CallToolResult, progress_callback=progress)
-            return await client.call_tool(entry.tool.name, arguments or {}, progress_callback=progress, meta=_log_meta())
+            return await client.call_tool_directly(entry.tool.name, arguments or {}, progress=progress, meta=_log_meta())
 
         return _without_server_info(await self._server(entry.server, "tool", name).call(call, timeout))
 

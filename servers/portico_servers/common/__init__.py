@@ -2,6 +2,7 @@
 
     server.py         PorticoServer: refusals in plain words, with the protocol's own codes
     transport.py      stdio and Streamable HTTP, both eras of the protocol; also the gateway's
+    pipes.py          messages over the process's own stdin and stdout; also the gateway's
     http_connection.py  slow heads, idle connections and readers that don't read end; also the gateway's
     edges.py          what comes in and goes out is Unicode, and every line is answered; also the gateway's
     unicode_text.py   halves of surrogate pairs become U+FFFD

@@ -24,11 +24,11 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from mcp.server.lowlevel import NotificationOptions, Server
 from mcp.server.mcpserver import MCPServer
 from mcp.server.runner import serve_dual_era_loop
-from mcp.server.stdio import stdio_server
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp.shared.message import SessionMessage
 
-from portico_servers.common.edges import EncodedStream, HttpEdge, mended
+from portico_servers.common.edges import HttpEdge, mended
+from portico_servers.common.pipes import own_streams
 
 EXIT_PORT_IN_USE = 1
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
@@ -73,17 +73,17 @@ async def serve_stdio(
     """Serve on fd 0 and 1 until the host closes stdin, or SIGINT or SIGTERM arrives.
 
     While it runs, fd 1 points at stderr for everybody else, native libraries included. `beside` runs as long as the server does
-    and is cancelled at its end. After a signal the process is left by `os._exit`: the thread that reads stdin can't be woken.
+    and is cancelled at its end. After a signal the process is left by `os._exit`: a thread that reads stdin can't be woken.
     """
     low = low_level(server)
     received: list[signal.Signals] = []
-    async with stdio_server() as (read, write):
+    async with own_streams() as (read, write):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_stop_on_signal, tasks.cancel_scope, received)
             if beside is not None:
                 tasks.start_soon(beside)
             async with low.lifespan(low) as state:
-                await serve_both_eras(low, read, EncodedStream(write), lifespan_state=state)
+                await serve_both_eras(low, read, write, lifespan_state=state)
             tasks.cancel_scope.cancel()
         if cleaned_up is not None:
             cleaned_up()

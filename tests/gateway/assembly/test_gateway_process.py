@@ -20,7 +20,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.config.trust import WorkspaceConfig, trust
-from portico_gateway.policy.audit import open_read_only
+from portico_gateway.policy.audit_database import open_read_only
 
 pytestmark = pytest.mark.anyio
 PATIENCE = 60.0

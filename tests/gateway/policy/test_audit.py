@@ -10,7 +10,7 @@ import stat
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
@@ -26,7 +26,8 @@ from portico_gateway.config.sections import AuditConfig
 from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.errors import ConsentRequired, UpstreamDied
 from portico_gateway.policy import audit
-from portico_gateway.policy.audit import AuditLog, AuditRecord, open_read_only
+from portico_gateway.policy.audit import AuditLog, AuditRecord
+from portico_gateway.policy.audit_database import AuditDatabase, open_read_only
 from portico_gateway.policy.tool_calls import ToolCalls
 from portico_gateway.upstreams.upstreams import Upstreams
 
@@ -61,7 +62,7 @@ def test_a_row_says_who_called_what_and_how_it_ended(tmp_path: Path) -> None:
     assert datetime.fromisoformat(ok["time"]).timestamp() == pytest.approx(when, abs=0.001)
     assert (ok["caller"], ok["client"], ok["server"], ok["tool"]) == ("local", "a host", "s", "s__t")
     assert (ok["decision"], ok["outcome"], ok["error"], ok["seconds"]) == ("allow", "ok", None, 0.25)
-    assert ok["bytes"] == len(OK.model_dump_json(by_alias=True))
+    assert ok["bytes"] == len(OK.model_dump_json(by_alias=True, exclude_none=True))
     assert (died["outcome"], died["error"]) == ("UpstreamDied", "server 's' exited with code 1")
 
 
@@ -91,6 +92,49 @@ def test_the_file_and_its_journal_are_the_owners_alone(tmp_path: Path) -> None:
     log.close()
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()} == {0o600}
+
+
+def test_records_that_come_one_by_one_share_a_transaction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Opening, committing and closing cost the gateway's process as much as all the rest of a call."""
+    batches: list[int] = []
+    add = AuditDatabase.add
+
+    def counted(self: AuditDatabase, new: Sequence[Mapping[str, Any]]) -> None:
+        batches.append(len(new))
+        add(self, new)
+
+    monkeypatch.setattr(AuditDatabase, "add", counted)
+    monkeypatch.setattr(audit, "_GATHER", 60.0)  # whatever else the machine does: only `close` ends this wait
+    log = AuditLog(AuditConfig(file=tmp_path / "audit.db"))
+    for number in range(20):
+        log.put(record(f"s__{number}"))
+        time.sleep(0.001)
+    log.close()
+    assert batches == [20]
+    assert [row["tool"] for row in rows(tmp_path / "audit.db")] == [f"s__{number}" for number in range(20)]
+
+
+def test_a_file_stays_open_while_it_is_written_and_is_opened_anew_where_another_took_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "audit.db"
+    row = record().row(with_arguments=False)
+    with closing(AuditDatabase(path, 1000, 90)) as file:
+        file.add([row])
+        kept = file._connection
+        file.add([row])
+        assert file._connection is kept
+        for each in tmp_path.iterdir():
+            each.rename(each.with_name(f"old-{each.name}"))
+        file.add([row])
+    assert len(rows(path)) == 1
+
+
+def test_a_log_of_an_earlier_version_gets_the_columns_that_it_lacks(tmp_path: Path) -> None:
+    path = tmp_path / "audit.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("create table calls (id integer primary key, time text, tool text)")
+        connection.execute("insert into calls (time, tool) values ('2026-01-01', 's__old')")
+    old, new = written(tmp_path, record(), max_days=36_500)
+    assert (old["tool"], old["kind"], new["tool"], new["kind"]) == ("s__old", None, "s__t", "tool")
 
 
 def test_rows_that_are_too_many_or_too_old_go(tmp_path: Path) -> None:

@@ -70,11 +70,17 @@ def test_structured_results_count_and_binary_data_and_meta_do_not() -> None:
     assert [each.pointer for each in found] == ["/a", "/b"]
 
 
+def test_the_protocols_own_words_are_no_ones() -> None:
+    provenance = Provenance()
+    provenance.note("key", "s__t", said("done"))
+    assert provenance.copied("key", {"status": "complete", "scope": "private"}) == ()
+
+
 def test_the_newest_texts_are_kept_within_a_bound() -> None:
     provenance = Provenance()
     provenance.note("key", "s__old", said("old-secret-1"))
-    for _ in range(3):
-        provenance.note("key", "s__big", said("x" * (MAX_TEXT // 2)))
+    for letter in "xyz":
+        provenance.note("key", "s__big", said(letter * (MAX_TEXT // 2)))
     provenance.note("key", "s__new", said("new-secret-1"))
     assert provenance.copied("key", {"a": "old-secret-1"}) == ()
     assert [each.source for each in provenance.copied("key", {"a": "new-secret-1"})] == ["s__new"]
@@ -83,3 +89,31 @@ def test_the_newest_texts_are_kept_within_a_bound() -> None:
 def test_a_place_on_the_web_is_seen_in_any_argument() -> None:
     assert names_url({"a": [" HTTPS://x.example/?q=1"]})
     assert not names_url({"a": "see http", "b": 1})
+
+
+def test_what_is_searched_grows_neither_with_results_that_repeat_nor_with_arguments_that_do() -> None:
+    """A call's arguments were searched in each of thousands of texts, milliseconds a call after an hour of work."""
+    provenance = Provenance()
+    for _ in range(1000):
+        provenance.note("key", "db__tables", said("one and the same answer"))
+        provenance.used("key", {"a": "one and the same argument"})
+    read = provenance._read["key"]
+    assert read.size == len("one and the same answer")
+    assert list(read.own) == ["one and the same argument"]
+    for number in range(5000):
+        provenance.note("key", "mail__read", said(f"letter number {number} from somebody-{number}"))
+    assert len(read.segments) <= 5
+
+
+def test_of_many_results_the_newest_that_has_it_is_the_source() -> None:
+    provenance = Provenance()
+    for number in range(4000):
+        provenance.note("key", f"mail__{number}", said(f"letter {number}, to pay at swift-code-{number % 3000}x"))
+    assert [each.source for each in provenance.copied("key", {"a": "swift-code-2500x", "b": "swift-code-7x"})] == [
+        "mail__2500",
+        "mail__3007",
+    ]
+    provenance.note("key", "mail__4000", said("the newest"))
+    provenance.note("key", "mail__3999", said("letter 3999, to pay at swift-code-999x"))
+    assert provenance.copied("key", {"a": "swift-code-999x"})[0].source == "mail__3999"
+    assert provenance.copied("key", {"a": "x\0letter"}) == (), "no text has both"

@@ -142,3 +142,22 @@ def test_an_explanation_ends_with_the_ruling_and_only_there(others: str, read_on
     assert [rule.ruling for rule in rules[:-1]] == [None] * (len(rules) - 1)
     assert rules[-1].ruling == policy.ruling("s__t", tool(read_only), circumstances=now)
     assert all(rule.question.endswith("?") for rule in rules)
+
+
+def test_a_ruling_that_was_made_before_counts_for_nothing_that_differs() -> None:
+    policy = Policy(PolicyConfig(callers={"client:x": {"others": "deny"}}))  # type: ignore[dict-item]
+    destructive = mcp_types.Tool(
+        name="t",
+        input_schema={"type": "object"},
+        annotations=mcp_types.ToolAnnotations(read_only_hint=True, destructive_hint=True),
+    )
+    for _ in range(2):
+        assert policy.ruling("s__t", tool(True)).verdict is Verdict.ALLOW
+        assert policy.ruling("s__t", tool(False)).verdict is Verdict.ASK
+        assert policy.ruling("s__t", destructive).verdict is Verdict.ASK
+        assert policy.ruling("s__t", tool(False), Caller(client="x")).verdict is Verdict.DENY
+        assert policy.ruling("s__t", tool(True), Caller(careful=frozenset(["s__t"]))).verdict is Verdict.ASK
+        assert policy.ruling("s__t", tool(True), circumstances=Circumstances(changed=True)).verdict is Verdict.ASK
+    for number in range(10_000):
+        policy.ruling(f"s__{number}", tool(True))
+    assert len(policy._rulings) <= 4096

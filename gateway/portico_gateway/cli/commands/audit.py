@@ -109,7 +109,7 @@ def command(
 
 def _rows(path: Path, given: Mapping[str, Any], limit: int, after: int = 0) -> list[dict[str, Any]]:
     """The latest rows that all of these clauses hold for, oldest first. Raises sqlite3.Error."""
-    from portico_gateway.policy.audit import open_read_only
+    from portico_gateway.policy.audit_database import open_read_only
 
     if not path.exists():
         return []

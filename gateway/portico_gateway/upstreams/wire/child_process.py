@@ -24,6 +24,7 @@ from mcp_types import JSONRPCMessage
 from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.upstreams.wire.connection import UpstreamConnection
 from portico_gateway.upstreams.wire.messages import LARGE, MAX_MESSAGE, read_messages, unreadable, write_message
+from portico_gateway.upstreams.wire.pipe_requests import PipeRequests
 from portico_gateway.upstreams.wire.process_tree import GUARDIAN, MARK_VARIABLE, end_marked, find_descendants
 from portico_gateway.upstreams.wire.server_process import ServerProcess, start_server
 from portico_gateway.upstreams.wire.stderr_log import StderrLog
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 DEPTH_VARIABLE = "PORTICO_NESTING"  # in the environment of a server: how many gateways it is behind
 _STOP_GRACE = 1.0  # seconds between closing stdin and SIGTERM, and between SIGTERM and SIGKILL
 _POLL = 0.01
+_AT_ONCE = 4  # turns of the event loop that a session takes for a message that nothing holds up
 _CUT_LINE = 64 << 10  # bytes that are kept of a line that is too long: they name the request that it answers
 
 
@@ -77,11 +79,26 @@ async def _streams(
             with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError, ConnectionError):
                 async for line in _lines(process):
                     for message in await _read(line):
-                        await to_session.send(SessionMessage(message))
+                        if requests.is_answer(message):
+                            await session_has_taken_all()
+                            requests.take(message)
+                        else:
+                            await to_session.send(SessionMessage(message))
                 connection.output_ended = True
+        requests.close()
         connection.exit_code = await _exit_code(process, _STOP_GRACE / 4)
         stderr.take()
         connection.ended.set()
+
+    async def session_has_taken_all() -> None:
+        """What a server says before its answer, such as a line of its log, is begun with before the answer is known."""
+        tries = 0
+        while read_by_session() and not to_session.statistics().tasks_waiting_receive:
+            await anyio.sleep(0 if tries < _AT_ONCE else _POLL)  # longer where the server's own requests hold it up
+            tries += 1
+
+    def read_by_session() -> bool:
+        return bool(to_session.statistics().open_receive_streams)
 
     async def send() -> None:
         async with from_session:
@@ -92,12 +109,14 @@ async def _streams(
                 await to_session.aclose()  # so that a waiting request hears of the end
 
     async with anyio.create_task_group() as tasks:
+        connection.requests = requests = PipeRequests(process.send, tasks)
         tasks.start_soon(receive)
         tasks.start_soon(send)
         tasks.start_soon(stderr.copy)
         try:
             yield read, write
         finally:
+            requests.close()
             with anyio.CancelScope(shield=True):
                 if (
                     connection.output_ended and not connection.ended.is_set()

@@ -7,11 +7,16 @@ from __future__ import annotations
 
 import signal
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import anyio
 
 from portico_gateway.safe_output.redaction import redacted
 from portico_gateway.upstreams.wire.stderr_log import StderrLog
+
+if TYPE_CHECKING:
+    from portico_gateway.upstreams.wire.mended_streams import AnswerMender
+    from portico_gateway.upstreams.wire.pipe_requests import PipeRequests
 
 _MAX_LAST_LINE = 500  # characters that are told of what a server said last
 
@@ -25,6 +30,8 @@ class UpstreamConnection:
         self.output_ended = False  # its output ended by itself
         self.exit_code: int | None = None
         self.stderr: StderrLog | None = None
+        self.requests: PipeRequests | None = None  # where it has pipes
+        self.mender: AnswerMender | None = None
 
     def describe_end(self) -> str:
         """`exited with code 2: no such file`: the exit and the last line that the server wrote to stderr, as far as known."""

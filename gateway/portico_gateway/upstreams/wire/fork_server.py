@@ -8,19 +8,21 @@ safe beside system libraries.
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 
 import anyio
 import anyio.to_thread
-from anyio.abc import SocketAttribute, UNIXSocketStream
 
 from portico_gateway.config.isolated_python import python_module
 from portico_gateway.upstreams.wire.process_tree import GUARDIAN, MARK_VARIABLE
 from portico_servers.common.fork_server import MAX_REQUEST, ForkRequest
 
+_CHUNK = 1 << 16  # bytes that are read at once
 _LEAVE_GRACE = 1.0  # seconds that it has to end; it may be importing
 
 _Key = tuple[object, ...]  # folder and environment
@@ -29,9 +31,12 @@ _Key = tuple[object, ...]  # folder and environment
 class ForkedProcess:
     """A server that was forked; a `ServerProcess` once it has `started`."""
 
-    def __init__(self, server: _ForkServer, stdio: UNIXSocketStream, report: socket.socket) -> None:
+    def __init__(
+        self, server: _ForkServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, report: socket.socket
+    ) -> None:
         self.pid = -1
-        self._server, self._stdio, self._report = server, stdio, report
+        self._server, self._reader, self._writer, self._report = server, reader, writer, report
+        self._takes_input = True
         self._said = b""
         self._lines: list[int] = []  # its id, then its exit code
 
@@ -63,19 +68,25 @@ class ForkedProcess:
         return bool(chunk)
 
     async def send(self, data: bytes) -> None:
-        await self._stdio.send(data)
+        if not self._takes_input:
+            raise anyio.ClosedResourceError
+        self._writer.write(data)  # whole, whoever else sends and whether or not this is cancelled
+        await self._writer.drain()
 
     async def close_input(self) -> None:
-        self._stdio.extra(SocketAttribute.raw_socket).shutdown(socket.SHUT_WR)  # also where a `send` waits
+        self._takes_input = False
+        self._writer.write_eof()
 
     async def output(self) -> AsyncIterator[bytes]:
-        async for chunk in self._stdio:
+        while chunk := await self._reader.read(_CHUNK):
             yield chunk
 
     async def aclose(self) -> None:
         """The streams, and what forked it where it was the last. The process has been ended by then."""
         try:
-            await self._stdio.aclose()
+            self._writer.transport.abort()
+            with suppress(OSError):
+                await self._writer.wait_closed()
         finally:
             self._report.close()
             await self._server.release()
@@ -165,7 +176,7 @@ async def fork(request: ForkRequest, stderr: int) -> ForkedProcess | None:
     process = None
     try:
         stdio, report = server.ask(line, stderr)
-        process = ForkedProcess(server, await UNIXSocketStream.from_socket(stdio), report)
+        process = ForkedProcess(server, *await asyncio.open_unix_connection(sock=stdio), report)
         if await process.started():
             return process
     except OSError:

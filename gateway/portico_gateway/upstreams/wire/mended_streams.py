@@ -89,11 +89,15 @@ class AnswerMender:
         method = self._methods.pop(str(message.id), None)
         if method is None or isinstance(message, JSONRPCError):
             return
-        mended = mend_result(method, message.result, self._version)
-        message.result = mended.result
-        self._take_version(method, mended.result)
+        message.result = self.mended(method, message.result)
+        self._take_version(method, message.result)
+
+    def mended(self, method: str, result: dict[str, Any]) -> dict[str, Any]:
+        """The result of a request, as this protocol version takes it; what was odd about it is told."""
+        mended = mend_result(method, result, self._version)
         for note in mended.notes:
             self._tell(f"server {self._server!r} answered {method} oddly: {note}")
+        return mended.result
 
     def _take_version(self, method: str, result: dict[str, Any]) -> None:
         if method == "initialize" and isinstance(version := result.get("protocolVersion"), str):

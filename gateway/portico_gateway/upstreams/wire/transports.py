@@ -39,7 +39,7 @@ async def open_transport(
 ) -> AsyncIterator[tuple[Any, Any]]:
     """The (read, write) streams of a new connection to `spec`; `declared` says what the sender of a request can be asked, where
     that is less than what the connection declares. Raises OSError or httpx2's errors where there is none."""
-    mender = AnswerMender(spec.name, modern=spec.era == "modern")
+    connection.mender = mender = AnswerMender(spec.name, modern=spec.era == "modern")
     async with _wire(spec, connection, log_dir) as (read, write):
         yield MendedReadStream(read, mender, connection), WatchedWriteStream(write, mender, declared)
 

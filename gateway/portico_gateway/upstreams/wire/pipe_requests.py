@@ -1,0 +1,130 @@
+"""Requests over a server's pipes: a line out, and the result in the line that answers it.
+
+The SDK's client takes a request through four streams, three tasks and as many models; a tool call, which is nearly all that a
+gateway sends, needs none of them. It owns the ids of its requests, their progress, and telling the server of one that nobody
+waits for any more. Whatever else a server sends goes to the SDK's session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+import mcp_types
+from anyio.abc import TaskGroup
+from mcp.shared.dispatcher import ProgressFnT
+from mcp.shared.exceptions import MCPError
+from mcp_types import ErrorData, JSONRPCError, JSONRPCMessage, JSONRPCNotification, JSONRPCRequest, JSONRPCResponse
+
+from portico_gateway.upstreams.wire.messages import scrubbed, write_message
+
+log = logging.getLogger(__name__)
+
+FIRST_ID = 1 << 30  # the SDK's own count from 1; some servers take no strings
+_CANCEL_SECONDS = 5.0  # that telling of a cancellation may take
+_CLOSED = ErrorData(code=mcp_types.CONNECTION_CLOSED, message="Connection closed")
+
+
+@dataclass(slots=True)
+class _Waiting:
+    answer: asyncio.Future[dict[str, Any]]
+    progress: ProgressFnT | None
+
+
+class PipeRequests:
+    """Of one connection. `send` writes a line whole; whoever reads the pipe gives `take` what `is_answer` knows."""
+
+    def __init__(self, send: Callable[[bytes], Awaitable[None]], tasks: TaskGroup) -> None:
+        """What hears of progress runs in `tasks`."""
+        self._send = send
+        self._tasks = tasks
+        self._next_id = FIRST_ID
+        self._waiting: dict[int, _Waiting] = {}
+        self._closed = False
+
+    async def request(self, method: str, params: Mapping[str, Any], progress: ProgressFnT | None = None) -> dict[str, Any]:
+        """The result, as the server sent it. Cancelling this cancels the request there.
+
+        Raises MCPError for what it answers as an error, and with CONNECTION_CLOSED where the connection ends first; OSError and
+        anyio's errors where nothing can be sent.
+        """
+        if self._closed:
+            raise MCPError.from_error_data(_CLOSED)
+        identity = self._next_id
+        self._next_id += 1
+        if progress is not None:
+            params = {**params, "_meta": {**params.get("_meta", {}), "progressToken": identity}}
+        message = JSONRPCRequest(jsonrpc="2.0", id=identity, method=method, params=scrubbed(params))
+        waiting = _Waiting(asyncio.get_running_loop().create_future(), progress)
+        self._waiting[identity] = waiting
+        try:
+            await self._send(write_message(message) + b"\n")
+            return await waiting.answer
+        except anyio.get_cancelled_exc_class():
+            await self._cancel(identity)
+            raise
+        finally:
+            del self._waiting[identity]
+
+    async def _cancel(self, identity: int) -> None:
+        params = {"requestId": identity, "reason": "caller cancelled"}
+        message = JSONRPCNotification(jsonrpc="2.0", method="notifications/cancelled", params=params)
+        with (
+            anyio.move_on_after(_CANCEL_SECONDS, shield=True),
+            suppress(OSError, anyio.ClosedResourceError, anyio.BrokenResourceError),
+        ):
+            await self._send(write_message(message) + b"\n")
+
+    def is_answer(self, message: JSONRPCMessage) -> bool:
+        """Whether it belongs to a request made here, waited for or not."""
+        return _request_of(message) >= FIRST_ID
+
+    def take(self, message: JSONRPCMessage) -> None:
+        """An answer, or word of progress. What comes too late is dropped."""
+        waiting = self._waiting.get(_request_of(message))
+        if waiting is None or waiting.answer.done():
+            return
+        if isinstance(message, JSONRPCResponse):
+            waiting.answer.set_result(message.result)
+        elif isinstance(message, JSONRPCError):
+            waiting.answer.set_exception(MCPError.from_error_data(message.error))
+        elif isinstance(message, JSONRPCNotification) and waiting.progress is not None:
+            self._tasks.start_soon(_report, waiting.progress, message.params or {})
+
+    def close(self) -> None:
+        """The connection has ended: nobody waits any longer."""
+        self._closed = True
+        for waiting in self._waiting.values():
+            if not waiting.answer.done():
+                waiting.answer.set_exception(MCPError.from_error_data(_CLOSED))
+
+
+def _request_of(message: JSONRPCMessage) -> int:
+    """The number of the request that a message is about; 0 where it is about none that has one."""
+    identity: Any = None
+    if isinstance(message, JSONRPCResponse | JSONRPCError):
+        identity = message.id
+    elif isinstance(message, JSONRPCNotification) and message.method == "notifications/progress":
+        identity = (message.params or {}).get("progressToken")
+    if isinstance(identity, str) and identity.isdecimal() and len(identity) < 20:
+        return int(identity)  # some servers send every id as text
+    return identity if isinstance(identity, int) else 0
+
+
+async def _report(progress: ProgressFnT, said: Mapping[str, Any]) -> None:
+    done, total, text = said.get("progress"), said.get("total"), said.get("message")
+    if not isinstance(done, int | float) or isinstance(done, bool):
+        return
+    try:
+        await progress(
+            float(done),
+            float(total) if isinstance(total, int | float) else None,
+            text if isinstance(text, str) else None,
+        )
+    except Exception:
+        log.warning("progress could not be told", exc_info=True)
