@@ -206,7 +206,7 @@ class Supervisor:
             return UpstreamUnavailable(name, f"can't be started: there is no {missing!r}")
         if isinstance(cause, OSError) and self._connection.pid is None and spec.transport == "stdio":
             return UpstreamUnavailable(name, f"can't be started: {cause.strerror or cause} ({spec.command})")
-        if self._connection.ended.is_set() and self._connection.pid is not None:
+        if self._connection.ended.is_set() and self._connection.pid is not None and not self._connection.left:
             return UpstreamDied(name, f"{self._connection.describe_end()} (at start)")
         if isinstance(cause, MCPError) and cause.code == UNREADABLE_ANSWER:
             return UpstreamFault(name, f"answered with something that is no valid MCP: {cause.message}")
