@@ -98,7 +98,7 @@ def _mend_initialize(mended: MendedResult) -> None:
         result["capabilities"] = {}
         mended.note("it names no capabilities")
     elif odd := [name for name, value in capabilities.items() if not _is_capability(name, value)]:
-        has = {name: {} for name in odd if capabilities[name]}  # `true`, or an object with odd parts
+        has: dict[str, Any] = {name: {} for name in odd if capabilities[name]}  # `true`, or an object with odd parts
         result["capabilities"] = {name: value for name, value in capabilities.items() if name not in odd} | has
         mended.note(f"its capabilities {', '.join(odd)} are no objects as the protocol has them")
     info = result.get("serverInfo")
@@ -311,7 +311,8 @@ def _mend_block(place: int, block: Any, kept: dict[str, Any], mended: MendedResu
         bare = {key: value for key, value in block.items() if key not in ("annotations", "_meta")}
         if _fits("tools/call", version, {"content": [bare]}) is None:
             mended.note(f"block {place + 1} of its content has annotations that are none, which were left out")
-            block, wrong = bare, False
+            block = bare
+            wrong = False
     if wrong or known is None:
         mended.note(f"block {place + 1} of its content is a {kind!r} that this gateway does not know; hosts get it as it is")
         kept[str(place)] = block
