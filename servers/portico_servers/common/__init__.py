@@ -17,6 +17,7 @@
     cache_folder.py   an index whose cache folder can't be used lies in a temporary one
     path_jail.py      names from outside become files beneath the roots, or nothing
     embeddings.py     static text embeddings, loaded once a process; also the gateway's
+    search_path.py    programs are looked for in folders that PATH names in full; also the gateway's
     standard_streams.py  streams that a caller has closed lead nowhere; also the gateway's
     text_budget.py    cutting text to a budget
     sqlite_header.py  what an SQLite file starts with; also the gateway's

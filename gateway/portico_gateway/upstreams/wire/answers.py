@@ -305,21 +305,22 @@ def _mend_block(place: int, block: Any, kept: dict[str, Any], mended: MendedResu
             return _text(_json(block.get("text")))
         if block.keys() == {"type", "text"}:
             return block
+    taken: dict[str, Any] = block
     known = _BLOCK_FIELDS.get(kind) if isinstance(kind, str) else None
     wrong = known is None or (version is not None and _fits("tools/call", version, {"content": [block]}) is not None)
     if wrong and known is not None and version is not None:
         bare = {key: value for key, value in block.items() if key not in ("annotations", "_meta")}
         if _fits("tools/call", version, {"content": [bare]}) is None:
             mended.note(f"block {place + 1} of its content has annotations that are none, which were left out")
-            block = bare
+            taken = bare
             wrong = False
     if wrong or known is None:
         mended.note(f"block {place + 1} of its content is a {kind!r} that this gateway does not know; hosts get it as it is")
         kept[str(place)] = block
         return _text(f"[{kind if isinstance(kind, str) else 'unknown'} content]")
-    if extra := {key: value for key, value in block.items() if key not in known}:
+    if extra := {key: value for key, value in taken.items() if key not in known}:
         kept[str(place)] = extra
-    return block
+    return taken
 
 
 def _text(text: str) -> dict[str, Any]:
