@@ -141,11 +141,8 @@ def test_a_server_answers_whatever_a_host_writes_over_stdio(tmp_path: Path, pack
         assert prompt["error"]["code"] == -32602
         assert ask(process, b'{"jsonrpc":"2.0","id":')["error"]["code"] == -32700
         assert ask(process, b"[" * 5_000)["error"]["code"] == -32700
-        assert ask(process, b'{"jsonrpc":"2.0","id":7}') == {
-            "jsonrpc": "2.0",
-            "id": 7,
-            "error": {"code": -32600, "message": "not a JSON-RPC 2.0 request, notification or response"},
-        }
+        neither = ask(process, b'{"jsonrpc":"2.0","id":7}')
+        assert (neither["id"], neither["error"]["code"]) == (7, -32600)
         assert ask(process, b'{"jsonrpc":"2.0","id":8,"method":"ping"}')["result"] == {}
 
 

@@ -6,13 +6,11 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-import mcp_types
 import pytest
-from pydantic import ValidationError
 
 from portico_gateway.background.protocol import looks_of_this_terminal
 from portico_gateway.guidance.question import read_question
-from portico_servers.common.edges import mended
+from portico_servers.common.host_messages import Refusal, read_host_messages
 from portico_servers.db.engines.sqlite_schema import read
 from portico_servers.db.errors import ArgumentError
 from portico_servers.db.tools.tables import _page
@@ -61,11 +59,10 @@ def test_a_question_and_a_version_may_hold_them(digits: str, monkeypatch: pytest
         ('{"jsonrpc":"2.0","id":"a","method":{"id":9}}', "a"),
         ('{"jsonrpc":"2.0","id":true,"method":7}', None),
         ("[1]", None),
+        ("1", None),
     ],
 )
 def test_a_request_that_is_none_is_answered_by_its_id(line: str, identity: object) -> None:
-    with pytest.raises(ValidationError) as failure:
-        mcp_types.jsonrpc_message_adapter.validate_json(line, by_name=False)
-    answer = mended(failure.value)
-    assert isinstance(answer, mcp_types.JSONRPCError)
-    assert answer.id == identity
+    (answer,) = read_host_messages(line.encode())
+    assert isinstance(answer, Refusal)
+    assert answer.error.id == identity

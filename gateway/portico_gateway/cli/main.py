@@ -18,6 +18,7 @@ from portico_gateway.cli import exit_codes
 from portico_gateway.config.isolated_python import shut_out_workspace
 from portico_gateway.errors import GatewayError
 from portico_gateway.safe_output.inert import inert
+from portico_servers.common.search_path import search_absolute_folders_only
 from portico_servers.common.standard_streams import open_standard_streams
 from portico_servers.common.version import package_version
 
@@ -94,6 +95,7 @@ def cli() -> None:
 def main() -> None:
     """Entry point of the `portico` script: no stack trace reaches a user, and no file of the working directory is imported."""
     open_standard_streams()
+    search_absolute_folders_only()
     shut_out_workspace()
     for size in ("COLUMNS", "LINES"):  # libraries take them for numbers, whatever they are
         if not _SIZE.fullmatch(os.environ.get(size, "1")):

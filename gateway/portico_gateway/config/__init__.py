@@ -5,6 +5,7 @@
     portico_config.py    the whole: file, environment and flags -> PorticoConfig
     config_file.py       which file counts, and its bytes
     trust.py             which workspaces' files a person trusts
+    usable.py            why an entry of a server can't be handed to a process or sent
     variables.py         ${VAR}, ${file:PATH}, env files, editors' variables
     mistakes.py          what is wrong, every mistake at once, in words that hold no secret
     edit.py              servers added to a file's text and taken out

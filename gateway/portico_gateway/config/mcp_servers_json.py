@@ -9,6 +9,7 @@ can't be used costs that entry alone.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -82,9 +83,18 @@ def _server(entry: Any) -> dict[str, Any]:
         out["type"] = _TYPES[kind]
     if isinstance(era := given.get("protocolEra"), str) and era in _ERAS:
         out["era"] = _ERAS[era]
-    if given.get("disabled") is True or given.get("enabled") is False:
+    if _truth(given, "disabled", False) or not _truth(given, "enabled", True):
         out["enabled"] = False
     return out
+
+
+def _truth(given: Mapping[str, Any], key: str, default: bool) -> bool:
+    """A truth value, also as text; a server that somebody switched off by another word isn't started."""
+    value = given.get(key, default)
+    known = {"true": True, "false": False}.get(value.strip().lower()) if isinstance(value, str) else value
+    if not isinstance(known, bool):
+        raise ValueError(f"has {key!r} as {str(value)[:30]!r}, which is neither true nor false")
+    return known
 
 
 def _texts(key: str, items: Any) -> list[str]:

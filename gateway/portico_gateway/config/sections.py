@@ -27,6 +27,7 @@ from pydantic import (
 )
 
 from portico_gateway.config.server_spec import OAuthClient, UpstreamSpec
+from portico_gateway.config.usable import why_unusable
 
 OwnServer = Literal["code", "docs", "db"]
 Scope = Literal["chat", "mcp", "metrics", "admin"]
@@ -567,6 +568,8 @@ class ServerConfig(ConfigSection):
         """How to reach it, or why it can't be reached."""
         if self._problem:
             return UpstreamSpec(name, problem=self._problem)
+        if why := why_unusable(self.command, self.args, self.env, self.cwd, self.url, self.headers):
+            return UpstreamSpec(name, problem=f"servers.{name}.{why}")
         return UpstreamSpec(
             name,
             transport="stdio" if self.command else self.type if self.type in ("http", "sse") else "http",

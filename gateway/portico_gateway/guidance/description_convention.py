@@ -17,7 +17,7 @@ GAP = "..."
 THE_KEY = ""  # in place of an option: the phrases speak for the key itself
 
 _SENTENCE = re.compile(r"(?<=[.?!])\s+")
-_QUOTED = re.compile(r"""(?:([^\s;:"`]+):\ )?((?:"[^"]+"|`\w+`)(?:,\ (?:"[^"]+"|`\w+`))*)""", re.VERBOSE)
+_QUOTED = re.compile(r"""(?:(?<![^\s;:"`])([^\s;:"`]++):\ )?((?:"[^"]+"|`\w+`)(?:,\ (?:"[^"]+"|`\w+`))*)""", re.VERBOSE)
 _PHRASE_OR_KEY = re.compile(r'"[^"]+"|`\w+`')
 ROOM = "max_tokens"  # the argument by which a tool is told how much it may answer; it says nothing of a question
 _QUERY = frozenset("query search question words text".split())

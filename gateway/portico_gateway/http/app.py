@@ -30,7 +30,6 @@ from portico_gateway.http.limits import CallerLimits
 from portico_gateway.http.middleware.auth import AuthMiddleware, metadata_routes
 from portico_gateway.http.middleware.body import BodyMiddleware
 from portico_gateway.http.middleware.host_origin import HostOriginMiddleware
-from portico_gateway.http.middleware.mcp_streams import McpStreamMiddleware
 from portico_gateway.http.middleware.metrics import CONTENT_TYPE, Metrics, MetricsMiddleware
 from portico_gateway.http.middleware.requests import HEADER, RequestMiddleware
 from portico_gateway.http.openapi import document_statuses
@@ -39,6 +38,7 @@ from portico_gateway.model.host import ModelHost
 from portico_gateway.model.pool import ModelPool
 from portico_gateway.policy.tool_calls import ToolCalls
 from portico_gateway.upstreams.upstreams import Upstreams
+from portico_servers.common.edges import HttpEdge
 
 
 def create_app(
@@ -84,7 +84,7 @@ def create_app(
     app = FastAPI(title="Portico", lifespan=lifespan, docs_url=None, redoc_url=None, default_response_class=StrictJsonResponse)
     add_error_handlers(app)
     app.state.bodies = BodyWorker()
-    app.add_middleware(McpStreamMiddleware)
+    app.add_middleware(HttpEdge)
     limits = limits or CallerLimits()
     app.add_middleware(BodyMiddleware, limits=limits)
     keys_needed = bool(keys or oauth.issuer)

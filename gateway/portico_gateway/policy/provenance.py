@@ -22,8 +22,11 @@ MAX_TEXT = 1 << 20  # characters that are kept of what one caller has read, the 
 MAX_CALLERS = 1000
 _SEGMENT = 64 << 10  # characters that are searched as one, and dropped as one
 _SPACE = re.compile(r"\s+")
-_EDGE = re.compile(r"^\W+|\W+$")
-_NAMES = re.compile(r"[\w.+-]+@[\w.-]*\w|https?://[^\s\"'<>)]+|(?=[\w-]*\d)\w[\w-]{6,}\w")  # addresses, accounts, numbers
+# These read texts of megabytes: bounded, each takes time in proportion to the text's length.
+_EDGE = re.compile(r"\A\W+|(?<!\W)\W+\Z")
+_NAMES = re.compile(  # addresses, accounts, numbers
+    r"[\w.+-]{1,100}+@[\w.-]*\w|https?://[^\s\"'<>)]+|(?<!\w)(?=\w)(?=[\w-]{0,100}\d)\w[\w-]{6,}\w"
+)
 _RUN = 8  # words
 _MOST_PIECES = 200
 _MAX_OWN = 1000

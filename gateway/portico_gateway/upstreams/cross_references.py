@@ -12,14 +12,17 @@ from collections.abc import Iterable, Mapping
 
 import mcp_types
 
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[_-]+[A-Za-z0-9]+)+|[a-z]+(?:[A-Z][a-z0-9]+)+")
+# Each word is read once (lookbehinds, possessive): a text without names would else take the square of its length.
+_NAME = re.compile(
+    r"(?<![A-Za-z0-9])[0-9]*+([A-Za-z][A-Za-z0-9]*+(?:[_-]++[A-Za-z0-9]++)++)|(?<![a-z])([a-z]++(?:[A-Z][a-z0-9]++)++)"
+)
 _MAX_TEXT = 50_000  # characters of one definition
 
 
 def names_in(tool: mcp_types.Tool) -> frozenset[str]:
     """What in a tool's definition looks like the name of a tool."""
     said = f"{tool.title or ''}\n{tool.description or ''}\n{json.dumps(tool.input_schema)}"[:_MAX_TEXT]
-    return frozenset(_NAME.findall(said))
+    return frozenset(found[1] or found[2] for found in _NAME.finditer(said))
 
 
 def shadowed_tools(tools: Iterable[tuple[str, str, mcp_types.Tool]]) -> Mapping[str, str]:

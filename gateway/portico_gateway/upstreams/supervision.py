@@ -206,10 +206,11 @@ class Supervisor:
         name, spec = self.spec.name, self.spec
         if isinstance(cause, FileNotFoundError | NotADirectoryError) and self._connection.pid is None:
             missing = spec.cwd if spec.cwd and not Path(spec.cwd).is_dir() else spec.command
-            return UpstreamUnavailable(name, f"can't be started: there is no {missing!r}")
+            hint = "; what stands behind the program goes into args" if missing == spec.command and " " in missing else ""
+            return UpstreamUnavailable(name, f"can't be started: there is no {missing!r}{hint}")
         if isinstance(cause, OSError) and self._connection.pid is None and spec.transport == "stdio":
             return UpstreamUnavailable(name, f"can't be started: {cause.strerror or cause} ({spec.command})")
-        if self._connection.ended.is_set() and self._connection.pid is not None:
+        if self._connection.ended.is_set() and self._connection.pid is not None and not self._connection.left:
             return UpstreamDied(name, f"{self._connection.describe_end()} (at start)")
         if isinstance(cause, MCPError) and cause.code == UNREADABLE_ANSWER:
             return UpstreamFault(name, f"answered with something that is no valid MCP: {cause.message}")

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from portico_servers.common.inert_text import inert
+from portico_servers.common.search_path import search_absolute_folders_only
 from portico_servers.common.standard_streams import open_standard_streams
 
 
@@ -25,6 +26,7 @@ from portico_servers.common.standard_streams import open_standard_streams
 def main(directories: tuple[Path, ...], port: int | None, host: str, cache_dir: Path | None) -> None:
     """Search, symbols, references and history of the source code under DIR..., as an MCP server (stdio by default)."""
     open_standard_streams()
+    search_absolute_folders_only()
     for directory in directories:
         if not directory.is_dir():
             state = "is not a directory" if directory.exists() else "does not exist"

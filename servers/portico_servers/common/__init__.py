@@ -4,7 +4,9 @@
     transport.py      stdio and Streamable HTTP, both eras of the protocol; also the gateway's
     pipes.py          messages over the process's own stdin and stdout; also the gateway's
     http_connection.py  slow heads, idle connections and readers that don't read end; also the gateway's
-    edges.py          what comes in and goes out is Unicode, and every line is answered; also the gateway's
+    host_messages.py  what a host writes as messages, and why it is none; every request is answered by its id
+    stdio_streams.py  a host's messages on fd 0 and those for it on fd 1; also the gateway's
+    edges.py          what comes in over HTTP is a message that is Unicode; how messages are encoded; also the gateway's
     unicode_text.py   halves of surrogate pairs become U+FFFD
     inert_text.py     what would act on a terminal is shown, not sent; also the gateway's
     tools.py          annotations, input schemas, results and errors of tools
@@ -17,6 +19,7 @@
     cache_folder.py   an index whose cache folder can't be used lies in a temporary one
     path_jail.py      names from outside become files beneath the roots, or nothing
     embeddings.py     static text embeddings, loaded once a process; also the gateway's
+    search_path.py    programs are looked for in folders that PATH names in full; also the gateway's
     standard_streams.py  streams that a caller has closed lead nowhere; also the gateway's
     text_budget.py    cutting text to a budget
     sqlite_header.py  what an SQLite file starts with; also the gateway's

@@ -1,22 +1,16 @@
-"""What comes in and goes out is made plain here, before and behind the SDK: it drops a line that it can't parse, and ends when
-it can't encode an answer.
-
-stdio: `mended` and `EncodedStream` stand around the SDK's streams. HTTP: `HttpEdge` is an ASGI middleware. Neither costs
-anything while all text is Unicode: what goes out is encoded once, here.
+"""What comes in over HTTP is made plain here, before the SDK sees it, and what goes out over stdio is encoded: the SDK takes no
+text that is not Unicode, and ends when it can't encode an answer.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 
-import mcp_types
-from mcp.shared.message import SessionMessage
-from pydantic import ValidationError
-
-from portico_servers.common.unicode_text import is_plain_body, plain_body, plain_json, plain_value
+from portico_servers.common.host_messages import Refusal, one_message
+from portico_servers.common.unicode_text import plain_value
 
 # ASGI's own (https://asgi.readthedocs.io), without a framework.
 Message: TypeAlias = MutableMapping[str, Any]
@@ -26,71 +20,8 @@ Scope: TypeAlias = MutableMapping[str, Any]
 ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 MAX_MENDED_BYTES = 4_000_000  # of a request's body; the SDK takes no larger ones
 BODY_SECONDS = 30.0  # for the next piece of a body
-_SHOWN = 200  # characters of what is wrong with a line
-
-
-def mended(failure: Exception) -> SessionMessage | mcp_types.JSONRPCError | Exception:
-    """What to do about a line that the SDK could not read: the message after all, if it was the text that was not Unicode;
-    else the answer that says so (id null where none can be told). `failure` itself for anything else."""
-    if not isinstance(failure, ValidationError):
-        return failure
-    errors = failure.errors(include_url=False)
-    line = errors[0]["input"]
-    if errors[0]["type"] != "json_invalid" or not isinstance(line, str):
-        return _invalid(errors)
-    if not line.strip():
-        return failure
-    try:
-        return SessionMessage(mcp_types.jsonrpc_message_adapter.validate_json(plain_json(line), by_name=False))
-    except ValidationError as still:
-        errors = still.errors(include_url=False)
-        first = errors[0]
-        if first["type"] != "json_invalid":
-            return _invalid(errors)
-        return _error(None, mcp_types.PARSE_ERROR, f"not a JSON-RPC message: {str(first['msg'])[:_SHOWN]}")
-
-
-def _invalid(errors: Sequence[Any]) -> mcp_types.JSONRPCError:
-    """Of a message that is JSON. The one that lacks what another kind of message has is told as a whole, the others by part."""
-    messages = [each["input"] for each in errors if isinstance(each["input"], dict) and "id" in each["input"]]
-    messages.sort(key=lambda message: "jsonrpc" not in message)  # what lies in one may have an id too
-    given = messages[0]["id"] if messages else None
-    known = given if isinstance(given, str | int) and not isinstance(given, bool) else None
-    return _error(known, mcp_types.INVALID_REQUEST, "not a JSON-RPC 2.0 request, notification or response")
-
-
-def _error(identity: str | int | None, code: int, said: str) -> mcp_types.JSONRPCError:
-    return mcp_types.JSONRPCError(jsonrpc="2.0", id=identity, error=mcp_types.ErrorData(code=code, message=said))
-
-
-class _Encoded:
-    """A message that is already JSON, in the place of the one that the SDK's writer encodes."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def model_dump_json(self, **_: Any) -> str:
-        return self._text
-
-
-class EncodedStream:
-    """A write stream whose messages can all be written: encoded here, once, with U+FFFD for what is not Unicode."""
-
-    def __init__(self, inner: Any) -> None:
-        self._inner = inner
-
-    async def send(self, item: SessionMessage, /) -> None:
-        item.message = _Encoded(encoded(item.message))  # type: ignore[assignment]
-        await self._inner.send(item)
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
-
-    async def __aenter__(self) -> EncodedStream:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
+_LARGE = 256 << 10  # bytes; from here on a body is read in a thread
+PATH = "/mcp"
 
 
 def encoded(message: Any) -> str:
@@ -104,50 +35,63 @@ def encoded(message: Any) -> str:
 
 
 class HttpEdge:
-    """Requests reach the app with bodies that are Unicode, and without `Last-Event-ID`: no stream of ours is kept to be
-    resumed, so a client that comes back gets a new one, as if it had not asked (the SDK answers 500)."""
+    """Requests reach the MCP endpoint as one message that it can read, and without `Last-Event-ID`: no stream of ours is kept
+    to be resumed, so a client that comes back gets a new one, as if it had not asked (the SDK answers 500). A body that is no
+    message is refused here, by its id. Other paths are passed on as they are."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["path"] != PATH:
             await self._app(scope, receive, send)
             return
         headers = [(name, value) for name, value in scope["headers"] if name != b"last-event-id"]
         if scope["method"] == "POST":
             try:
-                receive, length = await _plain_receive(receive)
+                body, receive = await _whole_body(receive)
             except TimeoutError:
                 await send({"type": "http.response.start", "status": 408, "headers": [(b"connection", b"close")]})
                 await send({"type": "http.response.body", "body": b"the body did not come in time"})
                 return
-            if length is not None:
-                headers = [(name, b"%d" % length if name == b"content-length" else value) for name, value in headers]
+            if body is not None:
+                found = one_message(body) if len(body) < _LARGE else await asyncio.to_thread(one_message, body)
+                if isinstance(found, Refusal):
+                    await _send_refusal(send, found)
+                    return
+                headers = [(name, b"%d" % len(found) if name == b"content-length" else value) for name, value in headers]
+                receive = _Replayed([{"type": "http.request", "body": found, "more_body": False}], receive)
         await self._app({**scope, "headers": headers}, receive, send)
 
 
-async def _plain_receive(receive: Receive) -> tuple[Receive, int | None]:
-    """`receive` with the whole body as its first message, made plain, and its length if that is another now; beyond the bound
-    with the body's parts as they come. Raises TimeoutError."""
+async def _whole_body(receive: Receive) -> tuple[bytes | None, Receive]:
+    """The body; None where it is over the bound or broken off, and then what gives its parts again. Raises TimeoutError."""
     parts: list[Message] = []
     size = 0
     while size <= MAX_MENDED_BYTES:
         message = await asyncio.wait_for(receive(), BODY_SECONDS)
         parts.append(message)
         size += len(message.get("body", b""))
-        if message["type"] != "http.request" or not message.get("more_body", False):
+        if message["type"] != "http.request":
             break
-    length = None
-    if parts[-1]["type"] == "http.request" and not parts[-1].get("more_body", False):
-        body = b"".join(part.get("body", b"") for part in parts)
-        if not is_plain_body(body):
-            body = plain_body(body)
-            length = len(body)
-        parts = [{"type": "http.request", "body": body, "more_body": False}]
-    parts.reverse()
+        if not message.get("more_body", False):
+            return b"".join(part.get("body", b"") for part in parts), receive
+    return None, _Replayed(parts, receive)
 
-    async def replayed() -> Message:
-        return parts.pop() if parts else await receive()
 
-    return replayed, length
+class _Replayed:
+    """A `receive` that first gives what was taken from it."""
+
+    def __init__(self, parts: list[Message], receive: Receive) -> None:
+        self._parts = parts[::-1]
+        self._receive = receive
+
+    async def __call__(self) -> Message:
+        return self._parts.pop() if self._parts else await self._receive()
+
+
+async def _send_refusal(send: Send, refused: Refusal) -> None:
+    body = encoded(refused.error).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": 400, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -27,8 +27,9 @@ from mcp.server.runner import serve_dual_era_loop
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp.shared.message import SessionMessage
 
-from portico_servers.common.edges import HttpEdge, mended
-from portico_servers.common.pipes import own_streams
+from portico_servers.common.edges import HttpEdge
+from portico_servers.common.host_messages import Refusal
+from portico_servers.common.stdio_streams import stdio_streams
 
 EXIT_PORT_IN_USE = 1
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
@@ -77,7 +78,7 @@ async def serve_stdio(
     """
     low = low_level(server)
     received: list[signal.Signals] = []
-    async with own_streams() as (read, write):
+    async with stdio_streams() as (read, write):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_stop_on_signal, tasks.cancel_scope, received)
             if beside is not None:
@@ -121,25 +122,22 @@ async def serve_both_eras(server: Server[Any], read: Any, write: Any, *, lifespa
         tasks.start_soon(loop, modern)
         tasks.start_soon(loop, handshake)
         async for message in read:
-            if isinstance(message, Exception):
-                message = mended(message)
-                if isinstance(message, mcp_types.JSONRPCError):
-                    await write.send(SessionMessage(message))
-                    continue
+            if isinstance(message, Refusal):
+                await write.send(SessionMessage(message.error))
+                continue
             for stream in _addressees(message, to_modern, to_handshake):
                 with suppress(anyio.BrokenResourceError):
                     await stream.send(message)
 
 
-def _addressees(message: SessionMessage | Exception, modern: Stream, handshake: Stream) -> tuple[Stream, ...]:
-    if isinstance(message, SessionMessage):
-        inner = message.message
-        if isinstance(inner, mcp_types.JSONRPCRequest):
-            meta = (inner.params or {}).get("_meta")
-            enveloped = isinstance(meta, dict) and mcp_types.PROTOCOL_VERSION_META_KEY in meta and inner.method != "initialize"
-            return (modern,) if enveloped else (handshake,)
-        if isinstance(inner, mcp_types.JSONRPCNotification) and inner.method == "notifications/cancelled":
-            return (modern, handshake)  # it names a request of either; the other one doesn't know the id
+def _addressees(message: SessionMessage, modern: Stream, handshake: Stream) -> tuple[Stream, ...]:
+    inner = message.message
+    if isinstance(inner, mcp_types.JSONRPCRequest):
+        meta = (inner.params or {}).get("_meta")
+        enveloped = isinstance(meta, dict) and mcp_types.PROTOCOL_VERSION_META_KEY in meta and inner.method != "initialize"
+        return (modern,) if enveloped else (handshake,)
+    if isinstance(inner, mcp_types.JSONRPCNotification) and inner.method == "notifications/cancelled":
+        return (modern, handshake)  # it names a request of either; the other one doesn't know the id
     return (handshake,)
 
 

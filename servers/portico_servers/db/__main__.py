@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from portico_servers.common.inert_text import inert
+from portico_servers.common.search_path import search_absolute_folders_only
 from portico_servers.common.standard_streams import open_standard_streams
 from portico_servers.db.errors import DatabaseConfigError, DatabaseSourceError
 
@@ -21,6 +22,7 @@ from portico_servers.db.errors import DatabaseConfigError, DatabaseSourceError
 def main(databases: tuple[str, ...], http: int | None, host: str, config: Path | None, allow_powerful_role: bool) -> None:
     """Serve SQLite and DuckDB files and PostgreSQL databases, read-only, to an MCP host."""
     open_standard_streams()
+    search_absolute_folders_only()
     from portico_servers.common.collector import collector_paused
 
     try:

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from portico_servers.common.inert_text import inert
+from portico_servers.common.search_path import search_absolute_folders_only
 from portico_servers.common.standard_streams import open_standard_streams
 from portico_servers.docs import commands
 
@@ -30,6 +31,7 @@ def main() -> None:
     `portico-docs` alone serves the libraries that were added.
     """
     open_standard_streams()
+    search_absolute_folders_only()
 
 
 @main.command()

@@ -156,9 +156,14 @@ def _run(command: list[str], what: str) -> None:
 def _compiler() -> list[str] | None:
     named = shlex.split(os.environ.get("CXX", ""))
     if named:
-        return named if shutil.which(named[0]) else None
-    found = next(filter(None, map(shutil.which, ("c++", "g++", "clang++"))), None)
+        return named if _program(named[0]) else None
+    found = next(filter(None, map(_program, ("c++", "g++", "clang++"))), None)
     return None if found is None else [found]
+
+
+def _program(name: str) -> str | None:
+    """By PATH's absolute folders: the working directory, which a relative one means, is no place for programs."""
+    return shutil.which(name, path=os.pathsep.join(filter(os.path.isabs, os.get_exec_path())))
 
 
 def _cpu_features() -> str:

@@ -8,7 +8,6 @@
     keys.py         BearerTokenVerifier: what a bearer token stands for
     introspection.py  what the authorization server says of a token, asked once
     body.py         BodyMiddleware: reads the body, within a size, a time and the bounds of its JSON
-    mcp_streams.py  McpStreamMiddleware: streams of /mcp can't be resumed, so none is asked for
 
 Refusals have the shape of the API that was called; which one that is, and where its clients send their key, `apis.py` says.
 """

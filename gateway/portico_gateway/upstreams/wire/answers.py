@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import mcp_types
 from mcp_types import methods
 from pydantic import ValidationError
 
@@ -92,15 +93,28 @@ def _fits(method: str, version: str, result: Mapping[str, Any]) -> ValidationErr
 
 def _mend_initialize(mended: MendedResult) -> None:
     result = mended.result
-    if not isinstance(result.get("capabilities"), dict):
+    capabilities = result.get("capabilities")
+    if not isinstance(capabilities, dict):
         result["capabilities"] = {}
         mended.note("it names no capabilities")
+    elif odd := [name for name, value in capabilities.items() if not _is_capability(name, value)]:
+        has: dict[str, Any] = {name: {} for name in odd if capabilities[name]}  # `true`, or an object with odd parts
+        result["capabilities"] = {name: value for name, value in capabilities.items() if name not in odd} | has
+        mended.note(f"its capabilities {', '.join(odd)} are no objects as the protocol has them")
     info = result.get("serverInfo")
     told = info if isinstance(info, dict) else {}
     if not (isinstance(told.get("name"), str) and isinstance(told.get("version"), str)):
         result["serverInfo"] = {"name": str(told.get("name", "unnamed")), "version": str(told.get("version", ""))}
     if not isinstance(result.get("instructions", ""), str):
         del result["instructions"]
+
+
+def _is_capability(name: str, value: Any) -> bool:
+    try:
+        mcp_types.ServerCapabilities.model_validate({name: value}, by_name=False)
+    except ValidationError:
+        return False
+    return value is not None
 
 
 # -- lists
@@ -291,15 +305,22 @@ def _mend_block(place: int, block: Any, kept: dict[str, Any], mended: MendedResu
             return _text(_json(block.get("text")))
         if block.keys() == {"type", "text"}:
             return block
+    taken: dict[str, Any] = block
     known = _BLOCK_FIELDS.get(kind) if isinstance(kind, str) else None
     wrong = known is None or (version is not None and _fits("tools/call", version, {"content": [block]}) is not None)
+    if wrong and known is not None and version is not None:
+        bare = {key: value for key, value in block.items() if key not in ("annotations", "_meta")}
+        if _fits("tools/call", version, {"content": [bare]}) is None:
+            mended.note(f"block {place + 1} of its content has annotations that are none, which were left out")
+            taken = bare
+            wrong = False
     if wrong or known is None:
         mended.note(f"block {place + 1} of its content is a {kind!r} that this gateway does not know; hosts get it as it is")
         kept[str(place)] = block
         return _text(f"[{kind if isinstance(kind, str) else 'unknown'} content]")
-    if extra := {key: value for key, value in block.items() if key not in known}:
+    if extra := {key: value for key, value in taken.items() if key not in known}:
         kept[str(place)] = extra
-    return block
+    return taken
 
 
 def _text(text: str) -> dict[str, Any]:

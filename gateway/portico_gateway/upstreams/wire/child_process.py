@@ -35,7 +35,7 @@ DEPTH_VARIABLE = "PORTICO_NESTING"  # in the environment of a server: how many g
 _STOP_GRACE = 1.0  # seconds between closing stdin and SIGTERM, and between SIGTERM and SIGKILL
 _POLL = 0.01
 _AT_ONCE = 4  # turns of the event loop that a session takes for a message that nothing holds up
-_CUT_LINE = 64 << 10  # bytes that are kept of a line that is too long: they name the request that it answers
+_CUT_LINE = 64 << 10  # bytes that are kept at each end of a line that is too long: they name the request that it answers
 
 
 def gateway_depth() -> int:
@@ -79,7 +79,8 @@ async def _streams(
             with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError, ConnectionError):
                 async for line in _lines(process):
                     for message in await _read(line):
-                        if requests.is_answer(message):
+                        others = connection.mender.n_waiting if connection.mender else 0
+                        if requests.is_answer(message, others):
                             await session_has_taken_all()
                             requests.take(message)
                         else:
@@ -118,6 +119,7 @@ async def _streams(
         finally:
             requests.close()
             with anyio.CancelScope(shield=True):
+                connection.left = not connection.output_ended
                 if (
                     connection.output_ended and not connection.ended.is_set()
                 ):  # the session heard of the end first: its reason is still due
@@ -132,14 +134,15 @@ async def _streams(
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A line of the server's output, without its end. `cut`: it was too long, and this is its beginning."""
+    """A line of the server's output, without its end. `cut`: it was too long, and these are its first and its last bytes."""
 
     data: bytes
     cut: bool = False
 
 
 async def _lines(process: ServerProcess) -> AsyncIterator[_Line]:
-    """The lines that the server writes. What is beyond MAX_MESSAGE bytes of one is read past and not kept."""
+    """The lines that the server writes, the last one without its end too where it is whole. Of one beyond MAX_MESSAGE bytes its
+    ends are kept alone."""
     parts: list[bytes] = []
     size = 0
     async for chunk in process.output():
@@ -152,12 +155,15 @@ async def _lines(process: ServerProcess) -> AsyncIterator[_Line]:
         if size <= MAX_MESSAGE:
             parts.append(rest)
         else:
-            parts = [b"".join(parts)[:_CUT_LINE]]
+            known = b"".join([*parts, rest])
+            parts = [known[:_CUT_LINE], known[_CUT_LINE:][-_CUT_LINE:]]
+    if (last := b"".join(parts).rstrip()).endswith(b"}"):
+        yield _Line(last, size > MAX_MESSAGE)
 
 
 async def _read(line: _Line) -> list[JSONRPCMessage]:
     if line.cut:
-        return unreadable(line.data[:_CUT_LINE], f"its answer has more than {MAX_MESSAGE >> 20} MiB")
+        return unreadable(line.data, f"its answer has more than {MAX_MESSAGE >> 20} MiB")
     if len(line.data) > LARGE:
         return await anyio.to_thread.run_sync(read_messages, line.data)
     return read_messages(line.data)

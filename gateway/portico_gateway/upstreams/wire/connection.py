@@ -28,6 +28,7 @@ class UpstreamConnection:
         self.ended = anyio.Event()
         self.pid: int | None = None
         self.output_ended = False  # its output ended by itself
+        self.left = False  # the gateway ended it, not the server
         self.exit_code: int | None = None
         self.stderr: StderrLog | None = None
         self.requests: PipeRequests | None = None  # where it has pipes

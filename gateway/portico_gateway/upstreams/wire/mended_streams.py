@@ -10,7 +10,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import anyio
 import mcp_types
@@ -22,8 +22,11 @@ from mcp_types import (
     JSONRPCNotification,
     JSONRPCRequest,
     JSONRPCResponse,
+    RequestId,
+    methods,
 )
 from mcp_types.version import LATEST_HANDSHAKE_VERSION, LATEST_MODERN_VERSION, MODERN_PROTOCOL_VERSIONS
+from pydantic import ValidationError
 
 from portico_gateway.upstreams.wire.answers import mend_result
 from portico_gateway.upstreams.wire.connection import UpstreamConnection
@@ -62,6 +65,11 @@ class AskedRequests:
             self._changed = anyio.Event()
 
 
+class _Waiting(NamedTuple):
+    id: RequestId
+    method: str
+
+
 class AnswerMender:
     """Of one connection to the server named `server`."""
 
@@ -70,27 +78,38 @@ class AnswerMender:
         self._server = server
         self.requests = AskedRequests()
         self._version = LATEST_MODERN_VERSION if modern else LATEST_HANDSHAKE_VERSION
-        self._methods: OrderedDict[str, str] = OrderedDict()  # of requests without an answer
+        self._waiting: OrderedDict[str, _Waiting] = OrderedDict()  # requests without an answer
         self._told: set[str] = set()
+
+    @property
+    def n_waiting(self) -> int:
+        """Requests without an answer."""
+        return len(self._waiting)
 
     def sent(self, message: mcp_types.JSONRPCMessage) -> None:
         """Remember what a request asks."""
         if isinstance(message, JSONRPCRequest):
-            self._methods[str(message.id)] = message.method
-            if len(self._methods) > _MAX_WAITING:
-                self._methods.popitem(last=False)
+            self._waiting[str(message.id)] = _Waiting(message.id, message.method)
+            if len(self._waiting) > _MAX_WAITING:
+                self._waiting.popitem(last=False)
         elif isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled":
-            self._methods.pop(str((message.params or {}).get("requestId")), None)
+            self._waiting.pop(str((message.params or {}).get("requestId")), None)
 
-    def received(self, message: mcp_types.JSONRPCMessage) -> None:
-        """Mend an answer in place."""
+    def received(self, message: mcp_types.JSONRPCMessage) -> bool:
+        """Mend an answer in place. Whether it is of use: a notification that is none (the SDK logs its traceback) is not."""
+        if isinstance(message, JSONRPCNotification):
+            return self._is_right(message)
+        if isinstance(message, JSONRPCError) and message.id is None and len(self._waiting) == 1:
+            (waiting,) = self._waiting.values()
+            message.id = waiting.id  # a server that could not read a request can't say which; there is this one alone
         if not isinstance(message, JSONRPCResponse | JSONRPCError):
-            return
-        method = self._methods.pop(str(message.id), None)
-        if method is None or isinstance(message, JSONRPCError):
-            return
-        message.result = self.mended(method, message.result)
-        self._take_version(method, message.result)
+            return True
+        asked = self._waiting.pop(str(message.id), None)
+        if asked is None or isinstance(message, JSONRPCError):
+            return True
+        message.result = self.mended(asked.method, message.result)
+        self._take_version(asked.method, message.result)
+        return True
 
     def mended(self, method: str, result: dict[str, Any]) -> dict[str, Any]:
         """The result of a request, as this protocol version takes it; what was odd about it is told."""
@@ -98,6 +117,16 @@ class AnswerMender:
         for note in mended.notes:
             self._tell(f"server {self._server!r} answered {method} oddly: {note}")
         return mended.result
+
+    def _is_right(self, message: JSONRPCNotification) -> bool:
+        try:
+            methods.parse_server_notification(message.method, self._version, message.params)
+        except ValidationError:
+            self._tell(f"server {self._server!r} told {message.method!r} oddly, which is left out")
+            return False
+        except (KeyError, ValueError):
+            pass  # nothing is known of it
+        return True
 
     def _take_version(self, method: str, result: dict[str, Any]) -> None:
         if method == "initialize" and isinstance(version := result.get("protocolVersion"), str):
@@ -125,16 +154,18 @@ class MendedReadStream:
         return getattr(self._inner, "last_context", None)
 
     async def receive(self) -> Any:
-        try:
-            item = await self._inner.receive()
-        except (anyio.EndOfStream, anyio.ClosedResourceError):
-            if self._connection.pid is None:  # a process's end is told by whoever watches the process
-                self._connection.ended.set()
-            raise
-        if isinstance(item, SessionMessage):
-            self._mender.received(item.message)
-            await self._mender.requests.asked(item.message)
-        return item
+        while True:
+            try:
+                item = await self._inner.receive()
+            except (anyio.EndOfStream, anyio.ClosedResourceError):
+                if self._connection.pid is None:  # a process's end is told by whoever watches the process
+                    self._connection.ended.set()
+                raise
+            if not isinstance(item, SessionMessage):
+                return item
+            if self._mender.received(item.message):
+                await self._mender.requests.asked(item.message)
+                return item
 
     async def aclose(self) -> None:
         await self._inner.aclose()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import re
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 import mcp_types
 from mcp_types import ErrorData, JSONRPCError, JSONRPCMessage, JSONRPCRequest, JSONRPCResponse
 
+from portico_servers.common.host_messages import outer_id
 from portico_servers.common.unicode_text import plain_text
 
 log = logging.getLogger(__name__)
@@ -35,8 +35,6 @@ SESSION_EXPIRED = -132404  # the request was refused before it ran: its session 
 HTTP_REFUSED = -132400  # the server answered with an HTTP status and no JSON-RPC
 _MOVED = {mcp_types.CONNECTION_CLOSED: -132000, mcp_types.REQUEST_TIMEOUT: -132001}
 _MOVED_BACK = {moved: code for code, moved in _MOVED.items()}
-_ID = re.compile(rb'"id"\s*:\s*(\d{1,18}|"[^"\\]{1,100}")')
-_HEAD = 4096  # bytes of an unreadable message in which its id is looked for
 _TELL_EVERY = 1.0  # seconds
 _told_at = -_TELL_EVERY
 
@@ -59,12 +57,8 @@ def read_messages(data: bytes) -> list[JSONRPCMessage]:
 def unreadable(data: bytes, why: str) -> list[JSONRPCMessage]:
     """The error of the request that `data` begins to answer; nothing where it names none."""
     _tell(why, data)
-    head = data[:_HEAD]
-    found = _ID.search(head)
-    if found is None or b'"method"' in head[: found.start()]:
-        return []
-    identity = found[1].decode("utf-8", "replace")
-    return [_error(identity.strip('"') if identity.startswith('"') else int(identity), UNREADABLE_ANSWER, why)]
+    identity, is_request = outer_id(data)
+    return [] if identity is None or is_request else [_error(identity, UNREADABLE_ANSWER, why)]
 
 
 def _has_too_many_items(data: bytes) -> bool:

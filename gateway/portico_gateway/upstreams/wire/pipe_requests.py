@@ -80,13 +80,18 @@ class PipeRequests:
         ):
             await self._send(write_message(message) + b"\n")
 
-    def is_answer(self, message: JSONRPCMessage) -> bool:
-        """Whether it belongs to a request made here, waited for or not."""
+    def is_answer(self, message: JSONRPCMessage, others: int = 0) -> bool:
+        """Whether it belongs to a request made here, waited for or not. `others` of this connection wait elsewhere: an error
+        without an id, of a server that could not read a request, is that of the only one there is.
+        """
+        if _has_no_id(message):
+            return len(self._waiting) == 1 and not others
         return _request_of(message) >= FIRST_ID
 
     def take(self, message: JSONRPCMessage) -> None:
         """An answer, or word of progress. What comes too late is dropped."""
-        waiting = self._waiting.get(_request_of(message))
+        identity = next(iter(self._waiting), 0) if _has_no_id(message) else _request_of(message)
+        waiting = self._waiting.get(identity)
         if waiting is None or waiting.answer.done():
             return
         if isinstance(message, JSONRPCResponse):
@@ -102,6 +107,10 @@ class PipeRequests:
         for waiting in self._waiting.values():
             if not waiting.answer.done():
                 waiting.answer.set_exception(MCPError.from_error_data(_CLOSED))
+
+
+def _has_no_id(message: JSONRPCMessage) -> bool:
+    return isinstance(message, JSONRPCError) and message.id is None
 
 
 def _request_of(message: JSONRPCMessage) -> int:
