@@ -200,7 +200,10 @@ class GatewayServer:
     def _input_schema(self, name: str) -> Mapping[str, Any] | None:
         if name in self._own_tools:
             return self._own_tools[name].tool.input_schema
-        return next((entry.tool.input_schema for entry in self._catalog.tools if entry.name == name), None)
+        try:
+            return self._catalog.tool(name).tool.input_schema
+        except UnknownName:
+            return None
 
     async def _call_tool(self, ctx: Context, params: mcp_types.CallToolRequestParams) -> Any:
         arguments = params.arguments or {}

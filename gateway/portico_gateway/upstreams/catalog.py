@@ -102,6 +102,7 @@ class Catalog:
     _definitions: FirstDefinitions = field(init=False)
     _standings: dict[str, Mapping[str, Standing]] = field(default_factory=dict, init=False)  # of the listings, by server
     tools: tuple[CatalogTool, ...] = field(default=(), init=False)
+    _tools: dict[str, CatalogTool] = field(default_factory=dict, init=False)  # by name: each call asks several times
     prompts: tuple[CatalogPrompt, ...] = field(default=(), init=False)
     resources: tuple[CatalogResource, ...] = field(default=(), init=False)
     templates: tuple[CatalogTemplate, ...] = field(default=(), init=False)
@@ -175,7 +176,9 @@ class Catalog:
 
     def tool(self, name: str) -> CatalogTool:
         """The tool of this gateway name. Raises UnknownName."""
-        return _find(self.tools, name, "tool")
+        if name not in self._tools:
+            raise UnknownName("tool", name)
+        return self._tools[name]
 
     def prompt(self, name: str) -> CatalogPrompt:
         """The prompt of this gateway name. Raises UnknownName."""
@@ -220,6 +223,7 @@ class Catalog:
         tools = [self._entry(server, lst, tool) for server, lst in pairs for tool in lst.tools]
         shadows = shadowed_tools((entry.server, entry.name, entry.tool) for entry in tools)
         self.tools = tuple(replace(entry, shadows=shadows[entry.name]) if entry.name in shadows else entry for entry in tools)
+        self._tools = {entry.name: entry for entry in reversed(self.tools)}
         self.prompts = tuple(CatalogPrompt(namespaced(server, p.name), server, p) for server, lst in pairs for p in lst.prompts)
         self.resources = tuple(
             CatalogResource(outward_uri(server, r.uri), server, r) for server, lst in pairs for r in lst.resources

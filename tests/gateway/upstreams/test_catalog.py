@@ -79,3 +79,17 @@ def test_unknown_names_are_typed_errors_that_say_the_name(uri: str) -> None:
         catalog.prompt("a__x")
     with pytest.raises(UnknownName, match="no resource is named"):
         catalog.resource_owner(uri)
+
+
+def test_a_tool_is_found_without_looking_at_the_others() -> None:
+    """A call asks several times, and catalogs have hundreds."""
+    catalog = Catalog(["a"])
+    catalog.put("a", listing(*(f"t{number}" for number in range(500))))
+    catalog.tools = ()
+    assert catalog.tool("a__t499").tool.name == "t499"
+    catalog.put("a", listing("t1"))
+    with pytest.raises(UnknownName):
+        catalog.tool("a__t499")
+    catalog.arrange([])
+    with pytest.raises(UnknownName):
+        catalog.tool("a__t1")
