@@ -206,7 +206,8 @@ def _filters(found: Sequence[ColumnRef], text: JSON) -> list[JSON]:
             shapes.append({"$ref": f"#/$defs/{kind}", "properties": {"column": column}})
     for field in found:
         if _shape(field) == "listed":
-            narrowed = {"column": {"const": field.path}, "value": {"enum": list(field.column.values)}}
+            value: JSON = {"enum": list(field.column.values)}
+            narrowed = {"column": {"const": field.path}, "value": _or_null(value) if field.column.nullable else value}
             shapes.append({"$ref": "#/$defs/listed", "properties": narrowed})
     return shapes
 
@@ -232,7 +233,7 @@ def _shared(kinds: set[str]) -> JSON:
         "number": _condition(NUMBER_OPS, _or_null({"type": "number", "minimum": -MAX_NUMBER, "maximum": MAX_NUMBER})),
         "date": _condition(NUMBER_OPS, _or_null({"type": "string", "pattern": DATE_PATTERN})),
         "boolean": _condition(VALUE_OPS, _or_null({"type": "boolean"})),
-        "listed": _condition(VALUE_OPS, {"type": "string"}),
+        "listed": _condition(VALUE_OPS, _or_null({"type": "string"})),
     }
     one: JSON = {"columns": {"maxItems": 1}}  # small models would repeat the name without end
     plain = [

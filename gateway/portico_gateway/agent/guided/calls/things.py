@@ -25,6 +25,10 @@ _KEY_OF_ID = re.compile(r"(?:^|_)(?:id|key|hash|sha|revision|commit|number)$|Id$
 _KEY_OF_NAME = re.compile(r"name|title|symbol|label", re.IGNORECASE)
 
 
+_IDENTIFIER = re.compile(r"[A-Za-z_][\w.]*(?:_\w+|[a-z][A-Z]\w*|\.\w+|\(\))|--?[a-z][\w-]*|[\w@.~/-]+\.[A-Za-z]\w{0,4}")
+_OF_PAGES = re.compile(r"\b(?:article|chapter|document|guide|heading|page|section|topic|tutorial)\b", re.IGNORECASE)
+
+
 class ThingKind(StrEnum):
     PATH = "path"
     ID = "id"
@@ -59,8 +63,21 @@ def found_thing(answer: QuotedAnswer, question: str) -> str | None:
     fields: Mapping[str, Any] = answer.candidate.citation.fields if answer.candidate and answer.candidate.citation else {}
     trail = fields.get("title_trail") or ()
     symbol = str(fields.get("symbol") or "")
-    names = [str(trail[-1])] if trail else [symbol, *names] if symbol in text else [*names, symbol]
+    names = [symbol, *names] if symbol in text else [*names, symbol]
+    if trail:  # the title of a page or a section is a thing only where one is sought, or where it says a thing's name
+        title = str(trail[-1])
+        names = [name for name in names if _IDENTIFIER.fullmatch(name) or not _begins_sentence(name, text)]
+        names = [title] if _seeks_page(question) else [title, *names] if _IDENTIFIER.fullmatch(title) else names
     return next((name for name in names if name and name.lower() not in said), None)
+
+
+def _seeks_page(question: str) -> bool:
+    return _OF_PAGES.search(question) is not None
+
+
+def _begins_sentence(name: str, text: str) -> bool:
+    """Has it its capital from where it stands alone?"""
+    return re.search(rf"(?:^|[.!?:]\s+|\n\s*(?:[-*]\s+)?){re.escape(name)}\b", text) is not None
 
 
 def _of_row(columns: Sequence[Any], row: Any, question: str) -> str | None:

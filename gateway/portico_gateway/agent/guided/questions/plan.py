@@ -61,6 +61,15 @@ _CONDITION = re.compile(  # no question: the verb of one comes right behind
     r"\W*(?:when|where|if|while)\s+(?!(?:is|are|was|were|do|does|did|has|have|had|will|would|can|could|should|must)\b)",
     re.IGNORECASE,
 )
+_COUNTS_THEM = re.compile(  # asks how many those are that the part before it speaks of
+    r"""\W*(?:and\s+)?(?:if\s+(?:so|yes|there\s+are),?\s+)?
+    (?:(?:what(?:['’]s|\s+is|\s+was)|(?:i|we)\s+(?:only\s+|just\s+)?(?:need|want)|(?:tell|give)\s+(?:me|us))\s+)?
+    (?:only\s+|just\s+)?(?:the|their|its|a)\s+(?:exact\s+|total\s+)?(?:number|count|total|tally)
+    (?:\s+of\s+(?:them|those|these))?(?:,?\s+please)?\W*""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_HOW_MANY = re.compile(r"\bhow\s+many\b", re.IGNORECASE)
+_THERE_IS = re.compile(r"\b(?:are|is|were|was)\s+there\W*$", re.IGNORECASE)  # of a kind, and no place
 _AGAIN = re.compile(  # says what is asked for once more
     rf"\W*(?:please\s+)?{_TELLS}(?:\s+(?:me|us))?(?:\s+(?:it|them|that|those|him|her|which))?(?:\s+please)?\W*", re.IGNORECASE
 )
@@ -96,11 +105,17 @@ def parts(question: str) -> list[Part]:
     texts = [texts[0], *(_of_the_same(text, texts[0]) for text in texts[1:] if not _AGAIN.fullmatch(text))] if texts else []
     if not 1 < len(texts) <= MAX_PARTS or not all(map(content_words, texts)) or not _begins(texts[0]):
         return [Part(question)]
-    found = [Part(texts[0]), *(Part(text, _REFERENCE.search(text) is not None) for text in texts[1:])]
+    found = [Part(texts[0]), *(Part(text, _refers(text, texts[0])) for text in texts[1:])]
     for before, part in pairwise(found):
         if _one_with(before, part):
             return [Part(question)]
     return found
+
+
+def _refers(text: str, first: str) -> bool:
+    """Does it speak of what was found? "How many books and how many authors are there?" asks for two numbers."""
+    both_count = _HOW_MANY.search(first) and _HOW_MANY.search(text)
+    return _REFERENCE.search(_THERE_IS.sub("", text) if both_count else text) is not None
 
 
 def _of_the_same(text: str, first: str) -> str:
@@ -121,7 +136,12 @@ def _asked_whole(text: str) -> str:
 
 def _one_with(before: Part, part: Part) -> bool:
     """Does one only set the scene for the other, say what the other asks for, or speak of all that the other lists?"""
-    if _ELLIPTICAL.match(part.text) or _WHY.match(before.text) or _CONDITION.match(before.text):
+    if (
+        _COUNTS_THEM.fullmatch(part.text)
+        or _ELLIPTICAL.match(part.text)
+        or _WHY.match(before.text)
+        or _CONDITION.match(before.text)
+    ):
         return True
     if _INTERROGATIVE.match(before.text) and (_SAYS_KIND.fullmatch(part.text) or _CONDITION.match(part.text)):
         return True

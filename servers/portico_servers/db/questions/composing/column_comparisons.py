@@ -17,6 +17,7 @@ _COMPARATIVES = {
     "smaller": "<",
 }  # fmt: skip
 _FILLING = frozenset("the their its his her own a an that than".split())
+_EVERY = frozenset("all each every".split())
 REACH = 6  # words before the comparison, in which the first column is named
 
 
@@ -28,6 +29,8 @@ def add_column_comparisons(draft: Draft) -> None:
             continue
         for length, op in _phrases_at(draft, at):
             end = at + length
+            if end < len(words) and words[end].low in _EVERY:
+                break  # "over all orders"
             while end < len(words) and words[end].low in _FILLING:
                 end += 1
             if end < len(words) and number_of(words[end]) is None and _compare(draft, at, end, op):

@@ -58,7 +58,7 @@ def _left(draft: Draft) -> Iterator[Word]:
         if (word.index in acting and not is_state(word) and _joins(draft, word, spans)) or _tells_of_absence(draft, word):
             continue
         if (
-            _is_of_parent(draft, word, beside=word.index in scene)
+            _is_of_parent(draft, word, beside=word.index in scene and not draft.parts.cues.said_before)
             or _says_what_kind(draft, word)
             or _counts_values(draft, word)
             or _calls_rows(draft, word)

@@ -14,12 +14,21 @@ from portico_servers.db.questions.composing.measures import (
     names_nothing,
 )
 from portico_servers.db.questions.composing.projections import add_projections, label_of
-from portico_servers.db.questions.language.lexicon import MONEY_WORDS, NOUNS
+from portico_servers.db.questions.composing.reach import goes_through
+from portico_servers.db.questions.language.lexicon import (
+    EARNED_WORDS,
+    MONEY_WORDS,
+    NOUNS,
+    PRICED_WORDS,
+    SALES_TABLES,
+    SALES_WORDS,
+)
 from portico_servers.db.questions.language.superlatives import Superlative
-from portico_servers.db.questions.language.words import stem
+from portico_servers.db.questions.language.words import name_words, stem
 from portico_servers.db.questions.linking.names import NameLink
 from portico_servers.db.rows.column_refs import ColumnRef, is_link_table, parents_of
 
+SALES_NEAR = 3  # words between "sold" and "most"
 _OF_SIZE = frozenset("big large small great".split())
 _COUNTING = frozenset("popular common frequent often rare widespread prevalent".split())
 
@@ -111,6 +120,8 @@ def _most_frequent(draft: Draft, one: Superlative) -> bool:
     if entity.column is not None and draft.place is not None:  # how common a value is, the rows that have it tell
         draft.score -= 0.6
     draft.use(entity.words | one.words, 1.5 + entity.score)
+    done = (link for link in draft.parts.links if link.verb and (link.table, link.column) == (draft.reach.root.name, None))
+    draft.score += 0.3 * max((link.score for link in done), default=0.0)  # "sold most often": sales are counted, and no stock
     _count_by(draft, one, refs)
     return True
 
@@ -125,14 +136,29 @@ def _count_by(draft: Draft, one: Superlative, refs: list[ColumnRef]) -> None:
     )  # a root's column would tell its rows apart
     shown = {item.path for item in refs}
     extra = [ref for ref in draft.columns if ref.path not in shown and not (apart and ref.join is None)]
+    if kinds := [ref for ref in extra if _said_to_be_of(draft, ref)]:
+        refs, extra = kinds, []
     if _category_of(draft, refs):  # "the kind of sensor with the most alerts": of all of a kind together
         own = {item.path for item in (*draft.reach.keys(draft.place), *draft.reach.labels(draft.place))}
         extra = [ref for ref in extra if ref.path not in own]
+    strays = [ref for ref in extra if draft.place is not None and not goes_through(ref.join, draft.place)]
+    for ref in strays:  # what is asked of something else would take apart what is counted together
+        draft.failed += [link.words for link in draft.links_of(draft.table_of(ref), ref.column.name)][:1]
     for ref in refs[:1]:
         if may_lack(draft, ref):
             draft.filter(ref, "!=", None)  # what belongs to nothing is not the most of anything
     draft.columns = []
     draft.group_by = [*extra, *refs, *(key for key in _keys_of(draft, refs) if key not in refs)][:6]
+
+
+def _said_to_be_of(draft: Draft, ref: ColumnRef) -> bool:
+    """ "Which kind of sensor": what is asked for is a kind, and no single one. "The email of the customer" is one's own."""
+    entity, words = draft.entity, draft.parts.words
+    if entity is None or entity.column is not None or entity.first < 2 or words[entity.first - 1].low != "of":
+        return False
+    labels = {item.path for item in (*draft.reach.labels(draft.place), *draft.reach.keys(draft.place))}
+    said = (link for link in draft.links_of(draft.entity_table, ref.column.name) if entity.first - 2 in link.words)
+    return ref.path not in labels and ref.join == draft.place and any(said)
 
 
 def _category_of(draft: Draft, refs: list[ColumnRef]) -> bool:
@@ -164,14 +190,19 @@ def _keys_of(draft: Draft, refs: list[ColumnRef]) -> list[ColumnRef]:
 def _most_of(draft: Draft, one: Superlative, groups: list[ColumnRef]) -> bool:
     """The most pages (a number), the most loans (rows), spent the most (a sum)."""
     top = any(draft.parts.words[i].low in ("top", "bottom") for i in one.words)
+    sold = _of_sales(draft, one)
+    if sold and draft.place is None and not groups:
+        return False  # what is in stock, or what it costs, tells of no sale
     if draft.place is not None and (at := _time_spent(draft, one)) and (by := measure_by_adjective(draft, "long")):
         return _sum_by(draft, one, by[0], frozenset({at}), by[1])
     behind = named_measure(draft, one.last, behind=True, within=6 if top else 3)
+    if sold and behind is not None and behind[0].join is not None:
+        behind = None
     ranked_by = (i for i in draft.parts.cues.groups if top and draft.parts.words[i].low == "by" and i < one.last)
     if behind is None and (at := next(ranked_by, None)) is not None:  # "rank them by price and give me the top three"
         behind = named_measure(draft, at, behind=True, within=3)
         draft.use({at} if behind else set())
-    counted = _counted(draft, one)
+    counted = _counted(draft, one, beside_groups=bool(groups) and draft.place is None)
     if behind and not is_flag(draft, behind[0]) and (counted is None or behind[1].score >= counted.score):
         if (kind := _category(draft)) is not None:  # "the countries with the most revenue": of each all together
             draft.use(one.words | behind[1].words | (draft.entity.words if draft.entity else set()), 1.0 + behind[1].score)
@@ -184,16 +215,24 @@ def _most_of(draft: Draft, one: Superlative, groups: list[ColumnRef]) -> bool:
         return _sum_by(draft, one, behind[0], behind[1].words, behind[1].score)
     if counted is not None and draft.place is not None:
         draft.use(one.words | counted.words, 1.2 + counted.score)
-        return _entity_counts(draft, one)
+        _entity_counts(draft, one)
+        if counted.verb and (quantity := _quantity(draft)) is not None:  # "sold the most": as many as were sold, not as often
+            draft.aggregate, draft.columns = "sum", [quantity]
+        return True
     if counted is not None and (groups or draft.entity is not None) and draft.place is None:
         refs = groups or (draft.shown(ref) if draft.entity and draft.entity.column and (ref := draft.ref(draft.entity)) else [])
         if refs and draft.entity is not None:
-            draft.use(one.words | counted.words | draft.entity.words, 1.0 + counted.score)
+            draft.use(one.words | counted.words | draft.entity.words, 1.0 + counted.score + draft.entity.score)
             _count_by(draft, one, refs)
             return True
     if draft.place is not None and _different_of(draft, one):
         return True
     return _by_verb(draft, one, groups)
+
+
+def _of_sales(draft: Draft, one: Superlative) -> bool:
+    """ "Sold the most units", "best-selling"."""
+    return any(word.low in SALES_WORDS and abs(word.index - one.last) <= SALES_NEAR for word in draft.parts.words)
 
 
 def _different_of(draft: Draft, one: Superlative) -> bool:
@@ -221,8 +260,9 @@ def _category(draft: Draft) -> ColumnRef | None:
     return None if ref.path in {label.path for label in draft.reach.labels(None)} else ref
 
 
-def _counted(draft: Draft, one: Superlative) -> NameLink | None:
-    """The rows that are counted, said behind "most" or by the verb before: those of the root."""
+def _counted(draft: Draft, one: Superlative, *, beside_groups: bool = False) -> NameLink | None:
+    """The rows that are counted, said behind "most" or by the verb before: those of the root. `beside_groups`: what is asked
+    for is a group, so that they are all that is named."""
     best: tuple[float, NameLink] | None = None
     counted = {draft.reach.root.name}
     if draft.place is not None and is_link_table(draft.reach.root):  # it tells of each pair: "the author of the most books"
@@ -230,7 +270,7 @@ def _counted(draft: Draft, one: Superlative) -> NameLink | None:
     for link in draft.parts.links:
         if link.column is not None or link.table not in counted:
             continue
-        own = link.words - (draft.entity.words if draft.entity else frozenset())
+        own = link.words - (draft.entity.words if draft.entity and not beside_groups else frozenset())
         if own and not own & one.words:
             apart = min(own) - one.last
             score = link.score - (0.1 * apart if apart > 0 else 0.3 - 0.1 * apart)
@@ -251,6 +291,8 @@ def _entity_counts(draft: Draft, one: Superlative) -> bool:
 
 
 def _sum_by(draft: Draft, one: Superlative, ref: ColumnRef, words: frozenset[int], points: float) -> bool:
+    if ref.join is not None:
+        return False  # it stands once there, and would be added for each row here
     asked = draft.ref(draft.entity) if draft.entity is not None and draft.entity.column is not None else None
     refs = draft.shown(asked) if asked is not None else label_of(draft, draft.entity_table)
     draft.use(one.words | words | (draft.entity.words if draft.entity else set()), 1.0 + points)
@@ -265,10 +307,12 @@ def _by_children(draft: Draft, one: Superlative) -> bool:
         return False
     if _names_counted(draft, one):
         return False
-    quantity = next(
-        (ref for ref in draft.reach.of(None) if ref.summable and stem("quantity") == stem(ref.column.name.lower())), None
-    )
+    quantity = _quantity(draft)
+    if quantity is None and _of_sales(draft, one) and not _tells_of_sales(draft):
+        return False  # a stock or a repair is no sale
     draft.use(one.words | (draft.entity.words if draft.entity else set()), 0.6)
+    if quantity is not None:
+        draft.use({i for link in draft.links_of(draft.reach.root.name, quantity.column.name) for i in link.words})
     _count_by(draft, one, label_of(draft, draft.entity_table))
     if quantity is not None:
         draft.aggregate, draft.columns = "sum", [quantity]
@@ -276,10 +320,21 @@ def _by_children(draft: Draft, one: Superlative) -> bool:
     return True
 
 
+def _tells_of_sales(draft: Draft) -> bool:
+    return bool({stem(word) for word in name_words(draft.reach.root.relation)} & {stem(word) for word in SALES_TABLES})
+
+
+def _quantity(draft: Draft) -> ColumnRef | None:
+    """How many pieces a row of the root is of, where it tells."""
+    named = (ref for ref in draft.reach.of(None) if ref.summable and stem(ref.column.name.lower()) == stem("quantity"))
+    return next(named, None)
+
+
 def _names_counted(draft: Draft, one: Superlative) -> bool:
     """Does a table's name stand right behind "most"? Then its rows are counted; "the top customers" are ranked."""
     top = any(draft.parts.words[i].low in ("top", "bottom") for i in one.words)
     behind = set(range(one.last + 1, one.last + 4))
+    behind -= draft.entity.words if draft.entity is not None and _of_sales(draft, one) else set()  # "the best-selling product"
     return not top and any(link.column is None and link.words & behind for link in draft.parts.links)
 
 
@@ -289,21 +344,35 @@ def _time_spent(draft: Draft, one: Superlative) -> int | None:
     return after if after < len(draft.parts.words) and draft.parts.words[after].low == "time" else None
 
 
+def _is_list_price(draft: Draft, ref: ColumnRef) -> bool:
+    """Is it what each thing costs, where the question is about what was earned or spent? Of that it tells nothing."""
+    said = {word.low for word in draft.parts.words}
+    if not said & EARNED_WORDS or said & PRICED_WORDS:
+        return False
+    table = draft.reach.schema.by_name[draft.table_of(ref)]
+    sold = any(stem(column.name.lower()) == stem("quantity") for column in table.columns)
+    return not sold and bool(set(name_words(ref.column.name)) & PRICED_WORDS)
+
+
 def _by_verb(draft: Draft, one: Superlative, groups: list[ColumnRef]) -> bool:
     """ "Who paid the most", "which customer spent the most", "the one with the most"."""
     before = named_measure(draft, min(one.words), ("number",), 4)
+    if before is not None and before[0].join is not None and _of_sales(draft, one):
+        before = None
     words = draft.parts.words
     verbs = {word.index for word in words if word.low in MONEY_WORDS and abs(word.index - one.last) <= 4}
     if before and measurable(before[0], ("number",)) and not is_flag(draft, before[0]):
         ref, used, points = before[0], before[1].words, before[1].score
     elif verbs and (by := measure_by_adjective(draft, "expensive")):
+        if _is_list_price(draft, by[0]):
+            return False
         ref, used, points = by[0], frozenset(verbs), by[1]
     elif groups and draft.place is None:
         draft.use(one.words, 0.8)
         _count_by(draft, one, groups)
         return True
     else:
-        return _by_children(draft, one)
+        return not any(words[i].low in EARNED_WORDS for i in verbs) and _by_children(draft, one)
     if draft.place is not None and draft.table_of(ref) != draft.entity_table:
         return _sum_by(draft, one, ref, used, points)
     _ranked(draft, one, ref, used, points)

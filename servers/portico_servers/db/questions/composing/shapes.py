@@ -32,6 +32,8 @@ def add_shape(draft: Draft) -> None:
         return
     if superlative is not None:
         if add_ranking(draft, superlative, groups):
+            if groups and not any(ref in draft.group_by for ref in groups):  # "the best-seller by country", of another thing
+                draft.failed.append(frozenset(cues.groups))
             return
         draft.failed.append(superlative.words)
     if cues.average:

@@ -5,6 +5,7 @@ Cues are places and words; which column they are about is decided where the tabl
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -26,11 +27,16 @@ from portico_servers.db.questions.language.superlatives import RANKED, Superlati
 from portico_servers.db.questions.language.times import TimeCondition
 from portico_servers.db.questions.language.words import QuestionWords, Word, number_of
 
+_SENTENCE_ENDS = frozenset(".?!;")
 _SPEAKERS = frozenset("i we you they it that does did do to would".split())  # "I mean"
 _ABOUT = frozenset("about around roughly approximately circa some".split())
 _GUESSING = frozenset("right true correct think believe guess heard reckon suppose".split())
 _ALONE = frozenset("the a in all just only please".split())
 _COUNTED = frozenset("count number tally total".split()) | _ALONE
+_ASKED_OF_IT = _COUNTED | frozenset(  # "if so, what's their number?", "I need the number"
+    "and could did exact exactly give how i if is it its know like many me need of s say so some tell that their them then "
+    "there these they those to us want was we were what what's whats would yes you".split()
+)
 _TIES = frozenset("tie tied ties share shares sharing joint jointly equal equally level draw drawn".split())
 _ASKS_SHARE = frozenset("what which the".split())
 _COMPARING = frozenset("compare compared comparing comparison versus vs respectively".split())
@@ -45,6 +51,7 @@ class Cues:
 
     asked: Literal["count", "list", None] = None
     focus: int = 0  # the word from which on it is said what is asked for
+    said_before: bool = False  # what is counted, an earlier sentence says: "How many of them?"
     distinct: bool = False
     contrast: bool = False  # which of several things has more of something
     parallel: bool = False  # the same is asked of several things, each for itself
@@ -125,6 +132,25 @@ def _percent(cues: Cues, question: QuestionWords, taken: frozenset[int]) -> froz
     return frozenset(found)
 
 
+def _sentence_that_counts(question: QuestionWords, taken: frozenset[int]) -> set[int]:
+    """ "Are there students without an advisor? What's their number?": a last sentence that only asks how many those are."""
+    said: set[int] = set()
+    for word in reversed(question.words):
+        if word.index in taken or word.low not in _ASKED_OF_IT:
+            return set()
+        said.add(word.index)
+        if word.index and set(question.gap(word.index - 1)) & _SENTENCE_ENDS:
+            break
+    counts = any(question.words[i].low in _COUNTED - _ALONE for i in said)
+    return said if counts and len(said) < len(question.words) else set()
+
+
+def _equations(question: QuestionWords) -> list[int]:
+    """ "Critical alerts = ?": the words right before, where they name several things."""
+    found = (word for word in question.words if re.match(r"\s*=\s*\?", question.gap(word.index)))
+    return [word.index for word in found if word.low.endswith("s") and not word.low.endswith("ss")]
+
+
 def _count_at_end(question: QuestionWords, taken: frozenset[int]) -> set[int]:
     """ "Kids in grade 9, count": a last clause that says no more than that something is counted."""
     said: set[int] = set()
@@ -149,11 +175,15 @@ def _asked(cues: Cues, question: QuestionWords, taken: frozenset[int]) -> None:
         if at is not None:
             cues.asked, cues.focus, cues.used = "count", at + len(phrase), cues.used | set(range(at, at + len(phrase)))
             if phrase[-1] == "them" or not any(word.content for word in words[cues.focus :]):
-                cues.focus = 0  # it was said before
+                cues.focus, cues.said_before = 0, True
             break
     _parallel(cues, lows)
     if cues.asked is None and (said := _count_at_end(question, taken)):
         cues.asked, cues.used = "count", cues.used | said
+    if cues.asked is None and (said := _sentence_that_counts(question, taken)):
+        cues.asked, cues.used, cues.said_before = "count", cues.used | said, True
+    if cues.asked is None and (equations := _equations(question)):
+        cues.asked, cues.parallel = "count", cues.parallel or len(equations) > 1
     for i, low in enumerate(lows):
         relative = i > 0 and words[i - 1].content and question.gap(i - 1).isspace()  # "employees whose ..."
         cues.who |= low in ("who", "whom", "whose", "whoever") and not relative

@@ -131,6 +131,10 @@ DISTINCT_WORDS = frozenset("different distinct unique".split())
 MONEY_WORDS = frozenset(
     "cost costs price spent spend spends paid pay pays earn earns earned money revenue expensive worth".split()
 )
+EARNED_WORDS = frozenset("earn earns earned money revenue turnover income spent spend spends".split())
+PRICED_WORDS = frozenset("price prices priced cost costs rate expensive".split())
+SALES_TABLES = frozenset("sale order invoice purchase transaction receipt payment rental ticket booking".split())
+SALES_WORDS = frozenset("sell sells selling sold seller sellers".split())
 PERSON_WORDS = frozenset("who whom whose whoever".split())
 REPORTING = frozenset("report reports reporting reported answer answers answering answered".split())  # to a superior
 ANYBODY = frozenset("people persons folks anyone anybody someone somebody everyone everybody".split())

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from portico_servers.db.questions.language.comparisons import Comparison
-from portico_servers.db.questions.language.lexicon import MEASURES, Order, adjective
+from portico_servers.db.questions.language.lexicon import MEASURES, SALES_WORDS, Order, adjective
 from portico_servers.db.questions.language.words import QuestionWords, number_of
 
 _MOST = {"most": "desc", "fewest": "asc", "least": "asc"}
@@ -46,6 +46,10 @@ def find_superlatives(question: QuestionWords, taken: frozenset[int]) -> Iterato
                 yield Superlative(frozenset({i, i + 1}), measured if order == "desc" else _other(measured), how)
             else:
                 yield Superlative(frozenset({i}), order, None)
+        elif (
+            word.low in ("best", "worst") and {before, after} & SALES_WORDS
+        ):  # by how many were sold, and not by how good it is
+            yield Superlative(frozenset({i}), "desc" if word.low == "best" else "asc", None)
         elif word.low in RANKED and after == "number":
             yield Superlative(frozenset({i, i + 1}), "asc" if word.low in ("lowest", "smallest") else "desc", None)
         elif (

@@ -6,10 +6,12 @@ import pytest
 from tests.gateway.agent.fakes import nothing
 
 from portico_engine import Tool
+from portico_gateway.agent.citations import Citation
 from portico_gateway.agent.events import ToolCallFinished, ToolCallStarted
 from portico_gateway.agent.guided.answers.answer_generation import QuotedAnswer
 from portico_gateway.agent.guided.calls.follow_up import follow_up
 from portico_gateway.agent.guided.calls.things import found_thing
+from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate
 from portico_gateway.agent.rendered_results import RenderedResult
 
 
@@ -91,3 +93,19 @@ def test_a_text_is_named_by_what_its_question_does_not_say() -> None:
         found_thing(QuotedAnswer("a.py:3: class SSLError(ConnectionError)", None, ()), "parent of SSLError")
         == "ConnectionError"
     )
+
+
+@pytest.mark.parametrize(
+    ("question", "trail", "text", "thing"),
+    [
+        ("Which option hides the bar?", ("Progress", "Hiding the bar"), "Use hide_progress for that.", "hide_progress"),
+        ("Which option hides the bar?", ("Progress", "Hiding the bar"), "That can be switched off.", None),  # no thing's name
+        ("Which option hides the bar?", ("Options", "--no-progress"), "Nothing is drawn.", "--no-progress"),
+        ("Find the section about hiding the bar", ("Progress", "Without a bar"), "Use hide_progress.", "Without a bar"),
+    ],
+)
+def test_a_title_is_a_thing_where_a_page_is_sought_or_it_is_a_name(
+    question: str, trail: tuple[str, ...], text: str, thing: str | None
+) -> None:
+    place = Citation({"title_trail": trail}, "page.md#x", None, text)
+    assert found_thing(QuotedAnswer(text, AnswerCandidate(text, place), ()), question) == thing

@@ -38,6 +38,7 @@ from portico_gateway.agent.guided.questions.plan import Part, asks_to_know, head
             ["For my notes: which lamp is oldest", "who bought it?"],
         ),
         ("How many lamps are in 'A', and how many are in 'B'?", ["How many lamps are in 'A'", "how many lamps are in 'B'?"]),
+        ("How many lamps and how many shades are there?", ["How many lamps", "how many shades are there?"]),
         (
             "Find out who owns the lamp and when that person moved in",
             ["Find out who owns the lamp", "when that person moved in"],
@@ -53,6 +54,8 @@ def test_a_question_is_taken_apart_where_it_asks_for_one_thing_after_the_other(q
     [
         "Find the page about setting up, which option makes a backup?",  # the first sets the scene
         "Which films are longer than 3 hours? Just count them.",  # of all of them
+        "Are there lamps without a shade? If so, what's their number?",
+        "Are there lamps without a shade? I need the number.",
         "I bought 3 tickets at 47.50 each, what is that together?",  # the first asks nothing
         "How many books are there in French, and how many in Spanish?",  # of what, only the first says
         "how many orders went to Canada, and how many Portugal?",
