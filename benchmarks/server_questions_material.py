@@ -1,8 +1,8 @@
 """What server_questions.py asks about: other people's code and documentation, out of installed packages, and three databases.
 
 A workspace has one package's code, one manual and one database, so that each question has all of our three servers' tools to
-choose among. Everything is copied into a folder of the user's cache; nothing of it is ever committed. Packages have the versions
-of constraints.txt, and a digest says that they, and the questions, are what was committed before a model was asked.
+choose among. Everything is copied into a folder of the user's cache; nothing of it is ever committed. Packages have the
+versions of constraints.txt, and a digest says that they, and the questions, are what was committed before a model was asked.
 """
 
 from __future__ import annotations

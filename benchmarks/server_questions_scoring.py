@@ -54,3 +54,9 @@ def names_source(question: Question, text: str) -> bool:
         return PurePosixPath(question["evidence"]["file"]).name.lower() in text.lower()
     table = question["evidence"].get("table", "")
     return table.lower() in text.lower()
+
+
+def tells(question: Question, answer: str) -> bool:
+    """Has the answer every value, and not among many others?"""
+    numbers_alone = question["area"] == "db" and "sql" in question["evidence"]
+    return all(held(question, answer)) and not (numbers_alone and crowded(question, answer))

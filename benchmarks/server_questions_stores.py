@@ -39,7 +39,8 @@ def harbour(db: sqlite3.Connection) -> None:
     kinds = ("bulk carrier", "container ship", "ferry", "tanker", "trawler")
     flags = ("Norway", "Malta", "Panama", "Denmark", "Liberia")
     vessels = [
-        (n, name, rng.choice(kinds), rng.choice(flags), rng.randrange(40, 300), rng.randrange(900, 64000), rng.randrange(1979, 2024))
+        (n, name, rng.choice(kinds), rng.choice(flags), rng.randrange(40, 300), rng.randrange(900, 64000),
+         rng.randrange(1979, 2024))
         for n, name in enumerate(names, 1)
     ]  # fmt: skip
     pilots = [
@@ -112,18 +113,16 @@ def theatre(db: sqlite3.Connection) -> None:
             venue_id INTEGER NOT NULL REFERENCES venues(id), played_on DATE NOT NULL, tickets_sold INTEGER NOT NULL,
             ticket_price REAL NOT NULL);
     """)
-    venues = [
-        (n, name, city, rng.randrange(120, 1400, 10))
-        for n, (name, city) in enumerate(
-            (("Alhambra", "Leeds"), ("Boilerhouse", "Bristol"), ("Corn Exchange", "Exeter"), ("Dockside", "Hull"), ("Empire", "Leeds")),
-            1,
-        )
-    ]  # fmt: skip
+    houses = {
+        "Alhambra": "Leeds", "Boilerhouse": "Bristol", "Corn Exchange": "Exeter", "Dockside": "Hull", "Empire": "Leeds"
+    }  # fmt: skip
+    venues = [(n, name, city, rng.randrange(120, 1400, 10)) for n, (name, city) in enumerate(houses.items(), 1)]
     titles = (
         ("A Lamp for Ophelia", "R. Tamsin", "tragedy"), ("Bicycle Weather", "N. Osei", "comedy"),
         ("Clockmakers", "R. Tamsin", "drama"), ("Dust and Marmalade", "P. Quill", "comedy"),
         ("Eleven Umbrellas", "V. Hart", "musical"), ("Fathom", "N. Osei", "drama"), ("Goose Fair", "P. Quill", "musical"),
-        ("Half a Harlequin", "V. Hart", "comedy"), ("Iron Lullaby", "R. Tamsin", "drama"), ("Juniper Street", "L. Abara", "tragedy"),
+        ("Half a Harlequin", "V. Hart", "comedy"), ("Iron Lullaby", "R. Tamsin", "drama"),
+        ("Juniper Street", "L. Abara", "tragedy"),
     )  # fmt: skip
     productions = [(n, *title, _day(rng, 400), rng.randrange(70, 185, 5)) for n, title in enumerate(titles, 1)]
     players = (

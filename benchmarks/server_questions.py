@@ -1,0 +1,245 @@
+"""Our three servers, 300 questions: is the right tool called, does the call find what was asked, is the answer right?
+
+usage: python benchmarks/server_questions.py [--setting NAME]... [--count 300] [--hours H] [--journal FILE] [--no-write]
+       python benchmarks/server_questions.py --answers [--count 300] [--hours H] [--journal FILE] [--no-write]
+       python benchmarks/server_questions.py --check
+
+The calls are asked of `serve`'s API, greedy, tool_choice "required", all tools of the three servers offered; then each call is
+made. A setting is an adapter (`shipped`, the package's, or `none`), guidance (`auto` or `off`) and, with `unforced`, an engine
+that samples what the grammar forces. `--answers`: `ask`'s agent is given the call that is right with its result, and its answer
+is drawn from that. server_questions_scoring.py says what is right, server_questions_material.py what is asked about.
+
+Questions are taken in the order of their ids, each under all settings before the next: what is there after any time is a fair
+sample, compared on the same questions. Whatever was asked is in the journal, and is not asked again: a run goes on where the
+last one ended. `--check` proves the questions over the running servers, and asks no model.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from report import table, write
+from server_questions_judging import answer_rows, call_rows, comparison
+from server_questions_material import CACHE, WORKSPACES, Question, bring, evidence_problems, questions
+from server_questions_model import ROWS, Model, Setting, open_model, open_servers
+from server_questions_scoring import finds, names_source, right_tool, shown, tells
+
+SETTINGS = {
+    setting.name: setting
+    for setting in (
+        Setting(True, guided=True), Setting(False, guided=True), Setting(True, guided=False), Setting(False, guided=False),
+        Setting(True, guided=False, forced=False), Setting(True, guided=True, forced=False),
+    )
+}  # fmt: skip
+ANSWERS = {"answer shipped": True, "answer none": False}  # name -> with the adapter
+MOST_TOKENS = 256  # of a call
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--setting", action="append", default=[], choices=SETTINGS, help="repeatable; default: all")
+    parser.add_argument("--answers", action="store_true", help="answers from the right call's result, instead of calls")
+    parser.add_argument("--count", type=int, default=300, help="the first so many, by id")
+    parser.add_argument("--hours", type=float, default=math.inf, help="no question is begun after so long")
+    parser.add_argument("--journal", type=Path, default=CACHE / "journal.jsonl", help="what was asked already")
+    parser.add_argument("--check", action="store_true", help="prove the questions; ask no model")
+    parser.add_argument("--report", action="store_true", help="the journal's figures; ask nothing")
+    parser.add_argument("--no-write", action="store_true", help="print the figures alone")
+    args = parser.parse_args()
+    bring()
+    chosen = questions()[: args.count]
+    if args.check:
+        raise SystemExit(anyio.run(check, chosen))
+    journal = Journal(args.journal)
+    names = list(ANSWERS) if args.answers else args.setting or list(SETTINGS)
+    deadline = time.monotonic() + 3600 * args.hours
+    if not args.report and any((question["id"], name) not in journal for question in chosen for name in names):
+        anyio.run(measure, chosen, names, journal, deadline)
+    report(chosen, names, journal, args)
+
+
+def report(chosen: Sequence[Question], names: Sequence[str], journal: Journal, args: argparse.Namespace) -> None:
+    """On the questions that were asked under all of these settings."""
+    asked = [question for question in chosen if all((question["id"], name) in journal for name in names)]
+    if not asked:
+        print("no question was asked under all of these settings yet")
+        return
+    found = {name: [journal[question["id"], name] for question in asked] for name in names}
+    rows = answer_rows if args.answers else call_rows
+    for area, headings, lines, _ in rows(asked, found):
+        table([area, *headings], lines)
+        print()
+    figures: dict[str, Any] = {
+        "command": " ".join(["python", "benchmarks/server_questions.py", *sys.argv[1:]]),
+        "questions": len(asked),
+        "of": len(chosen),
+        "figures": {area: of for area, _, _, of in rows(asked, found)},
+    }
+    if not args.answers:
+        figures["pairs"] = comparison(found)
+        for line in figures["pairs"]:
+            print(line["compared"], {key: value for key, value in line.items() if key != "compared"})
+    figures["rows"] = [row for name in names for row in found[name]]
+    if not args.no_write:
+        write("server_answers" if args.answers else "server_questions", figures)
+
+
+class Journal:
+    """What was asked, a JSON line each: by question and setting. A line that was cut when a run was killed is asked again."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._rows: dict[tuple[str, str], dict[str, Any]] = {}
+        for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+            try:
+                row = json.loads(line)
+            except ValueError:
+                continue
+            self._rows[row["id"], row["setting"]] = row
+
+    def __contains__(self, key: tuple[str, str]) -> bool:
+        return key in self._rows
+
+    def __getitem__(self, key: tuple[str, str]) -> dict[str, Any]:
+        return self._rows[key]
+
+    def add(self, row: dict[str, Any]) -> None:
+        self._rows[row["id"], row["setting"]] = row
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write("\n" * self._ends_within_a_line() + json.dumps(row, ensure_ascii=False) + "\n")
+
+    def _ends_within_a_line(self) -> bool:
+        text = self._path.read_bytes()[-1:]
+        return text not in (b"", b"\n")
+
+
+async def measure(chosen: Sequence[Question], names: Sequence[str], journal: Journal, deadline: float) -> None:
+    """Ask what the journal hasn't."""
+    async with AsyncExitStack() as stack:
+        model = await stack.enter_async_context(open_model())
+        hosts = {name: await stack.enter_async_context(open_servers(name)) for name in WORKSPACES}
+        began = time.monotonic()
+        for first in range(0, len(chosen), ROWS):
+            some = chosen[first : first + ROWS]
+            for name in names:
+                if time.monotonic() > deadline:
+                    return
+                open_ones = [question for question in some if (question["id"], name) not in journal]
+                if not open_ones:
+                    continue
+                if name in ANSWERS:
+                    for question in open_ones:
+                        journal.add(await answer(model, hosts[question["workspace"]], question, name))
+                else:
+                    with model.under(SETTINGS[name]):
+                        await side_by_side(open_ones, lambda q, name=name: call(model, hosts[q["workspace"]], q, name), journal)  # type: ignore[misc]
+            done = min(first + ROWS, len(chosen))
+            print(f"{done} of {len(chosen)}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+
+
+async def side_by_side(
+    some: Sequence[Question], one: Callable[[Question], Awaitable[dict[str, Any]]], journal: Journal
+) -> None:
+    async def run(question: Question) -> None:
+        journal.add(await one(question))
+
+    async with anyio.create_task_group() as group:
+        for question in some:
+            group.start_soon(run, question)
+
+
+async def call(model: Model, host: Any, question: Question, name: str) -> dict[str, Any]:
+    """A question's call under a setting, made and judged."""
+    tools = [
+        {"type": "function", "function": {"name": t.name, "description": t.description, "parameters": t.parameters}}
+        for t in host.tools()
+    ]
+    body = {
+        "model": SETTINGS[name].model, "messages": [{"role": "user", "content": question["question"]}], "tools": tools,
+        "temperature": 0, "max_tokens": MOST_TOKENS, "tool_choice": "required", "parallel_tool_calls": False,
+    }  # fmt: skip
+    row: dict[str, Any] = {
+        "id": question["id"],
+        "setting": name,
+        "tool": "",
+        "right_tool": False,
+        "finds": False,
+        "shown": False,
+    }
+    said = (await model.http.post("/v1/chat/completions", json=body, timeout=None)).json()
+    calls = said["choices"][0]["message"].get("tool_calls") if "choices" in said else None
+    if not calls:
+        return row | {"error": said.get("error", said)}
+    function = calls[0]["function"]
+    row |= {"tool": function["name"], "arguments": function["arguments"], "tokens": said["usage"]["completion_tokens"]}
+    row["right_tool"] = right_tool(question, function["name"])
+    try:
+        arguments = json.loads(function["arguments"])
+    except ValueError:  # the call was cut
+        return row | {"error": "the arguments are no JSON"}
+    text, data = await result_of(host, function["name"], arguments)
+    return row | {"finds": finds(question, text, data), "shown": shown(question, text)}
+
+
+async def result_of(host: Any, tool: str, arguments: dict[str, Any]) -> tuple[str, Any]:
+    """A call's text and structured content; of one that failed, why, and nothing."""
+    from portico_gateway.errors import GatewayError
+
+    try:
+        result = await host.call_tool(tool, arguments)
+    except GatewayError as error:
+        return f"failed: {error}", None
+    text = "\n".join(getattr(block, "text", "") for block in result.content)
+    return ("", None) if result.is_error else (text, result.structured_content)
+
+
+async def answer(model: Model, host: Any, question: Question, name: str) -> dict[str, Any]:
+    """What `ask` answers from the result of the call that is right, and from where it says it has it."""
+    from portico_gateway.agent.events import ToolCallStarted
+    from portico_gateway.agent.host_calls import HostCalls
+    from portico_gateway.agent.prompts import finished_call
+    from portico_gateway.agent.question_run import QuestionRun
+
+    agent = model.agent(host, adapter=ANSWERS[name])
+    asked, run = question["question"], QuestionRun(question["question"])
+    done = await HostCalls(host).call(run, ToolCallStarted(question["call"]["name"], question["call"]["arguments"]))
+    quoted = agent.answers.together(asked, [done])
+    if quoted is None:
+        turns = [{"role": "user", "content": asked}, *finished_call(done, asked)]
+        quoted = await agent.answers.quote(run, turns, agent.tool_calls.rank(asked), [done])
+    text = quoted.text if quoted is not None else ""
+    cited = quoted.calls[-1].result.citations[:1] if quoted is not None and quoted.calls else ()
+    sources = [citation.label for citation in cited]
+    return {
+        "id": question["id"], "setting": name, "answer": text, "sources": sources, "fact": tells(question, text),
+        "source": names_source(question, "\n".join((text, *sources))),
+    }  # fmt: skip
+
+
+async def check(chosen: Sequence[Question]) -> int:
+    """Prove that the findings are there, and that the call that is right finds each; the exit code."""
+    found = [f"{question['id']}: {problem}" for question in chosen for problem in evidence_problems(question)]
+    for name in WORKSPACES:
+        async with open_servers(name) as host:
+            for question in (one for one in chosen if one["workspace"] == name):
+                text, data = await result_of(host, question["call"]["name"], question["call"]["arguments"])
+                if not right_tool(question, question["call"]["name"]) or not finds(question, text, data):
+                    found.append(f"{question['id']}: {question['call']} does not find {question['answers']}")
+    print(*found, sep="\n")
+    print(f"{len(chosen)} questions, {len(found)} problems")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    main()
