@@ -1,13 +1,13 @@
 """Our three servers, 300 questions: is the right tool called, does the call find what was asked, is the answer right?
 
-usage: python benchmarks/server_questions.py [--setting NAME]... [--count 300] [--hours H] [--journal FILE] [--no-write]
-       python benchmarks/server_questions.py --answers [--count 300] [--hours H] [--journal FILE] [--no-write]
+usage: python benchmarks/server_questions.py [--setting NAME]... [--answer NAME]... [--count 300] [--hours H H] [--journal FILE]
+                                             [--report] [--no-write]
        python benchmarks/server_questions.py --check
 
 The calls are asked of `serve`'s API, greedy, tool_choice "required", all tools of the three servers offered; then each call is
 made. A setting is an adapter (`shipped`, the package's, or `none`), guidance (`auto` or `off`) and, with `unforced`, an engine
-that samples what the grammar forces. `--answers`: `ask`'s agent is given the call that is right with its result, and its answer
-is drawn from that. server_questions_scoring.py says what is right, server_questions_material.py what is asked about.
+that samples what the grammar forces. Then the answers: `ask`'s agent is given the call that is right with its result, and its
+answer is drawn from that. server_questions_scoring.py says what is right, server_questions_material.py what is asked about.
 
 Questions are taken in the order of their ids, each under all settings before the next: what is there after any time is a fair
 sample, compared on the same questions. Whatever was asked is in the journal, and is not asked again: a run goes on where the
@@ -21,7 +21,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -47,10 +47,10 @@ MOST_TOKENS = 256  # of a call
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--setting", action="append", default=[], choices=SETTINGS, help="repeatable; default: all")
-    parser.add_argument("--answers", action="store_true", help="answers from the right call's result, instead of calls")
-    parser.add_argument("--count", type=int, default=300, help="the first so many, by id")
-    parser.add_argument("--hours", type=float, default=math.inf, help="no question is begun after so long")
+    parser.add_argument("--setting", action="append", default=[], choices=SETTINGS, help="of calls; repeatable; default: all")
+    parser.add_argument("--answer", action="append", default=[], choices=ANSWERS, help="repeatable; default: both")
+    parser.add_argument("--count", type=int, default=300, help="the first so many questions, by id")
+    parser.add_argument("--hours", type=float, nargs=2, default=(math.inf, math.inf), help="at most, for calls and for answers")
     parser.add_argument("--journal", type=Path, default=CACHE / "journal.jsonl", help="what was asked already")
     parser.add_argument("--check", action="store_true", help="prove the questions; ask no model")
     parser.add_argument("--report", action="store_true", help="the journal's figures; ask nothing")
@@ -61,37 +61,23 @@ def main() -> None:
     if args.check:
         raise SystemExit(anyio.run(check, chosen))
     journal = Journal(args.journal)
-    names = list(ANSWERS) if args.answers else args.setting or list(SETTINGS)
-    deadline = time.monotonic() + 3600 * args.hours
-    if not args.report and any((question["id"], name) not in journal for question in chosen for name in names):
-        anyio.run(measure, chosen, names, journal, deadline)
-    report(chosen, names, journal, args)
-
-
-def report(chosen: Sequence[Question], names: Sequence[str], journal: Journal, args: argparse.Namespace) -> None:
-    """On the questions that were asked under all of these settings."""
-    asked = [question for question in chosen if all((question["id"], name) in journal for name in names)]
-    if not asked:
-        print("no question was asked under all of these settings yet")
-        return
-    found = {name: [journal[question["id"], name] for question in asked] for name in names}
-    rows = answer_rows if args.answers else call_rows
-    for area, headings, lines, _ in rows(asked, found):
-        table([area, *headings], lines)
-        print()
-    figures: dict[str, Any] = {
-        "command": " ".join(["python", "benchmarks/server_questions.py", *sys.argv[1:]]),
-        "questions": len(asked),
-        "of": len(chosen),
-        "figures": {area: of for area, _, _, of in rows(asked, found)},
-    }
-    if not args.answers:
-        figures["pairs"] = comparison(found)
-        for line in figures["pairs"]:
-            print(line["compared"], {key: value for key, value in line.items() if key != "compared"})
-    figures["rows"] = [row for name in names for row in found[name]]
+    parts = (args.setting or list(SETTINGS), args.answer or list(ANSWERS))
+    if not args.report:
+        anyio.run(measure, chosen, parts, args.hours, journal)
+    figures: dict[str, Any] = {"command": " ".join(["python", "benchmarks/server_questions.py", *sys.argv[1:]])}
+    for part, names, rows in zip(("calls", "answers"), parts, (call_rows, answer_rows), strict=True):
+        asked = [question for question in chosen if all((question["id"], name) in journal for name in names)]
+        found = {name: [journal[question["id"], name] for question in asked] for name in names}
+        print(f"{part}: {len(asked)} of {len(chosen)} questions were asked in all ways")
+        figures[part] = {"questions": len(asked), "of": len(chosen), "shares": {}, "compared": comparison(found)}
+        for area, headings, lines, shares in rows(asked, found):
+            table([area, *headings], lines)
+            figures[part]["shares"][area] = shares
+        for line in figures[part]["compared"]:
+            print(line)
+        figures[part]["rows"] = [row for name in names for row in found[name]]
     if not args.no_write:
-        write("server_answers" if args.answers else "server_questions", figures)
+        write("server_questions", figures)
 
 
 class Journal:
@@ -124,39 +110,41 @@ class Journal:
         return text not in (b"", b"\n")
 
 
-async def measure(chosen: Sequence[Question], names: Sequence[str], journal: Journal, deadline: float) -> None:
-    """Ask what the journal hasn't."""
+async def measure(chosen: Sequence[Question], parts: Sequence[Sequence[str]], hours: Sequence[float], journal: Journal) -> None:
+    """Ask what the journal hasn't: the calls, then the answers, each part for at most so long."""
     async with AsyncExitStack() as stack:
         model = await stack.enter_async_context(open_model())
         hosts = {name: await stack.enter_async_context(open_servers(name)) for name in WORKSPACES}
-        began = time.monotonic()
-        for first in range(0, len(chosen), ROWS):
-            some = chosen[first : first + ROWS]
-            for name in names:
-                if time.monotonic() > deadline:
-                    return
-                open_ones = [question for question in some if (question["id"], name) not in journal]
-                if not open_ones:
-                    continue
-                if name in ANSWERS:
-                    for question in open_ones:
-                        journal.add(await answer(model, hosts[question["workspace"]], question, name))
-                else:
-                    with model.under(SETTINGS[name]):
-                        await side_by_side(open_ones, lambda q, name=name: call(model, hosts[q["workspace"]], q, name), journal)  # type: ignore[misc]
-            done = min(first + ROWS, len(chosen))
-            print(f"{done} of {len(chosen)}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+        for names, most in zip(parts, hours, strict=True):
+            began = time.monotonic()
+            for first in range(0, len(chosen), ROWS):
+                some = chosen[first : first + ROWS]
+                for name in names:
+                    if time.monotonic() - began > 3600 * most:
+                        break
+                    await ask(
+                        model, hosts, [question for question in some if (question["id"], name) not in journal], name, journal
+                    )
+                done = min(first + ROWS, len(chosen))
+                print(f"{done} of {len(chosen)}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+                if time.monotonic() - began > 3600 * most:
+                    break
 
 
-async def side_by_side(
-    some: Sequence[Question], one: Callable[[Question], Awaitable[dict[str, Any]]], journal: Journal
-) -> None:
-    async def run(question: Question) -> None:
-        journal.add(await one(question))
-
-    async with anyio.create_task_group() as group:
+async def ask(model: Model, hosts: Mapping[str, Any], some: Sequence[Question], name: str, journal: Journal) -> None:
+    """Questions under one setting: their calls side by side, their answers one after the other."""
+    if name in ANSWERS:
         for question in some:
-            group.start_soon(run, question)
+            journal.add(await answer(model, hosts[question["workspace"]], question, name))
+        return
+
+    async def one(question: Question) -> None:
+        journal.add(await call(model, hosts[question["workspace"]], question, name))
+
+    with model.under(SETTINGS[name]):
+        async with anyio.create_task_group() as group:
+            for question in some:
+                group.start_soon(one, question)
 
 
 async def call(model: Model, host: Any, question: Question, name: str) -> dict[str, Any]:
