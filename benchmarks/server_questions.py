@@ -31,7 +31,7 @@ import anyio
 from report import table, write
 from server_questions_judging import answer_rows, call_rows, comparison
 from server_questions_material import CACHE, WORKSPACES, Question, bring, evidence_problems, questions
-from server_questions_model import ROWS, Model, Setting, open_model, open_servers
+from server_questions_model import ROWS, UNFORCED, Model, Setting, open_model, open_servers
 from server_questions_scoring import finds, names_source, right_tool, shown, tells
 
 SETTINGS = {
@@ -66,16 +66,18 @@ def main() -> None:
         anyio.run(measure, chosen, parts, args.hours, journal)
     figures: dict[str, Any] = {"command": " ".join(["python", "benchmarks/server_questions.py", *sys.argv[1:]])}
     for part, names, rows in zip(("calls", "answers"), parts, (call_rows, answer_rows), strict=True):
-        asked = [question for question in chosen if all((question["id"], name) in journal for name in names)]
-        found = {name: [journal[question["id"], name] for question in asked] for name in names}
+        given = {name: {q["id"]: journal[q["id"], name] for q in chosen if (q["id"], name) in journal} for name in names}
+        shown_names = [name for name in names if not name.endswith(UNFORCED)] or names
+        asked = [question for question in chosen if all(question["id"] in given[name] for name in shown_names)]
+        found = {name: [given[name][question["id"]] for question in asked] for name in shown_names}
         print(f"{part}: {len(asked)} of {len(chosen)} questions were asked in all ways")
-        figures[part] = {"questions": len(asked), "of": len(chosen), "shares": {}, "compared": comparison(found)}
+        figures[part] = {"questions": len(asked), "of": len(chosen), "shares": {}, "compared": comparison(given)}
         for area, headings, lines, shares in rows(asked, found):
             table([area, *headings], lines)
             figures[part]["shares"][area] = shares
         for line in figures[part]["compared"]:
             print(line)
-        figures[part]["rows"] = [row for name in names for row in found[name]]
+        figures[part]["rows"] = [row for of in given.values() for row in of.values()]
     if not args.no_write:
         write("server_questions", figures)
 
@@ -210,7 +212,8 @@ async def answer(model: Model, host: Any, question: Question, name: str) -> dict
     cited = quoted.calls[-1].result.citations[:1] if quoted is not None and quoted.calls else ()
     sources = [citation.label for citation in cited]
     return {
-        "id": question["id"], "setting": name, "answer": text, "sources": sources, "fact": tells(question, text),
+        "id": question["id"], "setting": name, "answer": text, "sources": sources,
+        "candidates": quoted.candidates if quoted is not None else 0, "fact": tells(question, text),
         "source": names_source(question, "\n".join((text, *sources))),
     }  # fmt: skip
 

@@ -10,8 +10,9 @@ from typing import Any
 
 from model_quality import interval
 from server_questions_material import Question
-from server_questions_scoring import AREAS
+from server_questions_scoring import AREAS, says_it_itself
 
+UNSAID = "fact unsaid"  # questions that don't hold the fact themselves, as "where is X defined?" does
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]  # by setting, in the questions' order
 _PAIRS = (
     ("shipped auto", "none auto"),
@@ -23,7 +24,7 @@ _PAIRS = (
 
 
 def call_rows(asked: Sequence[Question], found: Rows) -> Iterator[tuple[str, list[str], list[list[Any]], dict[str, Any]]]:
-    """By area: headings and lines of a table, and the same as figures."""
+    """By area and in all: headings and lines of a table, and the same as figures."""
     return _shares(asked, found, {"right tool": "right_tool", "call finds it": "finds", "and shows it": "shown"})
 
 
@@ -35,10 +36,10 @@ def answer_rows(asked: Sequence[Question], found: Rows) -> Iterator[tuple[str, l
 def _shares(
     asked: Sequence[Question], found: Rows, columns: Mapping[str, str]
 ) -> Iterator[tuple[str, list[str], list[list[Any]], dict[str, Any]]]:
-    for area in ("all", *AREAS):
+    for area in ("all", *AREAS, UNSAID):
         lines, figures = [], {}
         for name, rows in found.items():
-            those = [row for question, row in zip(asked, rows, strict=True) if area in ("all", question["area"])]
+            those = [row for question, row in zip(asked, rows, strict=True) if area in _groups(question)]
             if not those:
                 continue
             counts = {column: sum(bool(row[key]) for row in those) for column, key in columns.items()}
@@ -52,13 +53,18 @@ def _shares(
             yield area, ["questions", *columns], lines, figures
 
 
-def comparison(found: Rows) -> list[dict[str, Any]]:
-    """Of two settings on the same questions: how many calls are the same, and how many are right under the one alone."""
+def _groups(question: Question) -> tuple[str, ...]:
+    return ("all", question["area"]) if says_it_itself(question) else ("all", question["area"], UNSAID)
+
+
+def comparison(given: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[dict[str, Any]]:
+    """Of two settings on the questions that both were asked: how many calls are the same, and how many are right under the one
+    alone. `given`: rows by setting and question."""
     lines = []
     for one, other in _PAIRS:
-        if one not in found or other not in found:
+        pairs = [(row, given[other][at]) for at, row in given.get(one, {}).items() if at in given.get(other, {})]
+        if not pairs:
             continue
-        pairs = list(zip(found[one], found[other], strict=True))
         same = sum((a["tool"], a.get("arguments")) == (b["tool"], b.get("arguments")) for a, b in pairs)
         line: dict[str, Any] = {"compared": f"{one} / {other}", "questions": len(pairs), "same call": same}
         for key in ("right_tool", "finds"):

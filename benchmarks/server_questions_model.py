@@ -20,6 +20,7 @@ from server_questions_material import place
 
 MODEL = "smollm2"
 SHIPPED = "shipped"  # the package's adapter, under a name of its own: so that requests can have the model alone, too
+UNFORCED = "unforced"  # the end of a setting's name: compared call by call, and in no table of shares
 ROWS = 8  # questions at once
 KV_TOKENS = 28_000  # two prompts' beginnings for each of three workspaces, and the questions
 _BASE = "http://127.0.0.1:8630"
@@ -36,7 +37,7 @@ class Setting(NamedTuple):
     @property
     def name(self) -> str:
         words = ["shipped" if self.adapter else "none", "auto" if self.guided else "off"]
-        return " ".join(words if self.forced else [*words, "unforced"])
+        return " ".join(words if self.forced else [*words, UNFORCED])
 
     @property
     def model(self) -> str:
@@ -92,7 +93,8 @@ async def open_model() -> AsyncIterator[Model]:
     from portico_gateway.upstreams.upstreams import Upstreams
     from portico_servers.common.transport import security
 
-    logging.getLogger("httpx2").setLevel(logging.WARNING)
+    for name in ("httpx2", "portico.access"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     config = ModelConfig(name=MODEL, executor="torch", kv_disk_gib=0, adapters={SHIPPED: default_adapter()})
     options = load_options(config, EngineConfig(max_rows=ROWS, kv_tokens=KV_TOKENS))
 

@@ -60,3 +60,8 @@ def tells(question: Question, answer: str) -> bool:
     """Has the answer every value, and not among many others?"""
     numbers_alone = question["area"] == "db" and "sql" in question["evidence"]
     return all(held(question, answer)) and not (numbers_alone and crowded(question, answer))
+
+
+def says_it_itself(question: Question) -> bool:
+    """Does the question hold the fact already? An answer that repeats it proves little."""
+    return all(held(question, question["question"]))

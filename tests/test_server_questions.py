@@ -12,7 +12,7 @@ import pytest
 from answers_questions import READABLE, part
 from portico_engine.tune.data.overlap import Overlap
 from server_questions import Journal
-from server_questions_judging import call_rows, comparison
+from server_questions_judging import UNSAID, call_rows, comparison
 from server_questions_material import QUESTIONS, WORKSPACES, question_id, questions
 from server_questions_scoring import finds, names_source, right_tool, tells
 
@@ -107,10 +107,14 @@ def test_settings_are_compared_on_the_same_questions() -> None:
     wrong = {"tool": "u", "arguments": "{}", "right_tool": False, "finds": False, "shown": False}
     found = {"shipped off": [right, right, wrong], "shipped off unforced": [right, wrong, right]}
     asked = [CODE, CODE, DOCS]
-    [line] = comparison(found)
+    [line] = comparison({name: dict(enumerate(map(dict, rows))) for name, rows in found.items()})
     assert line == {
         "compared": "shipped off / shipped off unforced", "questions": 3, "same call": 1, "right_tool": [1, 1], "finds": [1, 1],
     }  # fmt: skip
     by_area = {area: figures for area, _, _, figures in call_rows(asked, found)}
     assert by_area["all"]["shipped off"]["call finds it"]["share"] == 66.7
     assert by_area["docs"]["shipped off"]["right tool"]["share"] == 0.0
+    assert by_area[UNSAID]["shipped off"]["questions"] == 3
+    asked[0] = {**CODE, "question": "what does shards=8 mean"}
+    by_area = {area: figures for area, _, _, figures in call_rows(asked, found)}
+    assert by_area[UNSAID]["shipped off"]["questions"] == 2
