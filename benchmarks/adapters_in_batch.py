@@ -103,24 +103,36 @@ def processor_seconds() -> float:
 
 async def round_of(http: httpx2.AsyncClient, asked: Sequence[Case], models: Sequence[str], args: argparse.Namespace) -> Round:
     tokens: list[int] = []
+    refused: list[str] = []
     limit = anyio.CapacityLimiter(args.at_once)
     began, used = time.perf_counter(), processor_seconds()
     async with anyio.create_task_group() as group:
         for case, model in zip(asked, itertools.cycle(models), strict=False):
-            group.start_soon(ask, http, case, model, limit, tokens, args.chat)
+            group.start_soon(ask, http, case, model, limit, tokens, refused, args.chat)
+    if refused:
+        raise SystemExit(refused[0])
     seconds, used = time.perf_counter() - began, processor_seconds() - used
     return Round(len(tokens) / seconds, sum(tokens) / seconds, sum(tokens) / used)
 
 
 async def ask(
-    http: httpx2.AsyncClient, case: Case, model: str, limit: anyio.CapacityLimiter, tokens: list[int], chat: bool
+    http: httpx2.AsyncClient,
+    case: Case,
+    model: str,
+    limit: anyio.CapacityLimiter,
+    tokens: list[int],
+    refused: list[str],
+    chat: bool,
 ) -> None:
+    """Adds to `tokens`, or to `refused`."""
     body: dict[str, Any] = {"model": model, "messages": case.messages, "temperature": 0}
     body |= {"max_tokens": 32} if chat else {"tools": case.tools, "tool_choice": "required", "max_tokens": 128}
     async with limit:
         answer = await http.post("/v1/chat/completions", json=body, timeout=600)
     if answer.status_code == 200:  # a few of BFCL's tools are refused: with any adapter alike
         tokens.append(answer.json()["usage"]["completion_tokens"])
+    elif answer.status_code >= 500 or chat:  # nothing of such a request is its tools' fault
+        refused.append(f"{model} answered {answer.status_code}: {answer.text[:300]}")
 
 
 if __name__ == "__main__":
