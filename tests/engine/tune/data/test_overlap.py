@@ -26,6 +26,7 @@ def test_our_own_questions_are_none_of_bfcl_s_nor_of_our_benchmarks() -> None:
     pytest.importorskip("bfcl_eval")
     from answers_questions import READABLE, part
     from bfcl_cases import CATEGORIES, NONE, SEVERAL, cases
+    from server_questions_material import questions
 
     asked = [
         turn["content"]
@@ -35,6 +36,7 @@ def test_our_own_questions_are_none_of_bfcl_s_nor_of_our_benchmarks() -> None:
         if turn["role"] == "user"
     ]
     asked += [question["question"] for name in READABLE for question in part(name)]
+    asked += [question["question"] for question in questions()]
     assert len(asked) > 2000
     overlap = Overlap(asked)
     ours = [example.question for example in own_examples(random.Random(7), each=40, several=10)]
