@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
@@ -142,7 +142,10 @@ def added_by_http(count: int) -> dict[str, Any]:
                     pass
 
             (server,) = [each for each in psutil.Process().children() if "--serve" in each.cmdline()]
-            ways = {"in process": (in_process, _cpu_of()), "HTTP": (partial(asyncio.to_thread, over_http), _cpu_of(server))}
+            ways: dict[str, tuple[Callable[[], Awaitable[None]], Callable[[], float]]] = {
+                "in process": (in_process, _cpu_of()),
+                "HTTP": (partial(asyncio.to_thread, over_http), _cpu_of(server)),
+            }
             for turn in range(-1, -(-count // IN_TURN)):
                 for way, (ask, cpu_seconds) in ways.items():
                     connection.close()  # it may have been idle for too long; the first request opens it again
