@@ -42,17 +42,8 @@ class NpmError(Exception):
 def npm(command: str, *arguments: str) -> None:
     environment = {**os.environ, "PATH": os.pathsep.join([str(NODE / "bin"), os.environ["PATH"]])}
     script = NODE / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    line = [
-        NODE / "bin" / "node",
-        script,
-        command,
-        "--no-audit",
-        "--no-fund",
-        "--loglevel=error",
-        "--prefix",
-        PLACE,
-        *arguments,
-    ]
+    quiet = ("--no-audit", "--no-fund", "--loglevel=error")
+    line = [str(NODE / "bin" / "node"), str(script), command, *quiet, "--prefix", str(PLACE), *arguments]
     done = subprocess.run(line, cwd=PLACE, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise NpmError(done.stderr.strip() or done.stdout.strip())
