@@ -5,8 +5,7 @@
 The engine's process is the real one and its model says one word a step, so many steps a second (paced_engine.py): what is
 measured is the gateway, which takes its child's messages and makes, checks and sends events. Its CPU time is read from /proc,
 of that process alone, neither the engine's nor the clients'. Then one short answer at a time is asked of the gateway, over a
-kept connection, and of the same engine in this process, in turns of some answers each, so that their CPU time can be read too:
-over HTTP that of the gateway and of its engine's process, without the client's.
+kept connection, and of the same engine in this process, in turns.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
@@ -47,7 +46,6 @@ ADDED_BOUND = 3.0  # ms, p50
 WARM_SECONDS = 2.0
 STREAM_TOKENS = 400
 SHORT_TOKENS = 8
-IN_TURN = 20  # short answers, of which the first turn is not counted
 MESSAGES = [{"role": "user", "content": "Say it again."}]
 PATH = "/v1/chat/completions"
 
@@ -119,10 +117,9 @@ def _command(seconds: float) -> list[str]:
 
 
 def added_by_http(count: int) -> dict[str, Any]:
-    """Milliseconds of a short answer by way, of the clock and of a CPU, and the differences."""
+    """Milliseconds of a short answer by way, and the difference."""
     body = json.dumps({"model": "paced", "messages": MESSAGES, "max_tokens": SHORT_TOKENS}).encode()
     spent: dict[str, list[float]] = {"in process": [], "HTTP": []}
-    cpu = dict.fromkeys(spent, 0.0)  # seconds
 
     async def measure(port: int) -> None:
         connection = HTTPConnection("127.0.0.1", port, timeout=60)
@@ -141,52 +138,28 @@ def added_by_http(count: int) -> dict[str, Any]:
                 async for _ in engine.generate(request):
                     pass
 
-            (server,) = [each for each in psutil.Process().children() if "--serve" in each.cmdline()]
-            ways: dict[str, tuple[Callable[[], Awaitable[None]], Callable[[], float]]] = {
-                "in process": (in_process, _cpu_of()),
-                "HTTP": (partial(asyncio.to_thread, over_http), _cpu_of(server)),
-            }
-            for turn in range(-1, -(-count // IN_TURN)):
-                for way, (ask, cpu_seconds) in ways.items():
-                    connection.close()  # it may have been idle for too long; the first request opens it again
-                    before, took = cpu_seconds(), []
-                    for _ in range(IN_TURN):
-                        began = time.perf_counter()
-                        await ask()
-                        took.append(1000 * (time.perf_counter() - began))
-                    if turn >= 0:
-                        spent[way] += took
-                        cpu[way] += cpu_seconds() - before
+            for turn in range(count + 20):
+                for way in spent:
+                    began = time.perf_counter()
+                    if way == "HTTP":
+                        await asyncio.to_thread(over_http)
+                    else:
+                        await in_process()
+                    if turn >= 20:
+                        spent[way].append(1000 * (time.perf_counter() - began))
         connection.close()
 
     with tempfile.TemporaryDirectory() as folder, serving(_command(0.0), Path(folder)) as port:
         asyncio.run(measure(port))
     p50 = {way: round(statistics.median(times), 3) for way, times in spent.items()}
     p99 = {way: round(percentile(times, 0.99), 3) for way, times in spent.items()}
-    cpu_ms = {way: round(1000 * seconds / len(spent[way]), 3) for way, seconds in cpu.items()}
-    added = {name: round(each["HTTP"] - each["in process"], 3) for name, each in (("added_ms", p50), ("added_cpu_ms", cpu_ms))}
-    return {"p50_ms": p50, "p99_ms": p99, "cpu_ms": cpu_ms, **added}
-
-
-def _cpu_of(server: psutil.Process | None = None) -> Callable[[], float]:
-    """Reads the CPU seconds of a server and its children, or of this process."""
-    if server is None:
-        return time.process_time
-    processes = [server, *server.children(recursive=True)]
-
-    def read() -> float:
-        times = [each.cpu_times() for each in processes]
-        return float(sum(each.user + each.system for each in times))
-
-    return read
+    return {"p50_ms": p50, "p99_ms": p99, "added_ms": round(p50["HTTP"] - p50["in process"], 3)}
 
 
 def main(options: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clients", type=int, default=64)
-    parser.add_argument(
-        "--rates", type=float, nargs="*", default=[10.0, 20.0], help="tokens a second of each stream; none: no streams"
-    )
+    parser.add_argument("--rates", type=float, nargs="+", default=[10.0, 20.0], help="tokens a second of each stream")
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--requests", type=int, default=500, help="of each way, for what HTTP adds; 0: not measured")
     parser.add_argument("--no-write", action="store_true", help="write no results")
@@ -196,19 +169,16 @@ def main(options: Sequence[str] | None = None) -> None:
         asyncio.run(serve(args.serve))
         return
     shares = [cpu_share(args.clients, rate, args.seconds) for rate in args.rates]
-    if shares:
-        columns = (f"{args.clients} clients, tokens/s of each", "of one core", "events/s", "us an event")
-        table(columns, [[*each.values()] for each in shares])
+    table(
+        (f"{args.clients} clients, tokens/s of each", "of one core", "events/s", "us an event"),
+        [[*each.values()] for each in shares],
+    )
     added = added_by_http(args.requests) if args.requests else None
     if added is not None:
         print(f"an answer of {SHORT_TOKENS} tokens, p50: {added['p50_ms']} ms; HTTP adds {added['added_ms']} ms")
-        print(f"of a CPU: {added['cpu_ms']} ms; HTTP adds {added['added_cpu_ms']} ms")
     print(f"goals: under {BOUND:.0%} of one core, at most {ADDED_BOUND} ms added")
     if not args.no_write:
-        if shares:
-            write("streaming_clients", {"clients": args.clients, "shares": shares})
-        if added is not None:
-            write("http_added", {"requests": args.requests, "tokens": SHORT_TOKENS, **added})
+        write("streaming_clients", {"clients": args.clients, "shares": shares, "http": added})
 
 
 if __name__ == "__main__":
