@@ -20,7 +20,7 @@ $(STAMP)-run: pyproject.toml constraints.txt packaging/hashed.txt packaging/setu
 	@PYTHON="$(PYTHON)" bash packaging/setup.sh run
 	@touch $@
 
-$(STAMP)-dev: pyproject.toml constraints.txt packaging/hashed.txt packaging/setup.sh packaging/clients.txt packaging/clients.sh
+$(STAMP)-dev: pyproject.toml constraints.txt packaging/hashed.txt packaging/setup.sh packaging/clients.txt packaging/clients.sh packaging/coding_agents.py
 	@PYTHON="$(PYTHON)" bash packaging/setup.sh dev
 	@touch $@ $(STAMP)-run
 
@@ -42,8 +42,8 @@ tests: $(STAMP)-dev
 	@echo "==> pytest"
 	@$(BIN)/python -m pytest -m "not gpu"
 
-clients: $(STAMP)-dev ## .venv/clients with agent frameworks and coding agents, for their tests (1.6 GB)
-	@PYTHON="$(PYTHON)" bash packaging/clients.sh all
+clients: $(STAMP)-dev ## Claude Code beside what setup-dev puts into .venv/clients, for its tests (hundreds of MB)
+	@$(BIN)/python packaging/coding_agents.py claude
 
 attacks: $(STAMP)-dev ## what was tried from outside, and what held: a table
 	@$(BIN)/python -m pytest -q -m "not gpu" tests/attacks

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 
+from portico_engine.kernels.cpu.build import FOLDER, kernels_folder
+
 _END_SECONDS = 60
 _LOAD_SECONDS = 600
 _MAIN = "import sys; from portico_gateway.cli.main import main; sys.exit(main())"
@@ -22,8 +24,10 @@ _MAIN = "import sys; from portico_gateway.cli.main import main; sys.exit(main())
 
 @contextmanager
 def serving(command: Sequence[str], folder: Path) -> Iterator[int]:
-    """The port that the command prints, once it does; its caches and state are in `folder`. Exits with what it said instead."""
+    """The port that the command prints, once it does; its caches and state are in `folder`, but for this machine's
+    kernels. Exits with what it said instead."""
     environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache"), "XDG_STATE_HOME": str(folder / "state")}
+    environment[FOLDER] = str(kernels_folder() or "off")
     with subprocess.Popen(
         command,
         cwd=folder,

