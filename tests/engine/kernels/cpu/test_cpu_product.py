@@ -84,6 +84,15 @@ def test_inputs_of_any_size_are_kept_beside_each_other(library: KernelLibrary, b
     assert off.max() < 2**-15
 
 
+@pytest.mark.parametrize("bits", [4, 8])
+def test_the_largest_codes_times_the_largest_numbers_fit(library: KernelLibrary, bits: int) -> None:
+    matrix = random_matrix(16, 256, bits, 256)
+    matrix = matrix._replace(codes=torch.full_like(matrix.codes, (1 << bits) - 1), scale=torch.ones_like(matrix.scale))
+    for sign in (1, -1):
+        x = torch.full((1, 256), sign * 1.9921875).bfloat16()
+        torch.testing.assert_close(product(library, matrix, x), x.float() @ matrix.dequantize().T, rtol=1e-5, atol=0.01)
+
+
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_a_row_that_is_no_number_leaves_the_others_alone(library: KernelLibrary, bad: float) -> None:
     matrix, x = random_matrix(32, 64, 4, 32), rows(3, 64)

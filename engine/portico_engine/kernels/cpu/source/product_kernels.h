@@ -151,37 +151,54 @@ struct Rows {
     }
 };
 
-template <int R, int T> inline void add_columns(
+// Codes of two columns beside each other, of eight outputs, as integers of 16 bits: pair number `pair` of a vector's half.
+template <int PLANES> static inline __m256i code_pairs(const uint8_t* low, const uint8_t* high, int pair) {
+    const __m256i codes = _mm256_and_si256(_mm256_srli_epi32(load<__m256i>(low), 4 * pair), _mm256_set1_epi32(0x000f000f));
+    if (PLANES == 1) return codes;
+    const __m256i words = load<__m256i>(high);
+    const __m256i moved = pair ? _mm256_srli_epi32(words, 4 * pair - 4) : _mm256_slli_epi32(words, 4);
+    return _mm256_or_si256(codes, _mm256_and_si256(moved, _mm256_set1_epi32(0x00f000f0)));
+}
+
+// Sums fit 32 bits: 256 columns of codes below 256 and numbers up to 32,640.
+template <int R, int T, int PLANES> inline void add_planes(
     Floats (&totals)[R][T], const uint8_t* at, const Matrix& m, const Rows& rows, int row, int g) {
     const int16_t* x = rows.values + row * rows.stride + int64_t(g) * m.group;
     const float *units = rows.units + row * rows.groups + g, *sums = rows.sums + row * rows.groups + g;
-    for (int t = 0; t < T; t++)
-        for (int plane = 0; plane < m.planes; plane++) {
-            // Tables are lines here: Python spreads others over two planes.
-            const float first = from_bf16(m.tables[plane][0]), step = from_bf16(m.tables[plane][1]) - first;
-            const uint8_t* codes = at + (plane * T + t) * VECTOR;
-            __m256i own[R][2];
-            for (auto& each : own) each[0] = each[1] = _mm256_setzero_si256();
-            for (int c = 0; c < m.group; c += COLUMNS, codes += m.planes * T * VECTOR) {
-                const __m256i low = load<__m256i>(codes), high = load<__m256i>(codes + 32);
-                __builtin_prefetch(codes + AHEAD);
-                for (int pair = 0; pair < COLUMNS / 2; pair++) {
-                    const __m256i mask = _mm256_set1_epi32(0x000f000f);
-                    const __m256i a = _mm256_and_si256(_mm256_srli_epi32(low, 4 * pair), mask);
-                    const __m256i b = _mm256_and_si256(_mm256_srli_epi32(high, 4 * pair), mask);
-                    for (int r = 0; r < R; r++) {
-                        const __m256i two = _mm256_set1_epi32(load<int32_t>(x + r * rows.stride + c + 2 * pair));
-                        own[r][0] = _mm256_add_epi32(own[r][0], _mm256_madd_epi16(a, two));
-                        own[r][1] = _mm256_add_epi32(own[r][1], _mm256_madd_epi16(b, two));
-                    }
+    // Tables are lines here, the high plane's 16 times as steep: Python spreads others over two planes.
+    const float start = from_bf16(m.tables[0][0]), step = from_bf16(m.tables[0][1]) - start;
+    const float first = PLANES == 1 ? start : start + from_bf16(m.tables[1][0]);
+    for (int t = 0; t < T; t++) {
+        const uint8_t* codes = at + t * VECTOR;
+        __m256i own[R][2];
+        for (auto& each : own) each[0] = each[1] = _mm256_setzero_si256();
+        for (int c = 0; c < m.group; c += COLUMNS, codes += PLANES * T * VECTOR) {
+            const uint8_t* high = codes + T * VECTOR;
+            __builtin_prefetch(codes + AHEAD);
+            if (PLANES == 2) __builtin_prefetch(high + AHEAD);
+#pragma GCC unroll 4
+            for (int pair = 0; pair < COLUMNS / 2; pair++) {
+                const __m256i a = code_pairs<PLANES>(codes, high, pair), b = code_pairs<PLANES>(codes + 32, high + 32, pair);
+                for (int r = 0; r < R; r++) {
+                    const __m256i two = _mm256_set1_epi32(load<int32_t>(x + r * rows.stride + c + 2 * pair));
+                    own[r][0] = _mm256_add_epi32(own[r][0], _mm256_madd_epi16(a, two));
+                    own[r][1] = _mm256_add_epi32(own[r][1], _mm256_madd_epi16(b, two));
                 }
             }
-            for (int r = 0; r < R; r++) {
-                const Floats sum = {_mm256_cvtepi32_ps(own[r][0]), _mm256_cvtepi32_ps(own[r][1])};
-                const float unit = units[r * rows.groups] * step, base = sums[r * rows.groups] * first;
-                totals[r][t] = multiply_add(sum, unit, plane ? totals[r][t] + base : all(base));
-            }
         }
+        for (int r = 0; r < R; r++) {
+            const Floats sum = {_mm256_cvtepi32_ps(own[r][0]), _mm256_cvtepi32_ps(own[r][1])};
+            totals[r][t] = multiply_add(sum, units[r * rows.groups] * step, all(sums[r * rows.groups] * first));
+        }
+    }
+}
+
+template <int R, int T> inline void add_columns(
+    Floats (&totals)[R][T], const uint8_t* at, const Matrix& m, const Rows& rows, int row, int g) {
+    if (m.planes == 1)
+        add_planes<R, T, 1>(totals, at, m, rows, row, g);
+    else
+        add_planes<R, T, 2>(totals, at, m, rows, row, g);
 }
 #else
 constexpr int NUMBERS = 0;
