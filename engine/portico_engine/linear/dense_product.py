@@ -21,12 +21,13 @@ def multiplies_bf16() -> bool:
     """Has this CPU fast products of bfloat16, as far as torch uses them?"""
     if torch.backends.cpu.get_cpu_capability() not in ("DEFAULT", "AVX2"):
         return True
-    return bool(torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    found = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()  # type: ignore[no-untyped-call]
+    return bool(found)
 
 
 def dense_product(x: Tensor, weight: Tensor, bias: Tensor | None, dtype: torch.dtype = torch.bfloat16) -> Tensor:
     """x bf16 [n, in] times weight bf16 [out, in] -> [n, out] of the dtype; `bias` [out]."""
-    if x.shape[0] <= _FEW_ROWS or multiplies_bf16():
+    if multiplies_bf16() or (x.shape[0] <= _FEW_ROWS and dtype == torch.bfloat16):  # float32 is not to depend on the rows
         return F.linear(x, weight, bias).to(dtype)
     return wide_product(x, weight, bias, dtype)
 
