@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 
-from portico_engine.kernels.cpu.build import FOLDER, kernels_folder
+from portico_engine.kernels.cpu.build import FOLDER, KernelsUnavailable, build, kernels_folder
 
 _END_SECONDS = 60
 _LOAD_SECONDS = 600
@@ -24,10 +24,12 @@ _MAIN = "import sys; from portico_gateway.cli.main import main; sys.exit(main())
 
 @contextmanager
 def serving(command: Sequence[str], folder: Path) -> Iterator[int]:
-    """The port that the command prints, once it does; its caches and state are in `folder`, but for this machine's
-    kernels. Exits with what it said instead."""
+    """The port that the command prints, once it does; its caches and state are in `folder`, but for the CPU's compiled kernels:
+    a server that finds none computes without them. Exits with what it said instead.
+    """
     environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache"), "XDG_STATE_HOME": str(folder / "state")}
-    environment[FOLDER] = str(kernels_folder() or "off")
+    if (kernels := kernels_folder()) is not None:
+        environment[FOLDER] = str(kernels)
     with subprocess.Popen(
         command,
         cwd=folder,
@@ -68,6 +70,10 @@ def portico_serve(folder: Path, *options: str, guidance: str = "auto") -> Iterat
     sections = {"audit": "enabled = false", "gateway": "own_servers = []", "model": f'guidance = "{guidance}"'}
     (folder / "portico.toml").write_text("".join(f"[{name}]\n{line}\n" for name, line in sections.items()))
     (folder / "work").mkdir()
+    try:
+        build()
+    except KernelsUnavailable as missing:
+        print(f"without the CPU's kernels: {missing}", file=sys.stderr)
     command = [sys.executable, "-c", _MAIN, "serve", "--port", "0", "--config", str(folder / "portico.toml"), *options]
     with serving(command, folder) as port:
         yield port, wait_for_model(port)

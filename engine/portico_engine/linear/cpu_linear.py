@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from portico_engine.linear.cpu_codes import CodesProduct
+from portico_engine.linear.dense_product import dense_product
 
 _AGREEMENT = 0.03  # relative; rounding alone makes some 0.005
 _EXACT = 32  # likeliest tokens whose logits are exact
@@ -46,14 +47,15 @@ class CPULinear:
 
     def __call__(self, x: Tensor) -> Tensor:
         if self._codes is None or x.shape[0] > self._codes_rows:
-            return F.linear(x, self.weight, self.bias)
+            return dense_product(x, self.weight, self.bias)
         return self._codes(x, torch.bfloat16)
 
     def logits(self, x: Tensor, targets: Tensor | None = None) -> Tensor:
         """Where the product is rounded to bfloat16, the likeliest tokens and the targets are computed again in float32."""
-        if self._codes is not None and not self._codes.rounds and x.shape[0] <= self._codes_rows:
+        from_codes = self._codes is not None and x.shape[0] <= self._codes_rows
+        if from_codes and self._codes is not None and not self._codes.rounds:
             return self._codes(x, torch.float32)
-        out = self(x).float()
+        out = self(x).float() if from_codes else dense_product(x, self.weight, self.bias, torch.float32)
         candidates = out.topk(min(_EXACT, out.shape[1])).indices
         if targets is not None:
             candidates = torch.cat([candidates, targets], dim=1)

@@ -29,6 +29,7 @@ from portico_engine.kernels import reference
 from portico_engine.kernels.cpu.build import KernelsUnavailable
 from portico_engine.kernels.cpu.library import KernelLibrary, load_kernels
 from portico_engine.kernels.cpu.operations import CPUOperations
+from portico_engine.linear.dense_product import multiplies_bf16
 from portico_engine.linear.int4 import cpu_capability, int4_supported
 from portico_engine.models.config import DecoderConfig, read_config
 from portico_engine.models.cpu_weight_loader import CPUWeightLoader
@@ -68,6 +69,7 @@ class TorchCPUExecutor:
         self._host = open_host_kv(self._kv.tensor, codec, offloading.host_bytes)
         self._store: BlockStore | None = None
         own = cpu_capability().lower() if kernels is None else kernels.numerics
+        own += "" if multiplies_bf16() else "-wide"
         self.caps = Capabilities(
             blocks=sizes.blocks,
             rows=sizes.max_rows,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 from functools import cache
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import torch
 
@@ -21,8 +22,10 @@ _SIGNATURES = {
     "portico_attention": (_P, _I64, _P, _I64, _P, _I64, _P, _P, _P, _I32, _P, _I32, _I32, _I32, _I32),
     "portico_product": (_P, _P, _I64, _I32, _P, _I64, _I32),
     "portico_pack": (_P, _P, _P, _P, _P),
-    "portico_takes_tables": (),
+    "portico_numbers": (),
 }
+Numbers: TypeAlias = Literal["float32", "int16", "bf16 pairs"]  # that products from codes multiply
+_NUMBERS: tuple[Numbers, ...] = ("float32", "int16", "bf16 pairs")
 
 
 class KernelLibrary:
@@ -36,14 +39,15 @@ class KernelLibrary:
         functions = {name: getattr(library, name) for name in _SIGNATURES}
         for name, function in functions.items():
             function.argtypes, function.restype = _SIGNATURES[name], None
-        functions["portico_takes_tables"].restype = ctypes.c_int
+        functions["portico_numbers"].restype = ctypes.c_int
         self.add_norm = functions["portico_add_norm"]
         self.rotate = functions["portico_rotate"]
         self.swiglu = functions["portico_swiglu"]
         self.attention = functions["portico_attention"]
         self.product = functions["portico_product"]
         self.pack = functions["portico_pack"]
-        self.takes_tables = bool(functions["portico_takes_tables"]())  # any 16 values in a product, not steps of one size alone
+        self.numbers: Numbers = _NUMBERS[functions["portico_numbers"]()]
+        self.takes_tables = self.numbers == "bf16 pairs"  # any 16 values in a product, not steps of one size alone
 
 
 @cache

@@ -12,15 +12,16 @@ import math
 import torch
 from torch import Tensor
 
-from portico_engine.kernels.cpu.library import KernelLibrary
+from portico_engine.kernels.cpu.library import KernelLibrary, Numbers
 from portico_engine.quantization.quantized_matrix import QuantizedMatrix
 
 PRODUCT_GROUPS = (256, 128, 64, 32, 16)  # columns with one scale that a product takes
 PRODUCT_ROWS = 16  # of a matrix there must be a multiple of
 # Up to so many rows bfloat16's product is slower, by the planes of a code. One core of a Zen 5, the layers of SmolLM2-135M: one
-# row takes 3.4 and 4.5 ms (bfloat16: 18), 16 rows 11 and 18 (23), 24 rows 16 and 26 (27), 64 rows 43 and 66 (45).
-_FAST_ROWS = {1: 48, 2: 24}
-_PLAIN_ROWS = {1: 12, 2: 6}  # without products of bfloat16 pairs; estimated
+# row takes 3.4 and 4.5 ms (bfloat16: 18), 16 rows 11 and 18 (23), 24 rows 16 and 26 (27), 64 rows 43 and 66 (45). A Zen 3 has
+# no product of bfloat16, and its float32 one takes 1.9 ms for 24 rows of a matrix of 1,536 x 576 (from codes 0.6 and 0.7),
+# 10.3 for 256. From codes in float32: estimated.
+_FAST_ROWS: dict[Numbers, dict[int, int]] = {"bf16 pairs": {1: 48, 2: 24}, "int16": {1: 256, 2: 256}, "float32": {1: 12, 2: 6}}
 _LARGEST = 14  # exponent of the largest scale or offset, of 15 that float16 has
 
 
@@ -54,7 +55,7 @@ class PackedMatrix:
         self._bias = bias  # held for its address
         self.n_out, self._order = n_out, matrix.order
         planes = 1 if matrix.bits == 4 else 2
-        self.max_rows = (_FAST_ROWS if library.takes_tables else _PLAIN_ROWS)[planes]
+        self.max_rows = _FAST_ROWS[library.numbers][planes]
         unit = _unit(matrix)
         halves = [
             (values / unit).half().contiguous() for values in (matrix.scale, matrix.offset) if values is not None

@@ -68,3 +68,36 @@ def test_a_matrix_of_zeros(library: KernelLibrary) -> None:
     matrix = random_matrix(16, 32, 8, 32)
     matrix = matrix._replace(scale=torch.zeros_like(matrix.scale))
     assert not product(library, matrix, rows(2, 32)).any()
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize("size", [1e-30, 1.0, 1e30])
+def test_inputs_of_any_size_are_kept_beside_each_other(library: KernelLibrary, bits: int, size: float) -> None:
+    matrix, x = random_matrix(32, 128, bits, 32, offset=True), rows(3, 128).double()
+    x[:, 64:] *= 1e-6  # groups have their own sizes
+    x[0, 32:64] = torch.logspace(0, -12, 32, dtype=torch.float64)  # and numbers of one group may be far apart
+    given = (x * size).bfloat16()
+    exact = given.double() @ matrix.dequantize().double().T
+    groups = given.double().abs().view(3, 4, 32).amax(-1)
+    weights = matrix.dequantize().double().abs().view(32, 4, 32).sum(-1)
+    off = (product(library, matrix, given).double() - exact).abs() / (groups @ weights.T)
+    assert off.max() < 2**-15
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_the_largest_codes_times_the_largest_numbers_fit(library: KernelLibrary, bits: int) -> None:
+    matrix = random_matrix(16, 256, bits, 256)
+    matrix = matrix._replace(codes=torch.full_like(matrix.codes, (1 << bits) - 1), scale=torch.ones_like(matrix.scale))
+    for sign in (1, -1):
+        x = torch.full((1, 256), sign * 1.9921875).bfloat16()
+        torch.testing.assert_close(product(library, matrix, x), x.float() @ matrix.dequantize().T, rtol=1e-5, atol=0.01)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_row_that_is_no_number_leaves_the_others_alone(library: KernelLibrary, bad: float) -> None:
+    matrix, x = random_matrix(32, 64, 4, 32), rows(3, 64)
+    good = product(library, matrix, x)
+    x[1, 40] = bad
+    said = product(library, matrix, x)
+    assert not said[1].isfinite().any()
+    assert torch.equal(said[::2], good[::2])

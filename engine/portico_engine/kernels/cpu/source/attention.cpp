@@ -60,6 +60,7 @@ template <class Path> class Worker {
         shares = scratch(kept_shares, int64_t(rows) * CHUNK);
         tail = scratch(kept_tail, int64_t(BLOCK) * layer.dim);
         queries = scratch(kept_queries, rows);
+        wide_queries = scratch(kept_wide_queries, int64_t(rows) * layer.dim);
     }
 
     // One chunk of what a tile sees, for one key/value head.
@@ -82,8 +83,10 @@ template <class Path> class Worker {
             std::fill(tail + (high % BLOCK) * dim, tail + BLOCK * dim, uint16_t(0));
             values[blocks - 1] = tail;
         }
-        for (int r = 0; r < rows; r++)
-            queries[r] = layer.queries + (tile.first + r / group) * layer.query_stride + (head * group + r % group) * dim;
+        for (int r = 0; r < rows; r++) {
+            const uint16_t* query = layer.queries + (tile.first + r / group) * layer.query_stride + (head * group + r % group) * dim;
+            queries[r] = Path::query(query, dim, wide_queries + int64_t(r) * dim);
+        }
         by_rows(rows, typename Path::Scores{queries, keys, dim, blocks, scores});
         for (int r = 0; r < rows; r++) {
             const int position = tile.position + r / group;
@@ -159,19 +162,22 @@ template <class Path> class Worker {
     float* scores;
     typename Path::Share* shares;
     uint16_t* tail;
-    const uint16_t** queries;
+    const typename Path::Query** queries;
+    typename Path::Query* wide_queries;
     static thread_local std::vector<typename Path::Key> kept_keys;
     static thread_local std::vector<float> kept_scores;
     static thread_local std::vector<typename Path::Share> kept_shares;
     static thread_local std::vector<uint16_t> kept_tail;
-    static thread_local std::vector<const uint16_t*> kept_queries;
+    static thread_local std::vector<const typename Path::Query*> kept_queries;
+    static thread_local std::vector<typename Path::Query> kept_wide_queries;
 };
 
 template <class Path> thread_local std::vector<typename Path::Key> Worker<Path>::kept_keys;
 template <class Path> thread_local std::vector<float> Worker<Path>::kept_scores;
 template <class Path> thread_local std::vector<typename Path::Share> Worker<Path>::kept_shares;
 template <class Path> thread_local std::vector<uint16_t> Worker<Path>::kept_tail;
-template <class Path> thread_local std::vector<const uint16_t*> Worker<Path>::kept_queries;
+template <class Path> thread_local std::vector<const typename Path::Query*> Worker<Path>::kept_queries;
+template <class Path> thread_local std::vector<typename Path::Query> Worker<Path>::kept_wide_queries;
 
 void store_new(const Layer& layer, const Row& row, const int32_t* tables) {
     const size_t bytes = layer.dim * sizeof(uint16_t);

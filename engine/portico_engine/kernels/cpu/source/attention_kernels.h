@@ -29,18 +29,54 @@ template <class Kernel> static inline void by_rows(int n, Kernel kernel) {
 
 // Head sizes of 16 dimensions a piece, in float32.
 struct Plain {
+    typedef float Query;
     typedef float Key;    // transposed keys [head_dim][BLOCK]
     typedef float Share;  // softmax' numerators
     static bool takes(int dim) { return dim % LANES == 0; }
     static int64_t block_keys(int dim) { return int64_t(dim) * BLOCK; }
 
-    static void transpose(const uint16_t* block, int dim, Key* out) {
-        for (int p = 0; p < BLOCK; p++)
-            for (int d = 0; d < dim; d++) out[d * BLOCK + p] = from_bf16(block[p * dim + d]);
+    // A query row as `Scores` reads it; `room` is for dim of them.
+    static const Query* query(const uint16_t* row, int dim, Query* room) {
+        for (int d = 0; d < dim; d += LANES) store(room + d, load_bf16(row + d));
+        return room;
     }
 
+    static void transpose(const uint16_t* block, int dim, Key* out) {
+#ifdef __AVX2__
+        for (int p = 0; p < BLOCK; p += 8)
+            for (int d = 0; d < dim; d += 16) transpose_eight(block + p * dim + d, dim, out + d * BLOCK + p);
+#else
+        for (int p = 0; p < BLOCK; p++)
+            for (int d = 0; d < dim; d++) out[d * BLOCK + p] = from_bf16(block[p * dim + d]);
+#endif
+    }
+
+#ifdef __AVX2__
+    // Sixteen dimensions of eight positions, as pairs of them and then one by one.
+    static void transpose_eight(const uint16_t* from, int dim, Key* out) {
+        __m256i a[8], b[8];
+        for (int p = 0; p < 8; p++) a[p] = load<__m256i>(from + p * dim);
+        for (int p = 0; p < 8; p += 2) {
+            b[p] = _mm256_unpacklo_epi32(a[p], a[p + 1]);
+            b[p + 1] = _mm256_unpackhi_epi32(a[p], a[p + 1]);
+        }
+        for (int p = 0; p < 8; p += 4) {
+            a[p] = _mm256_unpacklo_epi64(b[p], b[p + 2]);
+            a[p + 1] = _mm256_unpackhi_epi64(b[p], b[p + 2]);
+            a[p + 2] = _mm256_unpacklo_epi64(b[p + 1], b[p + 3]);
+            a[p + 3] = _mm256_unpackhi_epi64(b[p + 1], b[p + 3]);
+        }
+        for (int pair = 0; pair < 8; pair++) {  // a[4 k + j] holds, in its lane l, pair 4 l + j of positions 4 k to 4 k + 3
+            const __m256i first = a[pair % 4], second = a[4 + pair % 4];
+            const __m256i both = pair < 4 ? _mm256_permute2x128_si256(first, second, 0x20) : _mm256_permute2x128_si256(first, second, 0x31);
+            store(out + 2 * pair * BLOCK, _mm256_slli_epi32(both, 16));
+            store(out + (2 * pair + 1) * BLOCK, _mm256_and_si256(both, _mm256_set1_epi32(int32_t(0xffff0000))));
+        }
+    }
+#endif
+
     struct Scores {
-        const uint16_t* const* queries;
+        const Query* const* queries;
         const Key* keys;
         int dim, blocks;
         float* out;
@@ -49,7 +85,7 @@ struct Plain {
                 Floats sums[R] = {};
                 for (int d = 0; d < dim; d++) {
                     const Floats key = load<Floats>(keys + (block * dim + d) * BLOCK);
-                    for (int r = 0; r < R; r++) sums[r] = multiply_add(key, from_bf16(queries[row + r][d]), sums[r]);
+                    for (int r = 0; r < R; r++) sums[r] = multiply_add(key, queries[row + r][d], sums[r]);
                 }
                 for (int r = 0; r < R; r++) store(out + (row + r) * CHUNK + block * BLOCK, sums[r]);
             }
@@ -83,11 +119,14 @@ struct Plain {
 #ifdef __AVX512BF16__
 // Head sizes of 32 dimensions a piece, two numbers of bfloat16 multiplied and added in one instruction.
 struct Pairs {
+    typedef uint16_t Query;   // bfloat16
     typedef int32_t Key;      // transposed pairs of dimensions [head_dim / 2][BLOCK]
     typedef uint16_t Share;   // bfloat16
     static constexpr int PIECE = 2 * LANES;
     static bool takes(int dim) { return dim % PIECE == 0; }
     static int64_t block_keys(int dim) { return int64_t(dim) / 2 * BLOCK; }
+
+    static const Query* query(const uint16_t* row, int, Query*) { return row; }
 
     static __m512bh pair(const void* at) { return bits<__m512bh>(_mm512_set1_epi32(load<int32_t>(at))); }
 
@@ -118,7 +157,7 @@ struct Pairs {
     }
 
     struct Scores {
-        const uint16_t* const* queries;
+        const Query* const* queries;
         const Key* keys;
         int dim, blocks;
         float* out;

@@ -1,6 +1,7 @@
 // Sixteen floats as one vector, bfloat16 in memory, and exponentials of both: what all kernels compute with.
 //
-// GCC's vector extension, which clang has too, is compiled to whatever the machine has: AVX-512, two AVX2 registers, four of NEON.
+// GCC's vector extension, which clang has too, is compiled to whatever the machine has: AVX-512, or four registers of NEON. AVX2's
+// are in pairs.
 #pragma once
 #include <cmath>
 #include <cstdint>
@@ -9,15 +10,11 @@
 #ifdef __AVX2__
 #include <immintrin.h>
 #endif
+#include "two_registers.h"
 
 namespace portico {
 
 constexpr int LANES = 16;
-typedef float Floats __attribute__((vector_size(64)));
-typedef int32_t Ints __attribute__((vector_size(64)));
-typedef uint32_t Words __attribute__((vector_size(64)));
-typedef uint16_t Halves __attribute__((vector_size(32)));
-
 template <class T> static inline T load(const void* at) {
     T value;
     std::memcpy(&value, at, sizeof value);
@@ -31,6 +28,42 @@ template <class To, class From> static inline To bits(From value) {
     return out;
 }
 
+#if defined __AVX2__ && !defined __AVX512F__
+typedef TwoRegisters<float> Floats;
+typedef TwoRegisters<int32_t> Ints;
+typedef TwoRegisters<uint32_t> Words;
+typedef uint16_t Eight __attribute__((vector_size(16)));
+
+template <class T> static inline TwoRegisters<T> two_at(const void* at) {
+    typedef typename TwoRegisters<T>::Half Half;
+    return {load<Half>(at), load<Half>(static_cast<const char*>(at) + sizeof(Half))};
+}
+template <> inline Floats load<Floats>(const void* at) { return two_at<float>(at); }
+template <> inline Words load<Words>(const void* at) { return two_at<uint32_t>(at); }
+template <class To, class T> static inline To bits(TwoRegisters<T> value) {
+    return {bits<typename To::Half>(value.a), bits<typename To::Half>(value.b)};
+}
+template <class To, class T> static inline To convert(TwoRegisters<T> value) {
+    return {__builtin_convertvector(value.a, typename To::Half), __builtin_convertvector(value.b, typename To::Half)};
+}
+static inline Words load_wide(const uint16_t* at) {
+    return {__builtin_convertvector(load<Eight>(at), Words::Half), __builtin_convertvector(load<Eight>(at + 8), Words::Half)};
+}
+static inline void store_narrow(uint16_t* at, Words values) {
+    store(at, __builtin_convertvector(values.a, Eight));
+    store(at + 8, __builtin_convertvector(values.b, Eight));
+}
+#else
+typedef float Floats __attribute__((vector_size(64)));
+typedef int32_t Ints __attribute__((vector_size(64)));
+typedef uint32_t Words __attribute__((vector_size(64)));
+typedef uint16_t Halves __attribute__((vector_size(32)));
+
+template <class To, class From> static inline To convert(From value) { return __builtin_convertvector(value, To); }
+static inline Words load_wide(const uint16_t* at) { return convert<Words>(load<Halves>(at)); }
+static inline void store_narrow(uint16_t* at, Words values) { store(at, convert<Halves>(values)); }
+#endif
+
 static inline Floats all(float value) { return value - Floats{}; }
 static inline Floats choose(Ints where, Floats yes, Floats no) {
     return bits<Floats>((where & bits<Ints>(yes)) | (~where & bits<Ints>(no)));
@@ -43,9 +76,7 @@ static inline Floats multiply_add(Floats a, Floats b, Floats c) {
 #if defined __AVX512F__
     return bits<Floats>(_mm512_fmadd_ps(bits<__m512>(a), bits<__m512>(b), bits<__m512>(c)));
 #elif defined __AVX2__ && defined __FMA__
-    struct Two { __m256 part[2]; };
-    const Two x = bits<Two>(a), y = bits<Two>(b), z = bits<Two>(c);
-    return bits<Floats>(Two{{_mm256_fmadd_ps(x.part[0], y.part[0], z.part[0]), _mm256_fmadd_ps(x.part[1], y.part[1], z.part[1])}});
+    return {_mm256_fmadd_ps(a.a, b.a, c.a), _mm256_fmadd_ps(a.b, b.b, c.b)};
 #elif defined __FP_FAST_FMAF
     for (int i = 0; i < LANES; i++) c[i] = __builtin_fmaf(a[i], b[i], c[i]);
     return c;
@@ -76,7 +107,7 @@ static inline uint16_t to_bf16(float value) {  // to the nearest, ties to even; 
     return value != value ? 0x7fc0 : uint16_t((raw + 0x7fff + ((raw >> 16) & 1)) >> 16);
 }
 static inline Floats load_bf16(const uint16_t* at) {
-    return bits<Floats>(__builtin_convertvector(load<Halves>(at), Words) << 16);
+    return bits<Floats>(load_wide(at) << 16);
 }
 static inline void store_bf16(uint16_t* at, Floats values) {
 #ifdef __AVX512BF16__
@@ -85,7 +116,7 @@ static inline void store_bf16(uint16_t* at, Floats values) {
     const Words raw = bits<Words>(values);
     const Words rounded = (raw + 0x7fff + ((raw >> 16) & 1)) >> 16;
     const Ints none = values != values;
-    store(at, __builtin_convertvector((bits<Words>(~none) & rounded) | (bits<Words>(none) & 0x7fc0), Halves));
+    store_narrow(at, (bits<Words>(~none) & rounded) | (bits<Words>(none) & 0x7fc0));
 #endif
 }
 
@@ -99,7 +130,7 @@ static inline Floats exp2(Floats x) {
     Floats out = all(1.5252734e-5f);
     for (const float factor : {1.5403530e-4f, 1.3333558e-3f, 9.6181291e-3f, 5.5504109e-2f, 2.4022651e-1f, 6.9314718e-1f, 1.f})
         out = multiply_add(out, rest, all(factor));
-    const Ints exponent = (__builtin_convertvector(whole, Ints) + 127) << 23;
+    const Ints exponent = (convert<Ints>(whole) + 127) << 23;
     return choose(tiny, all(0.f), out * bits<Floats>(exponent));
 }
 
