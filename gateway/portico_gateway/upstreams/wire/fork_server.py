@@ -78,8 +78,9 @@ class ForkedProcess:
         self._writer.write_eof()
 
     async def output(self) -> AsyncIterator[bytes]:
-        while chunk := await self._reader.read(_CHUNK):
-            yield chunk
+        with suppress(ConnectionError):  # the end, where the process left some of its input unread
+            while chunk := await self._reader.read(_CHUNK):
+                yield chunk
 
     async def aclose(self) -> None:
         """The streams, and what forked it where it was the last. The process has been ended by then."""
