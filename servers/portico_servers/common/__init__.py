@@ -2,7 +2,6 @@
 
     server.py         PorticoServer: refusals in plain words, with the protocol's own codes
     transport.py      stdio and Streamable HTTP, both eras of the protocol; also the gateway's
-    pipes.py          messages over the process's own stdin and stdout; also the gateway's
     http_connection.py  slow heads, idle connections and readers that don't read end; also the gateway's
     host_messages.py  what a host writes as messages, and why it is none; every request is answered by its id
     stdio_streams.py  a host's messages on fd 0 and those for it on fd 1; also the gateway's

@@ -16,12 +16,12 @@ from typing import Any
 
 import mcp_types
 from mcp_types import JSONRPCError, JSONRPCMessage, JSONRPCNotification
-from pydantic import ValidationError
-from pydantic_core import from_json
+from pydantic import TypeAdapter, ValidationError
 
 from portico_servers.common.unicode_text import plain_body
 
 MAX_BATCH = 1000  # messages
+_JSON: TypeAdapter[Any] = TypeAdapter(Any)
 _LARGEST_EXACT = 1 << 53  # integers up to here are the same as floating-point numbers
 _BOM = b"\xef\xbb\xbf"
 _SHOWN = 200  # characters of what is wrong
@@ -88,9 +88,10 @@ def _read_odd(data: bytes) -> list[JSONRPCMessage | Refusal]:
     if not text:
         return []
     try:
-        value = from_json(text)
-    except ValueError as error:
-        return [_refused(outer_id(text)[0], mcp_types.PARSE_ERROR, f"not a JSON-RPC message: {str(error)[:_SHOWN]}")]
+        value = _JSON.validate_json(text)
+    except ValidationError as error:
+        why = error.errors(include_url=False, include_input=False)[0]["msg"]
+        return [_refused(outer_id(text)[0], mcp_types.PARSE_ERROR, f"not a JSON-RPC message: {why[:_SHOWN]}")]
     if not isinstance(value, list):
         return [_message(value)]
     if not 0 < len(value) <= MAX_BATCH:

@@ -42,7 +42,9 @@ def conditions(schema: dict[str, Any], table: str) -> dict[str, list[str]]:
     """The listed values of a table's branch, by column."""
     branch = next(b for b in schema["properties"]["ask"]["anyOf"] if b["properties"]["table"]["const"] == table)
     shapes = branch["properties"]["filters"]["items"]["anyOf"]
-    return {s["properties"]["column"]["const"]: s["properties"]["value"]["enum"] for s in shapes if "listed" in s["$ref"]}
+    listed = [shape["properties"] for shape in shapes if "listed" in shape["$ref"]]
+    values = {each["column"]["const"]: each["value"] for each in listed}
+    return {column: value.get("anyOf", [value])[0]["enum"] for column, value in values.items()}  # or null, where there is that
 
 
 async def test_a_gateway_finds_the_values_by_the_tools_meta_in_the_table_and_in_its_children(served: DatabaseServer) -> None:
