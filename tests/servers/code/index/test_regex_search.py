@@ -96,7 +96,7 @@ async def test_cancelling_a_pattern_search_ends_its_program(tmp_path: Path, monk
             tasks.start_soon(matching_lines, found, "x", everything)
             pid = int(await written(tmp_path / "pid"))
             tasks.cancel_scope.cancel()
-        while Path(f"/proc/{pid}").exists():  # the kernel takes a moment to end it
+        while Path(f"/proc/{pid}").exists():  # noqa: ASYNC110 - the kernel takes a moment to end it
             await anyio.sleep(0.01)
 
 
