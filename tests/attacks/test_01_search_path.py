@@ -72,7 +72,7 @@ def test_each_command_starts_so(workspace: Path, tmp_path: Path, package: str, a
         f"    runpy.run_module({package!r}, run_name='__main__', alter_sys=False)\n"
         "except SystemExit:\n"
         "    pass\n"
-        "print('PATH is', os.environ['PATH'], file=sys.stderr)\n"
+        "sys.stderr.write('PATH is ' + os.environ['PATH'] + '\\n')\n"
     )
     environ = {**os.environ, "PATH": f".:/usr/bin::{tmp_path}:", "XDG_CACHE_HOME": str(tmp_path / "cache")}
     done = subprocess.run(
