@@ -25,9 +25,12 @@ def multiplies_bf16() -> bool:
     return bool(found)
 
 
-def dense_product(x: Tensor, weight: Tensor, bias: Tensor | None, dtype: torch.dtype = torch.bfloat16) -> Tensor:
-    """x bf16 [n, in] times weight bf16 [out, in] -> [n, out] of the dtype; `bias` [out]."""
-    if multiplies_bf16() or (x.shape[0] <= _FEW_ROWS and dtype == torch.bfloat16):  # float32 is not to depend on the rows
+def dense_product(x: Tensor, weight: Tensor, bias: Tensor | None, dtype: torch.dtype | None = None) -> Tensor:
+    """x [n, in] times weight [out, in] and `bias` [out], all bf16 -> [n, out] of `dtype`, else bf16. Any other dtype that all
+    three have is computed in, and kept."""
+    dtype = dtype or x.dtype
+    few = x.shape[0] <= _FEW_ROWS and dtype == torch.bfloat16  # float32 is not to depend on the rows
+    if few or x.dtype != torch.bfloat16 or multiplies_bf16():
         return F.linear(x, weight, bias).to(dtype)
     return wide_product(x, weight, bias, dtype)
 
