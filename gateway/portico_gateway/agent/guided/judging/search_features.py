@@ -19,13 +19,6 @@ from portico_gateway.guidance.stemming import spaced, stems_of
 from portico_gateway.guidance.tool_retrieval import WordInformation
 
 WITHOUT_A_SUBJECT = 15.0  # a word that says less may be anybody's way to put a question: "grab", "carries", "on a ticket"
-MOST_HELD = 9  # pieces of what was searched that hold a word which tells what something is about
-_WHERE = re.compile(r"\W*where(?:['’]s|\s+(?:do|does|did|is|are|was|were|can|has|have))\b", re.IGNORECASE)
-_WHICH_KIND = re.compile(
-    r"""\W*(?:(?:which|what)(?:['’]s|\s+is)?|(?:the\s+)?name\s+of)\s+(?:the\s+)?(?:\w+\s+){0,2}?
-    (?:argument|class|command|decorator|flag|function|hook|key|loader|method|option|parameter|setting|validator)\b""",
-    re.IGNORECASE | re.VERBOSE,
-)
 _PLACE = ("path", "symbol", "title", "title_trail", "anchor")
 _SPECIFIC = re.compile(r"(?<![\w.])\d+(?:\.\d+)*(?!\w)|\b[A-Za-z]+(?:_[A-Za-z\d]+)+\b|\b[A-Z]?[a-z]+[A-Z]\w*|\b[A-Z_]{4,}\b")
 
@@ -45,20 +38,6 @@ def absent_words(coverage: Coverage, calls: Sequence[ToolCallFinished]) -> list[
     """The words that are accounted for nowhere, and that nothing of all that was searched holds."""
     known = known_words(calls)
     return [word for word in coverage.unused if known.get(word.lower()) == 0]
-
-
-def misplaced_words(question: str, coverage: Coverage, calls: Sequence[ToolCallFinished]) -> list[str]:
-    """The words that must be at what was found, and are elsewhere or nowhere. "Where is the async client?" asks for a place
-    that is about both: another client is none, though something else is async. "Which option encrypts the file?" may say in
-    other words what the option does, but in none that nothing of all that was searched has."""
-    if _WHERE.match(question):
-        most = MOST_HELD
-    elif _WHICH_KIND.match(question):
-        most = 0
-    else:
-        return []
-    known = known_words(calls)
-    return [word for word in coverage.unused if word.isalpha() and known.get(word.lower(), most + 1) <= most]
 
 
 def of_absent_words(absent: Sequence[str], information: WordInformation) -> dict[str, float]:

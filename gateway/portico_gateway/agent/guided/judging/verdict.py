@@ -16,7 +16,7 @@ from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate, i
 from portico_gateway.agent.guided.extraction.source_code.expected import KIND_WORDS
 from portico_gateway.agent.guided.judging.confidence import confidence, features_of
 from portico_gateway.agent.guided.judging.coverage import Evidence, argument_texts, covered, phrases_of, units
-from portico_gateway.agent.guided.judging.search_features import absent_words, misplaced_words
+from portico_gateway.agent.guided.judging.search_features import absent_words
 from portico_gateway.agent.guided.part_run import PartRun
 from portico_gateway.agent.guided.questions.answer_type import asked_attribute
 from portico_gateway.agent.guided.questions.plan import joined
@@ -24,7 +24,6 @@ from portico_gateway.agent.judgement import Coverage, Judgement, Place, Verdict
 from portico_gateway.agent.question_reading import QuestionReading
 from portico_gateway.agent.question_run import QuestionRun
 from portico_gateway.guidance.copying.text.spoken_arithmetic import expressions
-from portico_gateway.guidance.languages.question_language import question_language
 from portico_gateway.guidance.question import Question, read_question
 from portico_gateway.guidance.stemming import stems_of
 from portico_gateway.guidance.tool_retrieval import TextEmbedding, WordInformation, uninformed
@@ -68,8 +67,6 @@ def judge(
     left = must_be_used(question, coverage, in_code=is_source(answer.candidate), in_documents=answer.passages > 0)
     asked = asked_attribute(question)
     left += [word for word in absent_words(coverage, run.tool_calls) if word.lower() in asked and word not in left]
-    if question_language(run.asked or run.question) is None:  # in another language a word may not have been understood
-        left += [word for word in misplaced_words(run.question, coverage, run.tool_calls) if word not in left]
     reasons = tuple(_reasons(left, run.said, coverage, sure, weights.confidence.threshold))
     return Judgement(
         Verdict.NO_ANSWER if reasons else Verdict.ANSWERED,

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
 from tests.gateway.agent.fakes import EVER_SO_UNSURE, nothing
 
 from portico_engine import Tool
@@ -69,21 +68,6 @@ def test_an_attribute_that_is_asked_for_must_be_somewhere_in_what_was_searched()
     assert of_documents("What's my seat on flight 12?", text, flight=1).verdict is Verdict.ANSWERED  # nobody counted it
     assert of_documents("Which gate has flight 12?", text, gate=0, flight=1).verdict is Verdict.ANSWERED  # "B7" says it all
     assert of_documents("When does my flight 12 depart?", text, depart=0, flight=1).verdict is Verdict.ANSWERED
-
-
-@pytest.mark.parametrize(
-    ("question", "words", "left"),
-    [
-        ("Where does the trip book its night train?", {"trip": 9, "book": 4, "night": 3, "train": 6}, ["night"]),
-        ("Where does the trip book its train?", {"trip": 9, "book": 4, "train": 6}, []),
-        ("Where does the trip usually book its train?", {"trip": 9, "usually": 40, "book": 4, "train": 6}, []),  # says little
-        ("Which option encrypts the train ticket?", {"option": 9, "encrypts": 0, "train": 6, "ticket": 5}, ["encrypts"]),
-        ("Which option buys the train ticket?", {"option": 9, "buys": 2, "train": 6, "ticket": 5}, []),  # "book" in other words
-    ],
-)
-def test_a_place_must_be_about_all_that_is_said_of_it(question: str, words: dict[str, int], left: list[str]) -> None:
-    judged = of_documents(question, "The trip's option: book the train ticket.", **words)
-    assert judged.reasons == tuple(f"nothing that was found is about {word}" for word in left)
 
 
 def test_an_acronym_that_code_does_not_spell_out_is_no_value_that_must_be_there() -> None:
