@@ -52,10 +52,13 @@ class CPULinear:
 
     def logits(self, x: Tensor, targets: Tensor | None = None) -> Tensor:
         """Where the product is rounded to bfloat16, the likeliest tokens and the targets are computed again in float32."""
-        from_codes = self._codes is not None and x.shape[0] <= self._codes_rows
-        if from_codes and self._codes is not None and not self._codes.rounds:
-            return self._codes(x, torch.float32)
-        out = self(x).float() if from_codes else dense_product(x, self.weight, self.bias, torch.float32)
+        codes = self._codes if x.shape[0] <= self._codes_rows else None
+        if codes is not None and not codes.rounds:
+            return codes(x, torch.float32)
+        if codes is None:
+            out = dense_product(x, self.weight, self.bias, torch.float32)
+        else:
+            out = codes(x, torch.bfloat16).float()
         candidates = out.topk(min(_EXACT, out.shape[1])).indices
         if targets is not None:
             candidates = torch.cat([candidates, targets], dim=1)

@@ -35,19 +35,6 @@ def plain_body(body: bytes) -> bytes:
     return plain_json(body.decode("utf-8", "replace")).encode()
 
 
-def is_plain_body(body: bytes) -> bool:
-    """Whether `plain_body` surely has nothing to do. As fast as the body can be read."""
-    if b"\\ud" in body or b"\\uD" in body:
-        return False
-    if body.isascii():
-        return True
-    try:
-        body.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
 def plain_value(value: Any) -> Any:
     """A JSON value (dicts, lists, strings, numbers) with plain text in all of it, keys included; itself if it has that."""
     if isinstance(value, str):
