@@ -117,7 +117,7 @@ async def test_a_bomb_that_is_sent_again_costs_nothing() -> None:
         began = time.perf_counter()
         with pytest.raises(GrammarTooLarge):
             await compile_schema_isolated(SCHEMAS["$defs doubling by not"]())
-    assert time.perf_counter() - began < 0.2
+    assert time.perf_counter() - began < child.SECONDS / 2
 
 
 async def test_one_bomb_among_tools_costs_that_tool() -> None:
@@ -137,7 +137,7 @@ async def test_a_client_that_leaves_ends_its_compilation() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert time.perf_counter() - began < 1.0
+    assert time.perf_counter() - began < child.SECONDS
     compiled = await compile_schema_isolated({"type": "string", "minLength": 2001})  # others go on
     assert compiled.text
 

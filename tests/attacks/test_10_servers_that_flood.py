@@ -87,15 +87,15 @@ async def test_a_list_without_end_and_a_flood_of_requests_cost_the_server_alone(
 
 
 async def test_one_that_is_never_answered_slows_the_next_and_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mended_streams, "_PATIENCE", 0.05)
+    monkeypatch.setattr(mended_streams, "_PATIENCE", 1.5)
     asked = AskedRequests()
     for number in range(mended_streams._MAX_ASKED):
         await asked.asked(JSONRPCRequest(jsonrpc="2.0", id=number, method="ping"))
     began = time.perf_counter()
     await asked.asked(JSONRPCNotification(jsonrpc="2.0", method="notifications/message"))
-    assert time.perf_counter() - began < 0.04, "what asks nothing passes"
+    assert time.perf_counter() - began < 1.2, "what asks nothing passes"
     await asked.asked(JSONRPCRequest(jsonrpc="2.0", id="late", method="ping"))
-    assert time.perf_counter() - began >= 0.04
+    assert time.perf_counter() - began >= 1.2
     for number in range(2):
         asked.answered(JSONRPCResponse(jsonrpc="2.0", id=number, result={}))
     with anyio.fail_after(PATIENCE):

@@ -191,7 +191,7 @@ async def test_the_first_calls_of_a_fresh_index_wait_for_it_in_all_for_so_long(
         for _ in range(3):
             tasks.start_soon(never.wait_indexed)
     await never.wait_indexed()
-    assert 0.25 < time.monotonic() - began < 2
+    assert 0.25 < time.monotonic() - began < 20
     assert never.progress_note() == "still indexing; ask again for more"
     never.start()
     assert next(iter(never.indexes.values())).ready.wait(30)

@@ -81,7 +81,7 @@ def test_nothing_is_left_of_a_gateway_that_is_killed(kind: str, number: signal.S
             processes = of_server(pidfile)
             assert len(processes) == (1 if kind in ("plain", "stubborn") else 2)
             gateway.send_signal(number)
-            gateway.wait(10)
+            gateway.wait(60)
         finally:
             gateway.kill()
         deadline = time.monotonic() + 5.0

@@ -39,7 +39,7 @@ def test_a_link_that_is_no_address_costs_itself() -> None:
 def test_beginnings_without_ends_are_read_once(name: str, piece: str) -> None:
     began = time.thread_time()
     page_addresses(f"{SITE}/{name}", OneList(piece * (400_000 // len(piece))), RefreshOutcome())  # type: ignore[arg-type]
-    assert time.thread_time() - began < 3  # to the end from each of them: minutes
+    assert time.thread_time() - began < 20  # to the end from each of them: minutes
 
 
 @pytest.mark.parametrize("charset", ["idna", "punycode", "undefined", "hex", "no-such", "utf-7", "utf-16"])
@@ -48,7 +48,7 @@ def test_a_character_set_is_one_that_pages_have(charset: str) -> None:
     began = time.thread_time()
     read = web_refresh._as_utf8(Fetched(SITE, 200, f"text/plain; charset={charset}", body, "", ""))
     assert read.decode()
-    assert time.thread_time() - began < 3
+    assert time.thread_time() - began < 20
 
 
 def test_where_a_redirect_leads_is_an_address_or_nothing() -> None:

@@ -139,7 +139,7 @@ def test_a_process_that_was_killed_is_replaced(home: dict[str, str], workspace: 
     (before,) = [each for each in running(home) if each["folder"] == str(workspace)]
     process = psutil.Process(before["pid"])
     process.kill()
-    process.wait(10)
+    process.wait(60)
     assert ask(home, workspace).returncode == 0
     (after,) = [each for each in running(home) if each["folder"] == str(workspace)]
     assert after["pid"] != before["pid"]

@@ -130,7 +130,7 @@ def run(
     retriever = ToolRetriever(host.tools(), servers, {}, nothing, weights)
 
     async def collect() -> list[Event]:
-        with anyio.fail_after(5):
+        with anyio.fail_after(60):
             return [event async for event in Agent(engine, host, retriever).ask(question, **options)]  # type: ignore[arg-type]
 
     return anyio.run(collect)

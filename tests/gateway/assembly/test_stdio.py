@@ -64,7 +64,7 @@ class Host:
             assert pipe is not None
             with suppress(BrokenPipeError):
                 pipe.close()
-        self.process.wait(10)
+        self.process.wait(60)
 
 
 @pytest.fixture

@@ -95,9 +95,9 @@ def test_a_client_that_hangs_up_cancels_its_question_and_the_others_go_on(servin
     place = serving(wait)
     first = connected(place)
     client._send(first, client.ask_message(AskedQuestion("first"), client.looks_of_this_terminal(), client.package_version()))
-    assert asked.wait(10)
+    assert asked.wait(60)
     first.close()
-    assert cancelled.wait(10)
+    assert cancelled.wait(60)
     go.set()
     assert ask(connected(place), AskedQuestion("second"), nobody) == 3
 
@@ -123,12 +123,12 @@ def test_ctrl_c_at_the_client_ends_its_question_alone(serving: Serving, monkeypa
         patched.setattr(client, "_show", interrupted)
         with pytest.raises(KeyboardInterrupt):
             ask(connected(place), QUESTION, nobody)
-    assert cancelled.wait(10)
+    assert cancelled.wait(60)
     assert ask(connected(place), AskedQuestion("again"), nobody) == 0
 
 
 def test_two_questions_at_once_are_answered_at_once(serving: Serving) -> None:
-    both = threading.Barrier(2, timeout=10)
+    both = threading.Barrier(2, timeout=60)
 
     async def meet(_: AskedQuestion, terminal: RemoteTerminal) -> int:
         await anyio.to_thread.run_sync(both.wait)

@@ -124,7 +124,7 @@ async def test_while_the_model_loads_health_answers_and_requests_wait_or_are_tol
 
     def load(progress: Any) -> Any:
         progress("weights", 0.5)
-        may_load.wait(10)
+        may_load.wait(60)
         return fakes.FakeEngine()
 
     async with serve(load=load, load_timeout=0.05) as client:

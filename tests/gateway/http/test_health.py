@@ -15,7 +15,7 @@ async def test_a_server_is_ready_once_its_model_is(serve: Any, fakes: Any) -> No
     go = threading.Event()
 
     def load(progress: Any) -> Any:
-        go.wait(10)
+        go.wait(60)
         return fakes.FakeEngine()
 
     async with serve(load=load) as client:

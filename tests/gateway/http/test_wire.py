@@ -95,7 +95,7 @@ async def test_many_fields_without_effect_are_passed_over_in_linear_time_and_nam
     async with serve() as client:
         begun = time.process_time()
         response = await client.post("/v1/chat/completions", json=body)
-    assert time.process_time() - begun < 5
+    assert time.process_time() - begun < 20
     assert response.status_code == 200, response.text
     assert len(response.json()["warnings"]) == 21
     assert response.json()["warnings"][-1].endswith("more fields have no effect here")

@@ -193,7 +193,7 @@ def test_putting_never_waits_for_a_writer_that_is_held_up(tmp_path: Path) -> Non
         began = time.perf_counter()
         for _ in range(100):
             log.put(record())
-        assert time.perf_counter() - began < 1.0
+        assert time.perf_counter() - began < 5.0  # each would wait for seconds
         holder.execute("rollback")
     log.close()
     assert len(rows(path)) == 101

@@ -49,12 +49,13 @@ async def running(specs: tuple[UpstreamSpec, ...], folder: Path) -> AsyncIterato
 
 
 def of_kind(name: str) -> list[psutil.Process]:
-    """The running processes below this one that call themselves so."""
-    return [each for each in psutil.Process().children(recursive=True) if alive(each) and each.name() == name]
+    """The running processes that call themselves so, of this one and of what forks for it: other gateways have their own."""
+    parents = [psutil.Process(), *forking()]
+    return [each for parent in parents for each in parent.children() if alive(each) and each.name() == name]
 
 
 def forking() -> list[psutil.Process]:
-    """The processes that fork servers, without the forks."""
+    """The processes that fork servers for this one, without the forks."""
     return [each for each in psutil.Process().children() if alive(each) and FORK_SERVER in each.cmdline()]
 
 
@@ -183,7 +184,7 @@ def test_nothing_is_left_of_a_gateway_that_is_killed(specs: tuple[UpstreamSpec, 
             processes = psutil.Process(gateway.pid).children(recursive=True)
             assert {"portico-code", "portico-docs"} <= {process.name() for process in processes}
             gateway.send_signal(signal.SIGKILL)
-            gateway.wait(10)
+            gateway.wait(60)
         finally:
             gateway.kill()
     _, left = psutil.wait_procs(processes, 15)

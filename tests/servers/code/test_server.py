@@ -317,7 +317,7 @@ def test_it_answers_soon_and_says_what_is_missing_while_it_indexes(tmp_path: Pat
         assert content["complete"] or content["note"].startswith("still indexing: ")
         process.stdin.close()
         process.wait(20)
-    assert took < 10  # 0.9 s on a quiet machine; benchmarks/code_scale.py measures it
+    assert took < 30  # 0.9 s on a quiet machine; benchmarks/code_scale.py measures it
 
 
 def test_a_killed_server_leaves_a_usable_index_and_no_children(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ class Pipe:
         await self._send.send(SessionMessage(JSONRPCNotification(jsonrpc="2.0", method=method, params=params)))
 
     async def answer(self) -> dict[str, Any]:
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             message = (await self._receive.receive()).message
         found: dict[str, Any] = message.model_dump(by_alias=True, exclude_unset=True)
         return found
@@ -129,7 +129,7 @@ async def test_a_cancellation_reaches_the_era_whose_request_it_names(meta: dict[
 
 
 async def test_the_hosts_hanging_up_ends_the_service() -> None:
-    with anyio.fail_after(10):
+    with anyio.fail_after(60):
         async with served() as pipe:
             await pipe.ask("server/discover", _meta=ENVELOPE)
 
@@ -194,7 +194,7 @@ async def test_an_accepted_connection_sends_at_once(host: str) -> None:
         assert sock.proto == socket.IPPROTO_TCP
         async with await asyncio.start_server(accept, sock=sock):
             _, writer = await asyncio.open_connection(host, sock.getsockname()[1])
-            with anyio.fail_after(5):
+            with anyio.fail_after(60):
                 await accepted.wait()
             writer.close()
     assert set_on[0] != 0

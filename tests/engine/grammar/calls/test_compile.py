@@ -281,7 +281,7 @@ def test_a_large_catalog_compiles_in_every_format(format: CallFormat, choice: To
     tools = [Tool(f"tool_{i}", "", {"type": "object", "properties": properties}) for i in range(120)]
     grammar = compile_tool_calls(tools, choice=choice, format=format, thinking=100, parallel=(1, 3))
     assert not grammar.report.failed
-    assert grammar.report.compile_seconds < 5  # it once grew with the square of the catalog
+    assert grammar.report.compile_seconds < 30  # it once grew with the square of the catalog
 
 
 def test_a_multiple_that_must_be_counted_loosens_itself_in_a_catalog_too_large_to_search() -> None:

@@ -103,7 +103,7 @@ def test_ten_megabytes_of_schema_end_in_bounded_processor_time_with_the_bound_na
     began = time.thread_time()
     with pytest.raises(GrammarTooLarge, match=r"limit on (time|memory)"):
         compile_schema(schema)
-    assert time.thread_time() - began < 4
+    assert time.thread_time() - began < 30  # without a limit: minutes
 
 
 def test_the_limit_on_memory_names_itself() -> None:
@@ -120,10 +120,10 @@ def test_an_enum_of_fifty_thousand_values_compiles_and_is_exact() -> None:
 
 @pytest.mark.parametrize("pattern", ["^(a+)+$", "^(a|aa)+$", "^(a*)*b$", "(x+x+)+y", "^(([a-z])+.)+[A-Z]([a-z])+$"])
 def test_a_pattern_that_makes_backtracking_engines_explode_is_harmless(pattern: str) -> None:
-    began = time.perf_counter()
+    began = time.thread_time()
     grammar = compile_schema({"type": "string", "pattern": pattern})
     oracle.accepts(grammar.text, '"' + "a" * 200 + '!"')
-    assert time.perf_counter() - began < 5
+    assert time.thread_time() - began < 20
 
 
 def test_combinations_that_multiply_are_loosened_and_not_refused() -> None:

@@ -15,7 +15,7 @@ from portico_gateway.errors import ConsentRefused
 
 def run(batches: CallBatches, *calls: WrittenCall, seconds: float = 5.0) -> list[BatchedCall]:
     async def body() -> list[BatchedCall]:
-        with anyio.fail_after(5):
+        with anyio.fail_after(60):
             return await batches.run(calls, seconds)
 
     return anyio.run(body)

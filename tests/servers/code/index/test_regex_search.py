@@ -91,7 +91,7 @@ async def test_cancelling_a_pattern_search_ends_its_program(tmp_path: Path, monk
     """What is measured is that cancelling kills a program that never ends."""
     pretend(monkeypatch, tmp_path / "rg", f"echo $$ > {tmp_path / 'pid'}\nexec sleep 600")
     found = RootIndex(tmp_path, "r", tmp_path / "index")
-    with anyio.fail_after(10):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(matching_lines, found, "x", everything)
             pid = int(await written(tmp_path / "pid"))
@@ -104,7 +104,7 @@ async def test_cancelling_a_pattern_search_ends_its_program(tmp_path: Path, monk
 async def test_a_pattern_search_past_its_time_gives_what_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(monkeypatch, tmp_path / "rg", "printf 'a.py\\0003:found it\\n'\nexec sleep 600")
     found = RootIndex(tmp_path, "r", tmp_path / "index")
-    with anyio.fail_after(10):
+    with anyio.fail_after(60):
         result = await matching_lines(found, "x", everything, seconds=0.5)
     assert not result.complete
     assert result.found == [ripgrep.MatchingLine("a.py", 3, "found it")]

@@ -96,9 +96,9 @@ def test_cancelling_a_call_ends_its_process_and_nothing_further_starts(samples: 
 
     thread = threading.Thread(target=work)
     thread.start()
-    assert running.wait(10)
+    assert running.wait(60)
     call.cancel()
-    thread.join(5)
+    thread.join(60)
     assert not thread.is_alive()
     assert len(failures) == 1
     assert not workers[0].alive
@@ -189,7 +189,7 @@ def test_a_worker_that_was_killed_from_outside_is_an_error_and_is_replaced(shop:
     ]
     for child in children:
         child.kill()
-        child.wait(5)
+        child.wait(60)
     assert shop.run("SELECT 1", [], StatementLimits())["rows"] == [[1]]
 
 
@@ -208,9 +208,9 @@ pool.run({RUNAWAYS["sqlite"][1]!r}, [], StatementLimits(seconds=120), on_start=s
     assert parent.stdout is not None
     worker = psutil.Process(int(parent.stdout.readline()))
     parent.kill()
-    parent.wait(5)
+    parent.wait(60)
     parent.stdout.close()
-    worker.wait(10)
+    worker.wait(60)
     assert not psutil.pid_exists(worker.pid)
 
 

@@ -84,7 +84,7 @@ def test_a_page_that_is_not_indexed_yet_is_waited_for(docs: Path, tmp_path: Path
         texts: list[str] = []
         reader = threading.Thread(target=lambda: texts.append(service.library.page("parcels", "local", "guide.md").text))
         reader.start()
-        assert asked.wait(10)
+        assert asked.wait(60)
         service.start()
         reader.join(60)
         assert texts == [(docs / "guide.md").read_text()]

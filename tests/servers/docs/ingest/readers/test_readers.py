@@ -71,7 +71,7 @@ def test_no_text_keeps_a_reader_busy_for_long(name: str, unit: str) -> None:
     began = time.process_time()
     with contextlib.suppress(ReadError):
         read_page(name, (unit * (30_000 // len(unit)) + "\nx").encode())
-    assert time.process_time() - began < 4
+    assert time.process_time() - began < 30
 
 
 def test_a_page_over_the_bound_is_refused_with_its_name() -> None:
