@@ -10,6 +10,11 @@ from collections.abc import Iterator
 import pytest
 
 from portico_engine.kernels.cpu.build import FOLDER, KernelsUnavailable, build, kernels_folder
+from tests.attacks.table import AttackTable
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(AttackTable())
 
 
 @pytest.fixture(scope="session", autouse=True)
