@@ -41,13 +41,14 @@ types: $(STAMP)-dev
 
 tests: $(STAMP)-dev
 	@echo "==> pytest"
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not gpu"
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not gpu and not alone"
+	@$(BIN)/python -m pytest -m "alone and not gpu"
 
 clients: $(STAMP)-dev ## Claude Code beside what setup-dev puts into .venv/clients, for its tests (hundreds of MB)
 	@$(BIN)/python packaging/coding_agents.py claude
 
 attacks: $(STAMP)-dev ## what was tried from outside, and what held: a table
-	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile -m "not gpu" tests/attacks
+	@$(BIN)/python -m pytest -q -m "not gpu" tests/attacks
 
 audit: $(STAMP)-run ## known vulnerabilities of the pinned versions, by pip-audit in an environment of its own
 	@bash packaging/audit.sh

@@ -21,7 +21,7 @@ from portico_engine.grammar import CompiledGrammar, compile_gbnf_isolated, compi
 from portico_engine.grammar.isolated import child, workers
 from portico_engine.process.client import EngineProcess
 
-pytestmark = [pytest.mark.attack("2 a schema or grammar costs its bound"), pytest.mark.anyio]
+pytestmark = [pytest.mark.attack("2 a schema or grammar costs its bound"), pytest.mark.anyio, pytest.mark.alone]
 
 _PAUSE = 0.1  # seconds that a stream may pause
 _STEP = 0.15  # seconds of the processor that one step may take: 0.05 at most on two busy cores, and machines differ by three

@@ -64,6 +64,7 @@ BOMBS: dict[str, bytes] = {
 }
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("name", BOMBS)
 def test_health_answers_while_a_large_body_is_handled(server: Running, name: str) -> None:
     """The 99th percentile of /healthz, asked again and again; the bound of 50 ms is doubled for a machine that does more."""
