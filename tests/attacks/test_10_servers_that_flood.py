@@ -1,37 +1,46 @@
-"""A server that asks, lists or nests without end costs itself: what is not answered is not read on."""
+"""A server that asks, lists or nests without end costs itself: it is answered cheaply, or refused."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import sys
-import time
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import pytest
-from mcp_types import JSONRPCNotification, JSONRPCRequest, JSONRPCResponse
+from mcp_types import JSONRPCMessage, JSONRPCNotification, JSONRPCRequest
 
 from portico_gateway.agent.empty_results import says_nothing
 from portico_gateway.agent.question_reading import question_reading
 from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.upstreams import listing
 from portico_gateway.upstreams.upstreams import Upstreams
-from portico_gateway.upstreams.wire import mended_streams
-from portico_gateway.upstreams.wire.mended_streams import AskedRequests
+from portico_gateway.upstreams.wire import asked_requests
+from portico_gateway.upstreams.wire.asked_requests import AskedRequests, QuickAnswers
+from portico_gateway.upstreams.wire.mended_streams import AnswerMender
 
 pytestmark = [pytest.mark.anyio, pytest.mark.attack("10 upstreams may be wrong")]
 PATIENCE = 30.0
-# Lists two pages of 40 tools for ever; pings 3,000 times at once when it is called, and reads on.
+# Lists two pages of 40 tools for ever; when it is called it says 3,000 things of a kind at once before it answers.
 SERVER = """
 import json, sys, threading
+MODE, READS_ON = sys.argv[1], sys.argv[2:] == ["reads_on"]
 lists = 0
 def send(m):
     sys.stdout.write(json.dumps({"jsonrpc": "2.0", **m}) + "\\n")
     sys.stdout.flush()
-def flood(i):
+def flood(i, token):
     for k in range(3000):
-        send({"id": 100000 + k, "method": "ping"})
+        if MODE == "progress_of_nothing":
+            send({"method": "notifications/progress", "params": {"progressToken": k, "progress": k}})
+        elif MODE == "progress":
+            send({"method": "notifications/progress", "params": {"progressToken": token, "progress": k}})
+        elif MODE == "answers":
+            send({"id": 100000 + k, "result": {}})
+        else:
+            send({"id": 7 if MODE == "roots/list of one id" else 100000 + k, "method": MODE.partition(" ")[0]})
     send({"id": i, "result": {"content": [{"type": "text", "text": "fine"}]}})
 for line in sys.stdin:
     asked = json.loads(line)
@@ -47,10 +56,24 @@ for line in sys.stdin:
         tools = [{"name": f"t{lists}_{k}", "inputSchema": {"type": "object"}} for k in range(40)]
         result = {"tools": tools, "nextCursor": "again"}
     elif method == "tools/call":
-        threading.Thread(target=flood, args=(i,)).start()
+        told = (i, asked["params"].get("_meta", {}).get("progressToken"))
+        if not READS_ON:
+            flood(*told)
+        else:
+            threading.Thread(target=flood, args=told).start()
         continue
     send({"id": i, "result": result})
 """
+FLOODS = [
+    ("ping", "reads_on"),
+    ("ping", ""),
+    ("roots/list", "reads_on"),
+    ("roots/list", ""),
+    ("roots/list of one id", "reads_on"),
+    ("progress_of_nothing", ""),
+    ("progress", ""),
+    ("answers", ""),
+]
 
 
 @pytest.fixture(scope="module")
@@ -58,13 +81,25 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-async def test_a_list_without_end_and_a_flood_of_requests_cost_the_server_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(("mode", "reads"), FLOODS)
+async def test_a_list_without_end_and_a_flood_cost_the_server_alone(
+    mode: str, reads: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("PORTICO_LOG_DIR", str(tmp_path / "logs"))
     monkeypatch.setattr(listing, "_MAX_LISTED", 100)
-    most = 0
-    spec = UpstreamSpec("s", command=sys.executable, args=("-c", SERVER), era="legacy")
+    most = reached_session = 0
+    received = AnswerMender.received
+
+    def count_received(mender: AnswerMender, message: JSONRPCMessage) -> bool:
+        nonlocal reached_session
+        reached_session += 1
+        return received(mender, message)
+
+    async def progress(done: float, total: float | None, message: str | None) -> None:
+        await anyio.lowlevel.checkpoint()
+
+    monkeypatch.setattr(AnswerMender, "received", count_received)
+    spec = UpstreamSpec("s", command=sys.executable, args=("-c", SERVER, mode, reads), era="legacy")
     async with Upstreams([spec]) as upstreams:
         (status,) = await upstreams.ready(PATIENCE)
         assert status.tools == 100
@@ -77,29 +112,68 @@ async def test_a_list_without_end_and_a_flood_of_requests_cost_the_server_alone(
                 await anyio.sleep(0.001)
 
         before = len(asyncio.all_tasks())
+        reached_session = 0
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(count)
             with anyio.fail_after(PATIENCE):
-                result = await upstreams.call_tool("s__t1_1", {})
+                result = await upstreams.call_tool("s__t1_1", {}, progress=progress)
             tasks.cancel_scope.cancel()
     assert "fine" in str(result.content)
-    assert most - before < 2 * mended_streams._MAX_ASKED  # a task each: it was thousands
+    assert most - before < 2 * asked_requests.MAX_ALLOWED  # a task each: it was thousands
+    allowed = asked_requests.MAX_ALLOWED + asked_requests.PER_REQUEST if mode.startswith("roots") else 0
+    assert reached_session < 2 * allowed + 10  # a millisecond each: the call waited behind 3,000
 
 
-async def test_one_that_is_never_answered_slows_the_next_and_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mended_streams, "_PATIENCE", 1.5)
+async def test_a_server_that_reads_its_answers_has_one_for_each_ping() -> None:
+    heard: list[bytes] = []
+    heard_all = anyio.Event()
+
+    async def hear(lines: bytes) -> None:
+        await anyio.lowlevel.checkpoint()
+        heard.extend(lines.splitlines())
+        if len(heard) == 3000:
+            heard_all.set()
+
+    answers = QuickAnswers("s", hear)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(answers.write)
+        for number in range(3000):
+            await answers.pong(JSONRPCRequest(jsonrpc="2.0", id=number, method="ping"))
+        with anyio.fail_after(PATIENCE):
+            await heard_all.wait()
+        tasks.cancel_scope.cancel()
+    assert [json.loads(line)["id"] for line in heard] == list(range(3000))
+
+
+async def test_a_server_that_reads_none_of_its_answers_holds_nobody_up_for_long(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(asked_requests, "_PATIENCE", 0.05)
+
+    async def hear_nothing(lines: bytes) -> None:
+        await anyio.sleep_forever()
+
+    answers = QuickAnswers("s", hear_nothing)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(answers.write)
+        with anyio.fail_after(PATIENCE):
+            for number in range(5000):
+                await answers.refuse(JSONRPCRequest(jsonrpc="2.0", id=number, method="roots/list"))
+        tasks.cancel_scope.cancel()
+    assert caplog.text.count("left out") == 1
+
+
+async def test_a_server_may_ask_as_much_as_its_calls_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asked_requests, "_PER_SECOND", 0.0)
     asked = AskedRequests()
-    for number in range(mended_streams._MAX_ASKED):
-        await asked.asked(JSONRPCRequest(jsonrpc="2.0", id=number, method="ping"))
-    began = time.perf_counter()
-    await asked.asked(JSONRPCNotification(jsonrpc="2.0", method="notifications/message"))
-    assert time.perf_counter() - began < 1.2, "what asks nothing passes"
-    await asked.asked(JSONRPCRequest(jsonrpc="2.0", id="late", method="ping"))
-    assert time.perf_counter() - began >= 1.2
-    for number in range(2):
-        asked.answered(JSONRPCResponse(jsonrpc="2.0", id=number, result={}))
-    with anyio.fail_after(PATIENCE):
-        await asked.asked(JSONRPCRequest(jsonrpc="2.0", id="next", method="ping"))
+    request = JSONRPCRequest(jsonrpc="2.0", id=1, method="roots/list")
+    assert all(asked.admit(request) for _ in range(asked_requests.MAX_ALLOWED))
+    assert not asked.admit(request)
+    assert asked.admit(JSONRPCNotification(jsonrpc="2.0", method="notifications/message")), "what asks nothing passes"
+    asked.grant()
+    assert [asked.admit(request) for _ in range(asked_requests.PER_REQUEST + 1)] == [True] * asked_requests.PER_REQUEST + [
+        False
+    ]
 
 
 DEEP = "[" * 100_000

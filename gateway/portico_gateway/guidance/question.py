@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import calendar
 import re
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from portico_gateway.guidance.stemming import content_words, stems_of
 
 _TOKEN = re.compile(
-    r"\d{4}-\d\d(?:-\d\d)?\b|\d+(?:\.\d+){2,}\b|\d+(?:,\d{3})*(?:\.\d+)?(?!\w)|[\w@.+-]+@[\w.-]+\w|\w+(?:[-'’]\w+)*|[\"'`“”,;:?!.()]"
+    r"\d{4}-\d\d(?:-\d\d)?\b|\d+(?:\.\d+){2,}\b|\d+(?:,\d{3})*(?:\.\d+)?(?!\w)|[\w@.+-]{1,64}@[\w.-]+\w|\w+(?:[-'’]\w+)*|[\"'`“”,;:?!.()]"
 )
 MONTHS = {name.lower(): n for names in (calendar.month_name, calendar.month_abbr) for n, name in enumerate(names) if name}
 _NUMBERS = {
@@ -23,10 +24,11 @@ _FUNCTION = frozenset(
     "more less than least most fewer not no without never since after before until over under above below among during".split()
 )
 _YEARS = range(1800, 2200)
+# Whatever may go on for long begins only where nothing of its kind stands before it: else each character would begin one.
 _LITERAL = re.compile(
     r"""["'`]([^"'`]+)["'`]                      # quoted
-    | ((?:[\w.-]+/)+[\w.-]+ | \b(?!(?:i\.e|e\.g|a\.m|p\.m)\b)\w+\.[a-z]{1,4}\b)  # a path, and no abbreviation
-    | ([A-Za-z]+(?:_\w+)+ | _+\w+ | [A-Za-z]*[a-z]\d*[A-Z]\w* | \w+(?=\(\)))  # an identifier
+    | ((?<![\w.-])(?:[\w.-]+/)+[\w.-]+ | \b(?!(?:i\.e|e\.g|a\.m|p\.m)\b)\w+\.[a-z]{1,4}\b)  # a path, and no abbreviation
+    | ((?<![A-Za-z])(?:[A-Za-z]+(?:_\w+)+ | [A-Za-z]*[a-z]\d*[A-Z]\w*) | _+\w+ | (?<!\w)\w+(?=\(\)))  # an identifier
     | (\d+(?:\.\d+)?)                            # a number
     | ((?:[A-Z][\w-]*)(?:\s+[A-Z][\w-]*)*)       # a name
     """,
@@ -116,23 +118,25 @@ def tokens_of(text: str) -> tuple[Token, ...]:
 def values_of(text: str, tokens: Sequence[Token]) -> tuple[Value, ...]:
     """Quoted strings, dates, numbers and names, in order; none overlaps another."""
     found: list[Value] = []
+    closings = {mark: [at for at, token in enumerate(tokens) if token.text == mark] for mark in _QUOTES.values()}
     at = 0
     while at < len(tokens):
-        value = next(filter(None, (read(text, tokens, at) for read in (_quoted, _date, _number, _name))), None)
+        quoted = _quoted(text, tokens, at, closings)
+        value = quoted or next(filter(None, (read(text, tokens, at) for read in (_date, _number, _name))), None)
         if value is not None:
             found.append(value)
         at = value.last + 1 if value is not None else at + 1
     return tuple(found)
 
 
-def _quoted(text: str, tokens: Sequence[Token], at: int) -> Value | None:
-    closing = _QUOTES.get(tokens[at].text)
-    if closing is None:
+def _quoted(text: str, tokens: Sequence[Token], at: int, closings: Mapping[str, Sequence[int]]) -> Value | None:
+    """`closings`: where each closing mark stands."""
+    places = closings.get(_QUOTES.get(tokens[at].text, ""), ())
+    place = bisect_left(places, at + 2)
+    if place == len(places):
         return None
-    for end in range(at + 2, len(tokens)):
-        if tokens[end].text == closing:
-            return Value(at, end, text[tokens[at].end : tokens[end].start], frozenset({"quoted"}))
-    return None
+    end = places[place]
+    return Value(at, end, text[tokens[at].end : tokens[end].start], frozenset({"quoted"}))
 
 
 def _date(text: str, tokens: Sequence[Token], at: int) -> Value | None:

@@ -51,6 +51,7 @@ class UpstreamClient(Client):
         pipe, mender = self.connection.requests, self.connection.mender
         if pipe is None or mender is None:
             return await self.call_tool(name, arguments, progress_callback=progress, meta=meta)
+        mender.requests.grant()
         modern = self.protocol_version in MODERN_PROTOCOL_VERSIONS
         params = {"name": name, "arguments": arguments}
         if carried := self._meta(meta, modern=modern):

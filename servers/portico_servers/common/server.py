@@ -16,6 +16,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, CallToolResult, GetPromptResult, InputRequiredResult
 from pydantic import ValidationError
 
+from portico_servers.common.refused_requests import with_reasons
 from portico_servers.common.tools import tool_error
 from portico_servers.common.unicode_text import plain_text, plain_value
 from portico_servers.common.validation import first_error, validator
@@ -25,6 +26,11 @@ _SHOWN = 300  # characters of a message; it may quote what the caller sent
 
 class PorticoServer(MCPServer[LifespanResultT]):
     """MCPServer whose refusals name what is wrong."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        """As MCPServer."""
+        super().__init__(*args, **options)
+        self.middleware.append(with_reasons)
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[LifespanResultT, Any] | None = None

@@ -8,6 +8,7 @@ and chooses nothing.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -70,6 +71,7 @@ class SpanFit:
         years = set(re.findall(r"(?<![\d/.-])(?:19|20)\d\d(?![\d/-])", text))
         self.year = int(years.pop()) if len(years) == 1 else None  # the one that the text is about
         self.tokens = tokens_of(text)
+        self._starts, self._ends = [token.start for token in self.tokens], [token.end for token in self.tokens]
         self.question_tokens = [token for token in self.tokens if token.start < len(self.question)]
         self.spans = spans
         self.parameters = parameters
@@ -272,8 +274,5 @@ class SpanFit:
 
     def _tokens_of_span(self, span: Span) -> tuple[int, int]:
         """Its first and last token."""
-        within = [i for i, token in enumerate(self.tokens) if token.start < span.end and token.end > span.start]
-        if within:
-            return within[0], within[-1]
-        after = next((i for i, token in enumerate(self.tokens) if token.start >= span.end), len(self.tokens))
-        return after, after - 1
+        first, after = bisect_right(self._ends, span.start), bisect_left(self._starts, span.end)
+        return (first, after - 1) if first < after else (after, after - 1)

@@ -12,6 +12,7 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,12 @@ import anyio
 import anyio.to_thread
 from mcp.client.stdio import get_default_environment
 from mcp.shared.message import SessionMessage
-from mcp_types import JSONRPCMessage
+from mcp_types import JSONRPCMessage, JSONRPCRequest
 
 from portico_gateway.config.server_spec import UpstreamSpec
+from portico_gateway.upstreams.wire.asked_requests import QuickAnswers
 from portico_gateway.upstreams.wire.connection import UpstreamConnection
-from portico_gateway.upstreams.wire.messages import LARGE, MAX_MESSAGE, read_messages, unreadable, write_message
+from portico_gateway.upstreams.wire.messages import LARGE, MAX_MESSAGE, addressed, read_messages, unreadable, write_message
 from portico_gateway.upstreams.wire.pipe_requests import PipeRequests
 from portico_gateway.upstreams.wire.process_tree import GUARDIAN, MARK_VARIABLE, end_marked, find_descendants
 from portico_gateway.upstreams.wire.server_process import ServerProcess, start_server
@@ -63,33 +65,44 @@ async def child_process_streams(
         stderr.close_write_end()
         connection.pid = process.pid
         GUARDIAN.watch(process.pid)
-        async with _streams(process, connection, stderr, mark) as streams:
+        async with _streams(spec, process, connection, stderr, mark) as streams:
             yield streams
 
 
 @asynccontextmanager
 async def _streams(
-    process: ServerProcess, connection: UpstreamConnection, stderr: StderrLog, mark: str
+    spec: UpstreamSpec, process: ServerProcess, connection: UpstreamConnection, stderr: StderrLog, mark: str
 ) -> AsyncIterator[tuple[Any, Any]]:
     to_session, read = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     write, from_session = anyio.create_memory_object_stream[SessionMessage](0)
+    answers = QuickAnswers(spec.name, process.send)
+    mender = connection.mender
+    assert mender is not None
 
     async def receive() -> None:
         async with to_session:
             with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError, ConnectionError):
                 async for line in _lines(process):
                     for message in await _read(line):
-                        others = connection.mender.n_waiting if connection.mender else 0
-                        if requests.is_answer(message, others):
-                            await session_has_taken_all()
-                            requests.take(message)
-                        else:
-                            await to_session.send(SessionMessage(message))
+                        for each in addressed(message, chain(requests.waiting, mender.waiting)):
+                            await take(each)
                 connection.output_ended = True
         requests.close()
         connection.exit_code = await _exit_code(process, _STOP_GRACE / 4)
         stderr.take()
         connection.ended.set()
+
+    async def take(message: JSONRPCMessage) -> None:
+        if requests.is_answer(message):
+            await session_has_taken_all()
+            requests.take(message)
+        elif isinstance(message, JSONRPCRequest) and message.method == "ping":
+            await answers.pong(message)
+        elif not mender.requests.admit(message):
+            assert isinstance(message, JSONRPCRequest)
+            await answers.refuse(message)
+        elif mender.is_wanted(message):
+            await to_session.send(SessionMessage(message))
 
     async def session_has_taken_all() -> None:
         """What a server says before its answer, such as a line of its log, is begun with before the answer is known."""
@@ -113,6 +126,7 @@ async def _streams(
         connection.requests = requests = PipeRequests(process.send, tasks)
         tasks.start_soon(receive)
         tasks.start_soon(send)
+        tasks.start_soon(answers.write)
         tasks.start_soon(stderr.copy)
         try:
             yield read, write

@@ -26,6 +26,7 @@ from portico_gateway.upstreams.wire.messages import (
     MAX_MESSAGE,
     SESSION_EXPIRED,
     UNREADABLE_ANSWER,
+    addressed,
     read_messages,
     write_message,
 )
@@ -104,7 +105,7 @@ class AnswerTransport(httpx2.AsyncBaseTransport):
             if _request_id(request) is None:
                 return _answer(response, _Bytes(b""))
             return _rpc_error(request, response, UNREADABLE_ANSWER, "its answer is empty")
-        messages = await _read(body)
+        messages = _addressed(await _read(body), _request_id(request))
         if not messages:
             return _rpc_error(request, response, UNREADABLE_ANSWER, "its answer is no JSON-RPC message")
         return _messages_answer(response, messages)
@@ -123,7 +124,8 @@ class AnswerTransport(httpx2.AsyncBaseTransport):
             await response.aclose()
         if request.method != "POST" or _request_id(request) is None:
             return _answer(response, _Bytes(body))
-        found = next((message for message in read_messages(body) if isinstance(message, JSONRPCError)), None) if body else None
+        said = _addressed(read_messages(body), _request_id(request)) if body else []
+        found = next((message for message in said if isinstance(message, JSONRPCError)), None)
         status = response.status_code
         if request.headers.get(_SESSION_HEADER) and _is_of_session(status, found):
             message = found.error.message if found else "the session has ended"
@@ -170,6 +172,13 @@ def _log_in_first(request: httpx2.Request, error: OAuthFlowError) -> httpx2.Resp
 
 async def _read(body: bytes) -> list[JSONRPCMessage]:
     return await anyio.to_thread.run_sync(read_messages, body) if len(body) > LARGE else read_messages(body)
+
+
+def _addressed(messages: list[JSONRPCMessage], identity: Any) -> list[JSONRPCMessage]:
+    """What answers the request of this id, if there is one: an error that names none is its own."""
+    if identity is None:
+        return messages
+    return [each for message in messages for each in addressed(message, [identity])]
 
 
 def _request_id(request: httpx2.Request) -> Any:
@@ -246,7 +255,7 @@ class _Events(httpx2.AsyncByteStream):
                     fields.append(line)
                 continue
             if fields:
-                yield await _event(fields)
+                yield await _event(fields, self._identity)
             fields, size = [], 0
 
     async def _lines(self) -> AsyncIterator[bytes]:
@@ -271,7 +280,7 @@ class _Events(httpx2.AsyncByteStream):
         await self._response.aclose()
 
 
-async def _event(fields: list[bytes]) -> bytes:
+async def _event(fields: list[bytes], identity: Any) -> bytes:
     """One event, its data as readable JSON-RPC; a batch becomes several events, the id with the last."""
     split = [field.partition(b":") for field in fields]
     data = b"\n".join(value.removeprefix(b" ") for name, _, value in split if name == b"data")
@@ -281,7 +290,7 @@ async def _event(fields: list[bytes]) -> bytes:
         return b"\n".join(fields) + b"\n\n"
     if not data.strip():
         return rest + b"data:\n\n" if rest else b""
-    messages = [write_message(message) for message in await _read(data)]
+    messages = [write_message(message) for message in _addressed(await _read(data), identity)]
     if not messages:
         return rest + b"data:\n\n" if rest else b""
     head = b"".join(b"event: message\ndata: " + message + b"\n\n" for message in messages[:-1])

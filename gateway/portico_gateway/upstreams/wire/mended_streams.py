@@ -1,14 +1,14 @@
 """The two streams of a connection, between its wire and the SDK's client: answers are mended on their way in.
 
-It owns which request an answer belongs to, how many of the server's own are under way, the protocol version that was agreed on,
-and telling of repairs in the log; the rules of repair are `answers.py`'s.
+It owns the ids of the session's requests and which of them an answer belongs to, the protocol version that was agreed on, and
+telling of repairs in the log; the rules of repair are `answers.py`'s, how much a server may ask `asked_requests.py`'s.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -29,6 +29,7 @@ from mcp_types.version import LATEST_HANDSHAKE_VERSION, LATEST_MODERN_VERSION, M
 from pydantic import ValidationError
 
 from portico_gateway.upstreams.wire.answers import mend_result
+from portico_gateway.upstreams.wire.asked_requests import AskedRequests
 from portico_gateway.upstreams.wire.connection import UpstreamConnection
 from portico_gateway.upstreams.wire.messages import scrubbed
 
@@ -36,33 +37,8 @@ log = logging.getLogger(__name__)
 
 _MAX_WAITING = 10_000  # requests whose methods are remembered; answers to older ones are passed on as they are
 _MAX_TOLD = 100  # different repairs of one connection that are logged
-_MAX_ASKED = 64  # requests of the server's (pings among them) that are answered at once; the next one waits
-_PATIENCE = 1.0  # seconds that it waits at most: one that is never answered slows the server's others, and stops nothing
-
-
-class AskedRequests:
-    """What a server has asked and has no answer to yet: it is read no faster than it is answered."""
-
-    def __init__(self) -> None:
-        self._open: set[str] = set()
-        self._changed = anyio.Event()
-
-    async def asked(self, message: mcp_types.JSONRPCMessage) -> None:
-        """Returns when there is room for it."""
-        if isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled":
-            self._open.discard(str((message.params or {}).get("requestId")))
-        if not isinstance(message, JSONRPCRequest):
-            return
-        with anyio.move_on_after(_PATIENCE):
-            while len(self._open) >= _MAX_ASKED:
-                await self._changed.wait()
-        self._open.add(str(message.id))
-
-    def answered(self, message: mcp_types.JSONRPCMessage) -> None:
-        if isinstance(message, JSONRPCResponse | JSONRPCError):
-            self._open.discard(str(message.id))
-            self._changed.set()
-            self._changed = anyio.Event()
+# The SDK counts from 1. A server that sends answers ahead of what it is asked would be believed, so ids on the wire begin here.
+FIRST_ID = 1 << 29
 
 
 class _Waiting(NamedTuple):
@@ -78,34 +54,50 @@ class AnswerMender:
         self._server = server
         self.requests = AskedRequests()
         self._version = LATEST_MODERN_VERSION if modern else LATEST_HANDSHAKE_VERSION
-        self._waiting: OrderedDict[str, _Waiting] = OrderedDict()  # requests without an answer
+        self._waiting: OrderedDict[str, _Waiting] = OrderedDict()  # requests without an answer, by their ids on the wire
         self._told: set[str] = set()
 
     @property
-    def n_waiting(self) -> int:
-        """Requests without an answer."""
-        return len(self._waiting)
+    def waiting(self) -> Iterable[RequestId]:
+        """The ids, as they are on the wire, of requests without an answer."""
+        return (_wire_id(waiting.id) for waiting in self._waiting.values())
 
     def sent(self, message: mcp_types.JSONRPCMessage) -> None:
-        """Remember what a request asks."""
+        """Give a request the id that it has on the wire, and remember what it asks."""
         if isinstance(message, JSONRPCRequest):
-            self._waiting[str(message.id)] = _Waiting(message.id, message.method)
+            self.requests.grant()
+            waiting = _Waiting(message.id, message.method)
+            message.id = _wire_id(message.id)
+            self._waiting[str(message.id)] = waiting
             if len(self._waiting) > _MAX_WAITING:
                 self._waiting.popitem(last=False)
         elif isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled":
-            self._waiting.pop(str((message.params or {}).get("requestId")), None)
+            params = message.params or {}
+            message.params = {**params, "requestId": _wire_id(params.get("requestId"))}
+            self._waiting.pop(str(message.params["requestId"]), None)
+
+    def is_wanted(self, message: mcp_types.JSONRPCMessage) -> bool:
+        """Whether it is no answer, nor word of progress, to what nobody waits for."""
+        if isinstance(message, JSONRPCNotification) and message.method == "notifications/progress":
+            return str(_wire_id((message.params or {}).get("progressToken"))) in self._waiting
+        if not isinstance(message, JSONRPCResponse | JSONRPCError) or message.id is None or str(message.id) in self._waiting:
+            return True
+        if isinstance(number := _number_of(message.id), int) and number < FIRST_ID:
+            self._tell(f"server {self._server!r} answers what it was not asked, which is left out")
+        return False  # else it comes too late
 
     def received(self, message: mcp_types.JSONRPCMessage) -> bool:
         """Mend an answer in place. Whether it is of use: a notification that is none (the SDK logs its traceback) is not."""
         if isinstance(message, JSONRPCNotification):
             return self._is_right(message)
         if isinstance(message, JSONRPCError) and message.id is None and len(self._waiting) == 1:
-            (waiting,) = self._waiting.values()
-            message.id = waiting.id  # a server that could not read a request can't say which; there is this one alone
+            (message.id,) = self.waiting  # a server that could not read a request can't say which; there is this one alone
         if not isinstance(message, JSONRPCResponse | JSONRPCError):
             return True
-        asked = self._waiting.pop(str(message.id), None)
-        if asked is None or isinstance(message, JSONRPCError):
+        if (asked := self._waiting.pop(str(message.id), None)) is None:
+            return True
+        message.id = asked.id
+        if isinstance(message, JSONRPCError):
             return True
         message.result = self.mended(asked.method, message.result)
         self._take_version(asked.method, message.result)
@@ -141,6 +133,17 @@ class AnswerMender:
             log.warning("%s", text)
 
 
+def _number_of(identity: Any) -> Any:
+    """Some servers send every id as text."""
+    return int(identity) if isinstance(identity, str) and identity.isdecimal() and len(identity) < 20 else identity
+
+
+def _wire_id(identity: Any) -> Any:
+    """The id that one of the session's has on the wire; names are their own."""
+    number = _number_of(identity)
+    return FIRST_ID + number if isinstance(number, int) and not isinstance(number, bool) else identity
+
+
 class MendedReadStream:
     """A read stream whose answers are mended, and which tells its connection when it ends."""
 
@@ -163,8 +166,11 @@ class MendedReadStream:
                 raise
             if not isinstance(item, SessionMessage):
                 return item
+            if not self._mender.is_wanted(item.message):
+                continue
+            if self._connection.requests is None and not self._mender.requests.admit(item.message):
+                continue  # whoever reads pipes has counted them, and refused it
             if self._mender.received(item.message):
-                await self._mender.requests.asked(item.message)
                 return item
 
     async def aclose(self) -> None:
@@ -209,7 +215,6 @@ class WatchedWriteStream:
         elif isinstance(item.message, JSONRPCResponse):
             item.message.result = scrubbed(item.message.result)
         await self._inner.send(item)
-        self._mender.requests.answered(item.message)
 
     def _declare(self, message: JSONRPCRequest) -> None:
         """A request of 2026-07-28 carries capabilities, which the SDK's client takes from its connection: put the sender's in

@@ -1,7 +1,7 @@
 """Bytes of a server as JSON-RPC messages, read leniently: a message that can be understood is, whatever is odd about it.
 
-It owns encodings, batches, envelopes and the bounds of one message; `answers.py` mends what an answer says. What can't be read
-but names the request that it answers becomes that request's error, so that nobody waits for it.
+It owns encodings, batches, envelopes and the bounds of one message; `answers.py` mends what an answer says. An answer that
+can't be read becomes the error of the request that it names, or of all that wait, so that nobody waits for it.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import logging
 import math
+import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import mcp_types
@@ -36,6 +37,9 @@ HTTP_REFUSED = -132400  # the server answered with an HTTP status and no JSON-RP
 _MOVED = {mcp_types.CONNECTION_CLOSED: -132000, mcp_types.REQUEST_TIMEOUT: -132001}
 _MOVED_BACK = {moved: code for code, moved in _MOVED.items()}
 _TELL_EVERY = 1.0  # seconds
+_ENDS = 8192  # bytes of what can't be read that are looked at
+_BOMS = b"\xff\xfe\xef\xbb\xbf\xbd"  # bytes of the marks that texts begin with, and of U+FFFD
+_BETWEEN = re.compile(r"[\s,\0\x1e]*")  # what may stand between two messages of one line
 _told_at = -_TELL_EVERY
 
 
@@ -55,10 +59,31 @@ def read_messages(data: bytes) -> list[JSONRPCMessage]:
 
 
 def unreadable(data: bytes, why: str) -> list[JSONRPCMessage]:
-    """The error of the request that `data` begins to answer; nothing where it names none."""
+    """The error of the request that `data` answers, without an id where it names none; nothing where it is no answer."""
     _tell(why, data)
     identity, is_request = outer_id(data)
-    return [] if identity is None or is_request else [_error(identity, UNREADABLE_ANSWER, why)]
+    if identity is None and not is_request:
+        data = _as_if_json(data)
+        identity, is_request = outer_id(data)
+    is_answer = identity is not None or (data.startswith((b"{", b"[")) and b'"jsonrpc"' in data and b'"method"' not in data)
+    return [_error(identity, UNREADABLE_ANSWER, why)] if is_answer and not is_request else []
+
+
+def addressed(message: JSONRPCMessage, waiting: Iterable[int | str]) -> list[JSONRPCMessage]:
+    """The message; of an error that names no request, one for each of those `waiting` that it may be about: the only one there
+    is, or all where it is an answer that could not be read."""
+    if not isinstance(message, JSONRPCError) or message.id is not None:
+        return [message]
+    asked = list(waiting)
+    if len(asked) > 1 and message.error.code != UNREADABLE_ANSWER:
+        return []
+    return [JSONRPCError(jsonrpc="2.0", id=identity, error=message.error) for identity in asked]
+
+
+def _as_if_json(data: bytes) -> bytes:
+    """The ends of what is no JSON, to look for its names: in ASCII, in double quotes."""
+    ends = data if len(data) <= 2 * _ENDS else data[:_ENDS] + data[-_ENDS:]
+    return ends.replace(b"\0", b"").replace(b"'", b'"').lstrip(_BOMS + b" \t\r")
 
 
 def _has_too_many_items(data: bytes) -> bool:
@@ -101,18 +126,35 @@ def _read_odd(data: bytes) -> list[JSONRPCMessage]:
     text = data.decode("utf-8-sig", "replace").strip("\0 \t\r\n")
     if not text:
         return []
-    try:
-        value = scrubbed(json.loads(text, parse_int=_number))
-    except RecursionError:
-        return unreadable(data, f"its answer is nested more than {MAX_DEPTH} deep")
-    except ValueError as error:
-        return unreadable(data, f"its answer is no valid JSON: {error}")
-    found = (_message(item) for item in (value if isinstance(value, list) else [value]))
-    messages = [message for message in found if message is not None]
+    messages: list[JSONRPCMessage] = []
+    at = 0 if text.startswith(("{", "[")) else max(0, text.find('{"jsonrpc"'))  # behind words of a log on the same line
+    while at < len(text):
+        try:
+            value, end = _DECODER.raw_decode(text, at)
+            value = scrubbed(value)
+        except RecursionError:
+            messages += unreadable(text[at:].encode(), f"its answer is nested more than {MAX_DEPTH} deep")
+            break
+        except ValueError as error:
+            messages += unreadable(text[at:].encode(), _not_json(text, error))
+            break
+        found = (_message(item) for item in (value if isinstance(value, list) else [value]))
+        messages += (message for message in found if message is not None)
+        between = _BETWEEN.match(text, end)
+        assert between is not None
+        at = between.end()
+        if not isinstance(value, dict | list):
+            break  # words of a log that begin like JSON
     if not messages:
         _tell("it is no request, answer or notification", data)
     # A host that waits for one answer may hear no more after it, so what only tells comes first.
     return sorted(messages, key=lambda message: isinstance(message, JSONRPCResponse | JSONRPCError))
+
+
+def _not_json(text: str, error: ValueError) -> str:
+    if "\0" in text:
+        return "its answer has NUL bytes, as UTF-16 has; messages are UTF-8"
+    return f"its answer is no valid JSON: {error}"
 
 
 def _tell(why: str, data: bytes) -> None:
@@ -127,6 +169,9 @@ def _tell(why: str, data: bytes) -> None:
 def _number(digits: str) -> int | float:
     """Python refuses to read integers of more than 4,300 digits."""
     return int(digits) if len(digits) <= 4000 else float(digits)
+
+
+_DECODER = json.JSONDecoder(parse_int=_number)
 
 
 def _message(value: Any) -> JSONRPCMessage | None:
@@ -164,7 +209,7 @@ def _answer(identity: int | str, value: Mapping[str, Any]) -> JSONRPCMessage:
     return JSONRPCResponse(jsonrpc="2.0", id=identity, result=result or {})
 
 
-def _error(identity: int | str, code: int, message: str, data: Any = None) -> JSONRPCError:
+def _error(identity: int | str | None, code: int, message: str, data: Any = None) -> JSONRPCError:
     error = ErrorData(code=code, message=message) if data is None else ErrorData(code=code, message=message, data=data)
     return JSONRPCError(jsonrpc="2.0", id=identity, error=error)
 

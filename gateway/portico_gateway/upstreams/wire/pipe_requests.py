@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +26,7 @@ from portico_gateway.upstreams.wire.messages import scrubbed, write_message
 log = logging.getLogger(__name__)
 
 FIRST_ID = 1 << 30  # the SDK's own count from 1; some servers take no strings
+_MAX_TELLING = 64  # words of progress of one request that are told at once; a server that sends more is not quoted
 _CANCEL_SECONDS = 5.0  # that telling of a cancellation may take
 _CLOSED = ErrorData(code=mcp_types.CONNECTION_CLOSED, message="Connection closed")
 
@@ -34,6 +35,7 @@ _CLOSED = ErrorData(code=mcp_types.CONNECTION_CLOSED, message="Connection closed
 class _Waiting:
     answer: asyncio.Future[dict[str, Any]]
     progress: ProgressFnT | None
+    telling: int = 0  # words of progress that are being told
 
 
 class PipeRequests:
@@ -80,26 +82,27 @@ class PipeRequests:
         ):
             await self._send(write_message(message) + b"\n")
 
-    def is_answer(self, message: JSONRPCMessage, others: int = 0) -> bool:
-        """Whether it belongs to a request made here, waited for or not. `others` of this connection wait elsewhere: an error
-        without an id, of a server that could not read a request, is that of the only one there is.
-        """
-        if _has_no_id(message):
-            return len(self._waiting) == 1 and not others
+    @property
+    def waiting(self) -> Iterable[int]:
+        """The ids of the requests without an answer."""
+        return self._waiting.keys()
+
+    def is_answer(self, message: JSONRPCMessage) -> bool:
+        """Whether it belongs to a request made here, waited for or not."""
         return _request_of(message) >= FIRST_ID
 
     def take(self, message: JSONRPCMessage) -> None:
-        """An answer, or word of progress. What comes too late is dropped."""
-        identity = next(iter(self._waiting), 0) if _has_no_id(message) else _request_of(message)
-        waiting = self._waiting.get(identity)
+        """An answer, or word of progress. What comes too late is dropped, and progress that comes too fast."""
+        waiting = self._waiting.get(_request_of(message))
         if waiting is None or waiting.answer.done():
             return
         if isinstance(message, JSONRPCResponse):
             waiting.answer.set_result(message.result)
         elif isinstance(message, JSONRPCError):
             waiting.answer.set_exception(MCPError.from_error_data(message.error))
-        elif isinstance(message, JSONRPCNotification) and waiting.progress is not None:
-            self._tasks.start_soon(_report, waiting.progress, message.params or {})
+        elif isinstance(message, JSONRPCNotification) and waiting.progress is not None and waiting.telling < _MAX_TELLING:
+            waiting.telling += 1
+            self._tasks.start_soon(_report, waiting, message.params or {})
 
     def close(self) -> None:
         """The connection has ended: nobody waits any longer."""
@@ -107,10 +110,6 @@ class PipeRequests:
         for waiting in self._waiting.values():
             if not waiting.answer.done():
                 waiting.answer.set_exception(MCPError.from_error_data(_CLOSED))
-
-
-def _has_no_id(message: JSONRPCMessage) -> bool:
-    return isinstance(message, JSONRPCError) and message.id is None
 
 
 def _request_of(message: JSONRPCMessage) -> int:
@@ -125,15 +124,17 @@ def _request_of(message: JSONRPCMessage) -> int:
     return identity if isinstance(identity, int) else 0
 
 
-async def _report(progress: ProgressFnT, said: Mapping[str, Any]) -> None:
-    done, total, text = said.get("progress"), said.get("total"), said.get("message")
-    if not isinstance(done, int | float) or isinstance(done, bool):
-        return
+async def _report(waiting: _Waiting, said: Mapping[str, Any]) -> None:
+    assert waiting.progress is not None
     try:
-        await progress(
-            float(done),
-            float(total) if isinstance(total, int | float) else None,
-            text if isinstance(text, str) else None,
-        )
+        done, total, text = said.get("progress"), said.get("total"), said.get("message")
+        if isinstance(done, int | float) and not isinstance(done, bool):
+            await waiting.progress(
+                float(done),
+                float(total) if isinstance(total, int | float) else None,
+                text if isinstance(text, str) else None,
+            )
     except Exception:
         log.warning("progress could not be told", exc_info=True)
+    finally:
+        waiting.telling -= 1

@@ -26,6 +26,8 @@ MAX_DIFF_BYTES = 2_000_000
 MAX_NAMES_BYTES = 8_000_000  # of untracked files
 _MAX_SAID_BYTES = 100_000  # of any other answer
 _REVISION_CHARS = 200
+_ESCAPED = re.compile(r"\\([0-7]{3}|.)")
+_ESCAPES = dict(zip('abfnrtv"\\', '\a\b\f\n\r\t\v"\\', strict=True))
 _HUNK = re.compile(r"^@@ -\d+(?:,\d+)? \+(\d+)(?:,(\d+))? @@")
 
 
@@ -144,7 +146,7 @@ async def _base(store: GitStore, ref: str) -> str:
     commit = await _try(store, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{wanted}^{{commit}}")
     if commit is None and re.search(r"\d|ago|yesterday|today|week|month|year", wanted):
         commit = await _try(store, "rev-list", "-1", f"--before={wanted}", "HEAD")
-    if commit is None or not commit.strip():
+    if commit is None or not re.fullmatch(rb"[0-9a-f]+\n", commit):  # "^main" is what main has not
         raise GitError(f"no commit is called {wanted!r}, and none is older than that as a date")
     return commit.strip().decode()
 
@@ -204,6 +206,8 @@ async def _git(store: GitStore, *arguments: str, given: bytes = b"", limit: int 
         raise GitError(f"git {arguments[0]} took longer than {SECONDS:.0f} s") from None
     if code and len(out) <= limit:
         line = said.decode("utf-8", "replace").strip().split("\n")[0]
+        for place in (store.environment["GIT_DIR"], str(store.top)):  # where it lies is nobody's business
+            line = line.replace(place, os.path.basename(place))
         raise GitError(f"git {arguments[0]}: {_explained(line)[:300]}")
     return bytes(out)
 
@@ -222,6 +226,14 @@ def _parse(diff: str) -> list[FileChange]:
         if change is not None:
             changes.append(change)
     return changes
+
+
+def _plain(name: str) -> str:
+    """A path as git writes it, which quotes control characters, quotation marks and backslashes as C does."""
+    name = name.rstrip("\t")
+    if not name.startswith('"'):
+        return name
+    return _ESCAPED.sub(lambda found: _ESCAPES.get(found[1]) or chr(int(found[1], 8)), name[1:-1])
 
 
 def _parse_file(lines: list[str]) -> FileChange | None:
@@ -244,12 +256,12 @@ def _parse_file(lines: list[str]) -> FileChange | None:
         elif line.startswith("deleted file"):
             kind = "deleted"
         elif line.startswith("rename to "):
-            kind, path = "renamed", line.removeprefix("rename to ")
-        elif line.startswith("--- a/"):
-            old = line.removeprefix("--- a/").rstrip("\t")
-        elif line.startswith("+++ b/"):
-            path = line.removeprefix("+++ b/").rstrip("\t")
-    if not path and not old:  # a binary file or a change of mode alone: the names are in the header
-        _, _, path = lines[0].partition(" b/")
+            kind, path = "renamed", _plain(line.removeprefix("rename to "))
+        elif line.startswith(("--- a/", '--- "a/')):
+            old = _plain(line.removeprefix("--- ")).removeprefix("a/")
+        elif line.startswith(("+++ b/", '+++ "b/')):
+            path = _plain(line.removeprefix("+++ ")).removeprefix("b/")
+    if not path and not old:  # a binary file or a change of mode alone: the names are in the header, and the same
+        path = _plain(lines[0][len(lines[0]) // 2 + 1 :]).removeprefix("b/")
     name = path or old
     return FileChange(name, kind, start, end, added, removed, "\n".join(body).rstrip("\n")) if name else None

@@ -30,6 +30,7 @@ _MAX_ALTERNATES = 5  # of alternates, as git itself follows them
 _LINKED = ("refs", "packed-refs", "reftable", "shallow")
 _COPIED = ("info/exclude", "info/attributes")
 _PARTS = ("HEAD", "index", "config", "logs/HEAD", "logs/refs", *_LINKED, *_COPIED)
+_SHARED_INDEX = "sharedindex."  # of a split index
 _POINTERS = ("ORIG_HEAD", "FETCH_HEAD", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD")
 _SETTLED_NS = 1_000_000_000  # a folder that changed so lately may change again and show the same time
 _MAX_KNOWN = 10_000  # folders
@@ -78,10 +79,13 @@ def locate(root: Path, served: Iterable[Path] = ()) -> GitPlaces:
     if not objects.is_dir():
         raise GitError(f"{root.name} is not in a git repository: it has no objects")
     _check_objects(objects, bounds, root.name)
-    for name in _PARTS:
+    shared = tuple(entry.name for entry in _entries(own) if entry.name.startswith(_SHARED_INDEX))
+    for name in (*_PARTS, *shared):
         for home in (own, common):
             if os.path.lexists(home / name):
-                _inside(home / name, bounds, f".git/{name}", root.name)
+                part = _inside(home / name, bounds, f".git/{name}", root.name)
+                if part.exists() and not (part.is_file() or part.is_dir()):  # git would wait for a pipe's end
+                    raise GitError(f"the repository of {root.name} is not read: its .git/{name} is no file")
     for name in ("refs", "reftable", "logs/refs"):
         _check_beneath(common / name, bounds, f".git/{name}", root.name)
     return GitPlaces(top, own, common, objects)
@@ -152,7 +156,9 @@ def _inside(path: Path, bounds: Sequence[Path], what: str, name: str) -> Path:
 
 def _check_objects(objects: Path, bounds: Sequence[Path], name: str, depth: int = 0) -> None:
     """No object, pack or alternate may lie outside."""
-    for folder in (objects, *(Path(entry.path) for entry in _entries(objects) if entry.is_dir())):
+    folders = [Path(entry.path) for entry in _entries(objects) if entry.is_dir()]
+    chained = [Path(entry.path) for name in ("info", "pack") for entry in _entries(objects / name) if entry.is_dir()]
+    for folder in (objects, *folders, *chained):
         for link in _links(folder):
             _inside(Path(link), bounds, ".git/objects", name)
     listed = objects / "info" / "alternates"
@@ -241,8 +247,8 @@ def _lay_out(directory: Path, places: GitPlaces) -> None:
         said = _read_small(common / name, _MAX_LIST_BYTES)
         if said:
             (directory / name).write_text(said, encoding="utf-8", errors="surrogateescape")
-    for entry in _entries(own):  # of a split index; git touches it, so it gets a copy
-        if entry.name.startswith("sharedindex.") and entry.is_file(follow_symlinks=False):
+    for entry in _entries(own):  # git touches it, so it gets a copy
+        if entry.name.startswith(_SHARED_INDEX) and entry.is_file(follow_symlinks=False):
             shutil.copyfile(entry.path, directory / entry.name)
 
 

@@ -19,6 +19,7 @@ _LISTED = (
     SpanKind.DATE, SpanKind.PHRASE,
 )  # fmt: skip
 _JOINT = re.compile(r"['\"`”]?\s*(?:,|;|&|/|and|or|,\s*and|,\s*or|,?\s*as well as|to|-)\s+(?:the\s+)?['\"`“]?|,")
+_LONGEST_JOINT = 40  # characters
 
 
 def array_values(fit: SpanFit, parameter: Parameter) -> Iterator[CopiedValue]:
@@ -62,11 +63,24 @@ def _lists(fit: SpanFit) -> Iterator[list[Span]]:
     """Spans of one kind that commas and "and" join, from each span on."""
     for kind in _LISTED:
         spans = [span for span in fit.spans if span.kind is kind]
-        for first in spans:
-            run = [first]
-            while (follower := next((span for span in spans if joined(fit.text, run[-1], span)), None)) is not None:
-                run.append(follower)
+        followers = [_follower(fit.text, spans, at) for at in range(len(spans))]
+        for first in range(len(spans)):
+            run: list[Span] = []
+            at: int | None = first
+            while at is not None:
+                run.append(spans[at])
+                at = followers[at]
             yield run
+
+
+def _follower(text: str, spans: Sequence[Span], at: int) -> int | None:
+    """Which of the spans, in order of where they begin, is joined to this one."""
+    for other in range(at + 1, len(spans)):
+        if spans[other].start - spans[at].end > _LONGEST_JOINT:
+            return None
+        if joined(text, spans[at], spans[other]):
+            return other
+    return None
 
 
 def joined(text: str, first: Span, second: Span) -> bool:

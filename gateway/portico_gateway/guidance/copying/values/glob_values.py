@@ -15,9 +15,10 @@ from portico_gateway.guidance.copying.text.span_shapes import is_file
 from portico_gateway.guidance.copying.values.copied_value import CopiedValue
 from portico_gateway.guidance.stemming import stems_of
 
-_WRITTEN = re.compile(r"[^\s'\"`]*\*[^\s'\"`]*")
+_WRITTEN = re.compile(r"(?<![^\s'\"`])[^\s'\"`]*\*[^\s'\"`]*")
 _FILES = re.compile(r"\s+(?:files?|documents?|scripts?|images?)\b", re.IGNORECASE)
 _TOPIC = re.compile(r"\b(?:about|on|named|called|for|with)\s+(?:the\s+|a\s+)?$", re.IGNORECASE)
+_BEFORE = 40  # characters before a word in which that may stand
 _PLAIN = frozenset(stems_of("file files folder directory document documents all every list show name names"))
 
 
@@ -38,7 +39,11 @@ def glob_values(fit: SpanFit, parameter: Parameter) -> Iterator[CopiedValue]:
             and " " not in span.text
             and not set(stems_of(span.text)) <= _PLAIN
         ):
-            weight = fit.of(parameter, span).weight + w.least + (w.cue if _TOPIC.search(fit.text[: span.start]) else 0.0)
+            weight = (
+                fit.of(parameter, span).weight
+                + w.least
+                + (w.cue if _TOPIC.search(fit.text[max(0, span.start - _BEFORE) : span.start]) else 0.0)
+            )
             yield CopiedValue(f"**/*{_in_names(span)}*", weight, span)
 
 
