@@ -17,7 +17,8 @@ SCHEMA = """
 CREATE TABLE employees (id INTEGER PRIMARY KEY, full_name TEXT NOT NULL, born DATE, hired DATE, city TEXT,
   reports_to INTEGER REFERENCES employees, phone TEXT);
 CREATE TABLE suppliers (id INTEGER PRIMARY KEY, company_name TEXT NOT NULL, country TEXT NOT NULL);
-CREATE TABLE customers (id INTEGER PRIMARY KEY, company_name TEXT NOT NULL, country TEXT NOT NULL, created DATE NOT NULL);
+CREATE TABLE customers (id INTEGER PRIMARY KEY, company_name TEXT NOT NULL, country TEXT NOT NULL, created DATE NOT NULL,
+  support_rep_id INTEGER REFERENCES employees);
 CREATE TABLE articles (id INTEGER PRIMARY KEY, name TEXT NOT NULL, supplier_id INTEGER NOT NULL REFERENCES suppliers,
   price NUMERIC NOT NULL, stock INTEGER NOT NULL, discontinued INTEGER NOT NULL, extras TEXT, replacement_cost NUMERIC NOT NULL,
   quantity_per_unit TEXT, rating TEXT);
@@ -37,8 +38,8 @@ CREATE TABLE clips (id INTEGER PRIMARY KEY, title TEXT NOT NULL, milliseconds IN
 INSERT INTO employees VALUES (1, 'Ada Quist', '1990-05-01', '2001-01-01', 'Recife', NULL, '555-1'),
   (2, 'Ben Moreau', '1960-01-01', '2020-01-01', 'Halle', 1, '555-2'), (3, 'Cid Weiss', '1970-01-01', NULL, 'Halle', 1, NULL);
 INSERT INTO suppliers VALUES (1, 'Nordic Looms', 'Norway'), (2, 'Casa Lima', 'Peru');
-INSERT INTO customers VALUES (1, 'Abel Stores', 'Peru', '2020-01-01'), (2, 'Boas Market', 'Chile', '2022-01-01'),
-  (3, 'Cai Bistro', 'Chile', '2021-01-01');
+INSERT INTO customers VALUES (1, 'Abel Stores', 'Peru', '2020-01-01', 1), (2, 'Boas Market', 'Chile', '2022-01-01', 1),
+  (3, 'Cai Bistro', 'Chile', '2021-01-01', 2);
 INSERT INTO articles VALUES (1, 'Ampel', 1, 90, 2, 0, 'Cable,Bulb', 50, '4 bags', 'A'),
   (2, 'Blink', 1, 20, 0, 1, 'Bulb', 70, '12 boxes', 'A'), (3, 'Corona', 2, 50, 40, 1, 'Cable,Dimmer', 10, '1 crate', 'B'),
   (4, 'Dim', 2, 10, 1, 0, 'Bulb,Cable', 20, '6 bags', NULL), (5, 'Ember', 2, 30, 1, 0, 'Bulb,Dimmer', 30, '8 bags', 'B'),
@@ -77,6 +78,8 @@ QUESTIONS = [
     ("How many clubs cost money?", "SELECT COUNT(*) FROM clubs WHERE fee > 0"),
     ("Which club is the largest, by number of members?", "SELECT name FROM clubs WHERE id = 1"),
     ("What is the average length of a clip in milliseconds?", "SELECT AVG(milliseconds) FROM clips"),
+    ("How many customers does Ada Quist support?", "SELECT 2"),
+    ("How many fines did Abel Stores get, in all?", "SELECT 1"),
     ("What is the most common city among employees?", "SELECT city FROM employees WHERE id = 2"),
 ]
 

@@ -19,6 +19,7 @@ from portico_servers.db.questions.composing.measures import (
     named_measure,
 )
 from portico_servers.db.questions.composing.presence import add_presence
+from portico_servers.db.questions.composing.projections import use_roles
 from portico_servers.db.questions.composing.states import add_states
 from portico_servers.db.questions.language.comparisons import Comparison
 from portico_servers.db.questions.language.lexicon import CURRENCIES, LENGTH, MONEY, MONEY_WORDS, TIME_UNITS
@@ -75,6 +76,7 @@ def _value(draft: Draft, value: BoundValue) -> None:
         op = "!=" if negated else "contains" if in_list else "=" if one.whole else "starts with"
         draft.filter(ref, op, one.text, value.first)
         draft.use_names_of(ref, value.first, 3 + len(value.words))
+        use_roles(draft, ref.join)
     if negated:
         draft.use({i for i in (value.first - 1, value.first - 2) if i in draft.parts.cues.negations})
     draft.use(value.words, VALUE + 0.15 * len(value.words) + fit)

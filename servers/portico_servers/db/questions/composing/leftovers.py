@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from portico_servers.db.questions.language.lemmas import IRREGULAR
 from portico_servers.db.questions.language.lexicon import DISCOURSE, MEASURES, NOUNS, PEOPLE, PLAIN_VERBS, SALES_TABLES
-from portico_servers.db.questions.language.verbs import alone_passive, is_state, verbs
+from portico_servers.db.questions.language.verbs import alone_passive, behind_auxiliary, is_state, verbs
 from portico_servers.db.questions.language.words import QuestionWords, Word, name_words, names_nothing, number_of, stem
 from portico_servers.db.schema import Table
 
@@ -154,10 +154,14 @@ def _tells_of_absence(draft: Draft, word: Word) -> bool:
 
 
 def _holds_of_all(draft: Draft, word: Word) -> bool:
-    """ "Alerts that were raised by ...": all were, since every row has the date."""
+    """ "Alerts that were raised by ...", "did it raise": all were, since every row has the date."""
     table = draft.reach.schema.by_name[draft.entity_table]
     dates = (column for column in table.columns if column.kind == "date" and not column.nullable)
-    return word.low.endswith("ed") and any(word.stem in map(stem, name_words(column.name)) for column in dates)
+    named = {i for link in draft.parts.links for i in link.words - {word.index}} | {
+        i for v in draft.parts.values for i in v.words
+    }
+    done = word.low.endswith("ed") or behind_auxiliary(draft.parts.question, word.index, named)
+    return done and any(word.stem in map(stem, name_words(column.name)) for column in dates)
 
 
 def _calls_people(draft: Draft, word: Word) -> bool:

@@ -126,6 +126,8 @@ capacity seat size
 country nationality
 """
 _VERBS = """
+employee work works working
+staff work works working
 actor appear star play act
 artist perform sing record release
 author write pen wrote written
