@@ -1,14 +1,15 @@
-"""What of code and documentation is answered by searching and reading alone, without a model? Minutes, where answers.py takes
-hours.
+"""What of code, documentation and databases is answered by searching and reading alone, without a model? Minutes, where
+answers.py takes hours.
 
 usage: python benchmarks/answers_reading.py [--part PART] [--only WHAT] [--limit N] [--without PART_OF_IT] [--rows FILE]
-       python benchmarks/answers_reading.py --ablation [--limit N]
+       python benchmarks/answers_reading.py --verbose ... | --ablation [--limit N]
 
 Of each question about code or documentation, both searches are asked the whole of it, or each of its parts, and what they find
-is read, weighed, told and judged as `portico ask` does it. What is missing is the model: its choice of the first tool, and its
-choice among candidates that are weighed alike. So the figures are near to those of answers.py, and not the same. Only the
-readable parts are asked (tuning and voices, both by default). Outcomes are answers_scoring.py's; "drafts" are what would have
-been answered, sure or not. `--only` is answers.py's, `--limit` takes so many of each workspace and part.
+is read, weighed, told and judged as `portico ask` does it. A question about a database is asked as its server reads it. What is
+missing is the model: its choice of the first tool, and its choice among candidates that are weighed alike. So the figures are
+near to those of answers.py, and not the same. Only the readable parts are asked (all by default). Outcomes are those of
+answers_scoring.py; "drafts" are what would have been answered, sure or not. `--only` is answers.py's, `--limit` takes so many
+of each workspace and part.
 
 All questions together write results/answers_reading-DATE.json. `--ablation` shows what is lost without each part, and writes
 results/answers_reading_ablation-DATE.json. `--rows` keeps what answers_calibration.py --of-searches reads.
@@ -21,7 +22,7 @@ import json
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -31,12 +32,12 @@ import anyio
 import answers_parts
 import answers_questions
 from answers import until_indexed
-from answers_material.workspaces import bring_trees, workspace
+from answers_material.workspaces import bring_databases, bring_trees, workspace
 from answers_questions import Question
 from answers_scoring import outcome, summary
 from report import table, write
 
-AREAS = ("code", "docs")
+AREAS = ("code", "docs", "db")
 SEARCHES = ("code__search", "docs__search")
 PARTS = ("sentence-scorer", "code-places", "plans", "companions", "other-kind", "confidence")
 Rows = list[dict[str, Any]]
@@ -44,14 +45,16 @@ Rows = list[dict[str, Any]]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--part", action="append", choices=answers_questions.READABLE, help="both by default; repeatable")
+    parser.add_argument("--part", action="append", choices=answers_questions.READABLE, help="all by default; repeatable")
     parser.add_argument("--only", action="append", default=[], metavar="WHAT", help="a kind, workspace or id; repeatable")
     parser.add_argument("--limit", type=int, default=None, help="so many of each workspace and part")
     parser.add_argument("--without", action="append", default=[], choices=PARTS, help="leave out; repeatable")
     parser.add_argument("--ablation", action="store_true", help="with everything, then without each part in turn")
     parser.add_argument("--rows", type=Path, default=None, help="write a JSON line a question there")
+    parser.add_argument("--verbose", action="store_true", help="each question with its draft")
     args = parser.parse_args()
     bring_trees(lambda text: print(text, file=sys.stderr))
+    bring_databases(lambda text: print(text, file=sys.stderr))
     every = [(part, q) for part in args.part or answers_questions.READABLE for q in answers_questions.part(part)]
     only = set(args.only)
     asked = limited(
@@ -69,6 +72,8 @@ def main() -> None:
     rows = anyio.run(ask_all, asked, variants)
     if args.rows:
         args.rows.write_text("".join(json.dumps(row) + "\n" for row in rows[answers_parts.EVERYTHING]), encoding="utf-8")
+    if args.verbose:
+        told({question["id"]: question for _, question in asked}, rows[answers_parts.EVERYTHING])
     figures = {name: by_group(found) for name, found in rows.items()}
     show(figures)
     print(f"{len(asked)} questions, {time.perf_counter() - started:.0f} s")
@@ -114,9 +119,11 @@ async def ask_workspace(
     options = dict(zip(place.options[::2], place.options[1::2], strict=True))
     config = load_config(None, flags={"audit.enabled": False}, environ={}, folder=place.root)
     docs = [Path(options["--docs"])] if "--docs" in options else []
-    with open_tool_calls(config, workspace_specs(config, Path(options["--root"]), docs, [])) as tool_calls:
+    db = [options["--db"]] if "--db" in options else []
+    specs = answers_parts.of_servers(workspace_specs(config, Path(options["--root"]), docs, db), ())
+    with open_tool_calls(config, specs) as tool_calls:
         async with tool_calls.upstreams as upstreams:
-            await upstreams.ready(60.0)
+            await upstreams.ready(answers_parts.START)
             host = UpstreamToolHost(upstreams, tool_calls=tool_calls)
             await until_indexed(SimpleNamespace(host=host))
             for variant, without in variants.items():
@@ -128,7 +135,7 @@ async def ask_workspace(
 
 
 class Reader:
-    """Answers from both searches of one workspace."""
+    """Answers from both searches of one workspace, and from its database."""
 
     def __init__(self, host: Any) -> None:
         from portico_gateway.agent.guided.answers.candidates import CandidateReader
@@ -137,8 +144,9 @@ class Reader:
         from portico_gateway.guidance.weights import DEFAULT_WEIGHTS
 
         self._embed, self._information, self._weights = embedder().embed, embedder().information, DEFAULT_WEIGHTS
-        self._calls = HostCalls(host)
+        self._host, self._calls = host, HostCalls(host)
         self._candidates = CandidateReader(host, self._embed, self._weights)
+        self._readers = [tool.name for tool in host.tools() if host.reads_questions(tool.name)]
 
     async def row(self, question: Question) -> dict[str, Any]:
         """The outcome, and what it would be if the draft were given: as answers.py has them."""
@@ -152,6 +160,9 @@ class Reader:
             "outcome": outcome(question, {**shown, "answer": answer, "exit_code": 0 if judged.answered else 1}),
             "if_given": outcome(question, {**shown, "answer": judged.draft, "exit_code": 0}),
             "features": dict(judged.features),
+            "draft": judged.draft,
+            "reasons": list(judged.reasons),
+            "confidence": judged.confidence,
         }
 
     async def _parts(self, asked: str) -> tuple[str, list[Any]]:
@@ -177,26 +188,56 @@ class Reader:
         return question, done
 
     async def _answered(self, text: str, said: str) -> Any:
-        from portico_gateway.agent.events import ToolCallStarted
-        from portico_gateway.agent.guided.answers.answer_generation import quoted_answer
-        from portico_gateway.agent.guided.calls.other_searches import ROOMY
         from portico_gateway.agent.guided.judging.verdict import judge
         from portico_gateway.agent.guided.part_run import PartRun
 
         part = PartRun(text)
         part.run.said = said
-        for tool, more in zip(SEARCHES, ({}, {"max_tokens": ROOMY}), strict=True):
-            call = await self._calls.call(part.run, ToolCallStarted(tool, {"query": text, **more}))
-            candidates = await self._candidates.read(text, [call])
-            if candidates:
-                best = max(candidates, key=lambda each: candidates[each].weight)
-                part.consider(
-                    quoted_answer(candidates, best, (call,)),
-                    lambda answer, others: judge(part.run, answer, self._embed, {}, self._weights, others, self._information),
-                )
+
+        def sure(answer: Any, others: Sequence[Any]) -> Any:
+            return judge(part.run, answer, self._embed, {}, self._weights, others, self._information)
+
+        await (self._reading if self._readers else self._searching)(part, sure)
         if part.answer is None:
             part.judgement = judge(part.run, None, self._embed, {}, self._weights)
         return part
+
+    async def _searching(self, part: Any, judge: Any) -> None:
+        from portico_gateway.agent.events import ToolCallStarted
+        from portico_gateway.agent.guided.calls.other_searches import ROOMY
+
+        for tool, more in zip(SEARCHES, ({}, {"max_tokens": ROOMY}), strict=True):
+            call = await self._calls.call(part.run, ToolCallStarted(tool, {"query": part.run.question, **more}))
+            part.consider(await self._best(part, call), judge)
+
+    async def _reading(self, part: Any, judge: Any) -> None:
+        """The call that a server reads in the question."""
+        from portico_gateway.agent.events import ToolCallStarted
+        from portico_gateway.agent.guided.answers.answer_generation import AnswerGenerator
+
+        for tool in self._readers:
+            reading = await self._host.read_question(tool, part.run.question)
+            if reading is not None:
+                part.run.readings[tool] = reading
+                call = await self._calls.call(part.run, ToolCallStarted(tool, dict(reading.arguments)))
+                found = call.result.found
+                part.consider(await self._best(part, call) if found else AnswerGenerator.none_of(part.run, call), judge)
+
+    async def _best(self, part: Any, call: Any) -> Any:
+        from portico_gateway.agent.guided.answers.answer_generation import quoted_answer
+
+        candidates = await self._candidates.read(part.run.question, [call])
+        best = max(candidates, key=lambda each: candidates[each].weight, default=None)
+        return None if best is None else quoted_answer(candidates, best, (call,))
+
+
+def told(questions: Mapping[str, Question], rows: Rows) -> None:
+    """Each question with what was wanted, what would be answered, and why it is not."""
+    for row in rows:
+        question = questions[row["id"]]
+        wanted = " + ".join("|".join(forms) for forms in question["answers"]["all_of"]) or "no answer"
+        print(f"{row['outcome']:8}{row['if_given']:8}{row['id']} {row['workspace']}: {question['question']}")
+        print(f"        wanted: {wanted}\n        draft: {row['draft']!r}\n        {'; '.join(row['reasons']) or 'given'}")
 
 
 def by_group(rows: Rows) -> dict[str, Any]:

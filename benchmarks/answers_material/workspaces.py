@@ -113,6 +113,13 @@ def config_file(name: str) -> Path:
 def bring(say: Callable[[str], None] = lambda _: None) -> None:
     """Bring whatever is not there yet. Raises SystemExit where a digest is not the pinned one."""
     bring_trees(say)
+    bring_databases(say)
+    servers = _bring_servers(say)
+    _write_outside(servers)
+
+
+def bring_databases(say: Callable[[str], None] = lambda _: None) -> None:
+    """The databases alone."""
     for name, (write, digest) in DATABASES.items():
         path = CACHE / "outside" / "bikes.db" if name == "bikes" else CACHE / "databases" / name / f"{name}.db"
         if not path.is_file() or _dump_digest(path) != digest:
@@ -120,8 +127,6 @@ def bring(say: Callable[[str], None] = lambda _: None) -> None:
             _write_database(path, write)
             if (found := _dump_digest(path)) != digest:
                 raise SystemExit(f"{path}: the digest of the dump is {found}, and should be {digest}")
-    servers = _bring_servers(say)
-    _write_outside(servers)
 
 
 def bring_trees(say: Callable[[str], None] = lambda _: None) -> None:

@@ -15,7 +15,7 @@ MAX_NOTICE = 400  # characters: a longer text has something else to say
 _ERROR = re.compile(
     r"""^[\W_]*(?:[\w./~-]{0,200}\s*:\s*-?\s*)?      # "notes.txt: "
     (?:(?:\w+\s+)?error\b\s*(?:[:\-]|executing|reading|while|in\b|\(|$)
-     | [\w.]*(?:error|exception)\b\s*: | E[A-Z]{3,12}\b\s*: | traceback\b | fatal\b\s*: | failed\ to\b | could\ not\b
+     | [\w.]*(?:error|exception)\b\s*: | (?-i:E[A-Z]{3,12})\b\s*: | traceback\b | fatal\b\s*: | failed\ to\b | could\ not\b
      | cannot\b | unable\ to\b | invalid\b | access\ denied | permission\ denied
      | unknown\ (?:tool|argument|identifier|command))""",
     re.IGNORECASE | re.VERBOSE,

@@ -220,7 +220,7 @@ class ConfidenceWeights:
     used_values: float = 0.38  # in threes
     rows: float = -0.10  # the result is rows of a table,
     several_rows: float = -0.02  # so many of them: log(1 + further rows) / 5
-    code: float = 0.03  # hits in source code
+    code: float = -0.15  # hits in source code
     prose: float = -0.60  # hits in documents
     other: float = 0.23  # any other text
     other_exact: float = 0.50  # such a text, where all names, numbers and quoted strings are used: the share of all words,
@@ -254,6 +254,7 @@ class ConfidenceWeights:
     rare_words: float = 0.14  # share of the question's words, by rarity, that the answer and the names of its place have
     rarest_word: float = 0.14  # the rarest of them is there
     beside_code: float = 0.31  # another search has a place in source code that fits, and the answer is none
+    names_there: float = 0.70  # a place in source code has every name of the question that is spelled as code is
     file_margin: float = 0.50  # of the candidate to the best in another file, in fives of nats
     disagreed: float = -0.44  # another tool has an answer, and names no such figure or identifier
     first_hits: float = 0.03  # 1 in the first hit, less for each further

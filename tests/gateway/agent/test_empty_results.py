@@ -34,6 +34,7 @@ def test_a_text_that_only_reports_an_error_is_one(text: str) -> None:
         "a.txt: Error - ENOENT: no such file\n\nb.txt:\nmilk and eggs",
         "Raises ValueError: where the name is not known.",
         "391",
+        "Employees: count = 11",
     ],
 )
 def test_a_text_that_speaks_of_errors_is_none(text: str) -> None:

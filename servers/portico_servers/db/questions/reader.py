@@ -7,7 +7,7 @@ are looked up in what was read before.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from portico_servers.db.questions.composing.conditions import add_conditions
@@ -16,7 +16,7 @@ from portico_servers.db.questions.composing.projections import use_roles
 from portico_servers.db.questions.composing.reach import Reach
 from portico_servers.db.questions.composing.shapes import add_shape
 from portico_servers.db.questions.language.cues import find_cues
-from portico_servers.db.questions.language.lexicon import ANYBODY, PEOPLE, PERSON_WORDS, REPORTING
+from portico_servers.db.questions.language.lexicon import ANYBODY, EARNED_WORDS, PEOPLE, PERSON_WORDS, REPORTING, SALES_TABLES
 from portico_servers.db.questions.language.superlatives import contrast
 from portico_servers.db.questions.language.times import TimeCondition, find_times
 from portico_servers.db.questions.language.words import OWNS, QuestionWords, name_words, read_words, stem
@@ -62,6 +62,7 @@ class QuestionReader:
         values = bind_values(read, index, first, timed)
         valued = frozenset().union(*(value.words for value in values)) if values else frozenset()
         links = self._names.links(read, [i for i in range(len(read.words)) if i not in timed | valued])
+        links = [replace(link, verb=True) if _is_done(read, link) else link for link in links]
         columns = (link.words for link in links if link.column is not None and link.score >= 0.8 and not link.sense)
         cues = find_cues(read, times, timed | valued, frozenset().union(*columns))
         if not cues.superlatives and len(values) > 1 and (one := contrast(read, cues.comparisons)):
@@ -159,6 +160,10 @@ class QuestionReader:
         for value in parts.values:
             for option in value.options:
                 weight[option[0].table] = max(weight.get(option[0].table, 0.0), 0.8)
+        if any(word.low in EARNED_WORDS for word in parts.words):  # "how much did we earn": what tells of sales
+            for table in self.schema.tables:
+                if not table.view and {stem(word) for word in name_words(table.relation)} & _SALES:
+                    weight.setdefault(table.name, 0.5)
         for table in sorted(weight, key=lambda name: -weight[name])[:MAX_ROOTS]:
             for child in self.schema.children.get(table, ()):
                 weight.setdefault(child.name, weight[table] * 0.5)
@@ -224,6 +229,17 @@ class QuestionReader:
                     yield NameLink(who, table.name, column.name, 0.4 + 0.1 * (table.name in valued) + 0.4 * said)
 
 
+def _is_done(question: QuestionWords, link: NameLink) -> bool:
+    """ "Do we ship": what somebody does there, and not who does it."""
+    at = link.first
+    return (
+        link.column is None
+        and len(link.words) == 1
+        and at > 1
+        and (question.words[at - 1].low in _DOERS and question.words[at - 2].low in _AUXILIARIES)
+    )
+
+
 def _focused(parts: QuestionParts, link: NameLink) -> float:
     """How likely it is that a name is what is asked for, by where it stands."""
     if link.first and OWNS in parts.question.gap(link.first - 1) and any(one.last == link.first - 1 for one in parts.values):
@@ -245,7 +261,7 @@ def _says_whose(parts: QuestionParts, link: NameLink) -> bool:
     words, at = parts.words, max(link.words)
     if words[link.first].low not in REPORTING:
         return False
-    behind = any(at < value.first <= at + 4 for value in parts.values)
+    behind = any(at < i <= at + 4 for i in (*(value.first for value in parts.values), *parts.cues.negations))
     return behind and not any(word.low in _ASKS_DOER for word in words[: link.first])
 
 
@@ -269,12 +285,15 @@ def _value_asked_for(parts: QuestionParts) -> str | None:
     return value.options[0][0].text if value is not None and alone and parts.cues.asked == "count" else None
 
 
+_DOERS = frozenset("we you they i".split())
+_AUXILIARIES = frozenset("do did can could should will would".split())
 _BENEATH = frozenset("under below beneath underneath".split())
 _ASKS_DOER = frozenset("does do did whom".split())
 _PREPOSITIONS = frozenset("in on of at by to for from with that which who and is are was were does did do".split())
 
 
 _PEOPLE = frozenset(stem(word) for word in PEOPLE)
+_SALES = frozenset(stem(word) for word in SALES_TABLES)
 
 
 def _by_key(reach: Reach, entity: NameLink, said: frozenset[str]) -> Join | None:

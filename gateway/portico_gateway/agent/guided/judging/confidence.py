@@ -15,7 +15,13 @@ from portico_gateway.agent.guided.answers.answer_generation import QuotedAnswer
 from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate
 from portico_gateway.agent.guided.judging.agreement import agrees
 from portico_gateway.agent.guided.judging.coverage import Unit, argument_texts, units
-from portico_gateway.agent.guided.judging.search_features import absent_words, of_absent_words, of_others, of_words
+from portico_gateway.agent.guided.judging.search_features import (
+    absent_words,
+    of_absent_words,
+    of_names,
+    of_others,
+    of_words,
+)
 from portico_gateway.agent.guided.questions.answer_type import AnswerType, asked_for, asked_words, fits
 from portico_gateway.agent.guided.questions.plan import parts
 from portico_gateway.agent.judgement import Coverage
@@ -57,6 +63,7 @@ def features_of(
         "rows_unused": shape["rows"] * (1.0 - coverage.share),
         **of_words(question, answer, coverage, run.tool_calls),
         **of_others(question, answer, others),
+        **of_names(question, answer),
         "both_told": float(bool(answer.beside)),
         "several": float(answer.several),
         "whole": float(answer.whole),

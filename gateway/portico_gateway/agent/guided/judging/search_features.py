@@ -20,6 +20,9 @@ from portico_gateway.guidance.tool_retrieval import WordInformation
 
 WITHOUT_A_SUBJECT = 15.0  # a word that says less may be anybody's way to put a question: "grab", "carries", "on a ticket"
 _PLACE = ("path", "symbol", "title", "title_trail", "anchor")
+_NAME = re.compile(r"[A-Za-z_][\w.]*\w")
+_AS_CODE = re.compile(r"\w_\w|[a-z\d][A-Z]|\w\.\w|[A-Z]{2,}\w*[a-z]|[A-Za-z]\d")
+_JOINTS = re.compile(r"[\W_]+")
 _SPECIFIC = re.compile(r"(?<![\w.])\d+(?:\.\d+)*(?!\w)|\b[A-Za-z]+(?:_[A-Za-z\d]+)+\b|\b[A-Z]?[a-z]+[A-Z]\w*|\b[A-Z_]{4,}\b")
 
 
@@ -66,6 +69,18 @@ def of_words(
         "rarest_word": float(max(asked, key=lambda stem: (rarity[stem], stem), default=None) in there),
         "rare_unused": max(unused, default=0.0),
     }
+
+
+def of_names(question: Question, answer: QuotedAnswer) -> dict[str, float]:
+    """`names_there`: a place in source code, with what it is called, has every name that the question spells as code is."""
+    names = [_bare(name.rsplit(".", 1)[-1]) for name in _NAME.findall(question.text) if _AS_CODE.search(name)]
+    text = _bare("\n".join(_texts(answer))) if names and is_source(answer.candidate) else ""
+    return {"names_there": float(bool(text) and all(name in text for name in names))}
+
+
+def _bare(text: str) -> str:
+    """Letters and digits alone, however they are joined."""
+    return _JOINTS.sub("", text).lower()
 
 
 def of_others(question: Question, answer: QuotedAnswer, others: Sequence[QuotedAnswer]) -> dict[str, float]:

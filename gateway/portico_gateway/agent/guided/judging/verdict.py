@@ -35,6 +35,8 @@ AROUND_LINES = 3  # in a longer one, what is so near to a passage stands around 
 OF_THE_KIND = 0.8  # a place's fit from which on it is of the kind that is asked for
 LONGEST_ACRONYM = 5  # letters
 _CODE = re.compile(r"\w_\w|[a-z\d][A-Z]|\w[.:]\w|[A-Za-z]\d")
+_DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
+_DESCRIBED = re.compile(r"[A-Za-z]+-(?:like|ish|style)|(?:on/off|yes/no|and/or|true/false|either/or)", re.IGNORECASE)
 _PASSED = re.compile(r"\w\(([^()]*)\)")  # to a function, in an example
 _PLACE_FIELDS = tuple("root library path uri title title_trail symbol kind text table sql anchor container".split())
 
@@ -140,9 +142,9 @@ def judge_reading(run: QuestionRun, answer: QuotedAnswer, reading: QuestionReadi
 
 def must_be_used(question: Question, coverage: Coverage, *, in_code: bool = False, in_documents: bool = False) -> list[str]:
     """The values and names of the question that no call and no place accounts for. `in_code`: what somebody would pass to
-    code need not stand there, the 42 of dumps(42), nor an acronym; and where the place has a name of the question that is
-    spelled as code is, no other name need: a user's Debian. `in_documents`: nor need a quotation of several words, which is
-    an asker's own example."""
+    code need not stand there, the 42 of dumps(42), nor an acronym, nor what is only described, a Decimal-like thing; and where
+    the place has a name of the question that is spelled as code is, no other name need: a user's Debian. `in_documents`: nor
+    need a quotation of several words, which is an asker's own example."""
     exact = {unit.text for unit in units(question) if unit.exact}
     left = [word for word in coverage.unused if word in exact]
     if in_documents:
@@ -151,7 +153,7 @@ def must_be_used(question: Question, coverage: Coverage, *, in_code: bool = Fals
     if not in_code:
         return left
     passed = " ".join(_PASSED.findall(question.text))
-    left = [word for word in left if word not in passed and not _is_acronym(word)]
+    left = [word for word in left if word not in passed and not _is_acronym(word) and not _DESCRIBED.fullmatch(word)]
     return [word for word in left if _CODE.search(word)] if any(map(_CODE.search, coverage.used)) else left
 
 
@@ -168,6 +170,8 @@ def evidence_of(answer: QuotedAnswer, tools: Mapping[str, Tool], question: Quest
         texts += [candidate.text, *_place(candidate)]
         if is_source(candidate) and (candidate.fit or 0.0) >= OF_THE_KIND:
             texts += [token.text for token in question.tokens if KIND_WORDS.issuperset(stems_of(token.text))]
+        if is_source(candidate):
+            texts += _called_through(question.text, candidate)
     if candidate is None:
         texts += [call.result.text for call in answer.calls]
     elif candidate.citation is None and answer.call is not None:
@@ -175,6 +179,13 @@ def evidence_of(answer: QuotedAnswer, tools: Mapping[str, Tool], question: Quest
     called = [(tools[call.tool].parameters, call.arguments) for call in answer.calls if call.tool in tools]
     phrases = tuple(phrase for schema, arguments in called for phrase in phrases_of(schema, arguments))
     return Evidence(tuple(texts), tuple(call.tool for call in answer.calls), phrases)
+
+
+def _called_through(question: str, candidate: AnswerCandidate) -> Iterator[str]:
+    """The dotted names of a question that a place is the definition of: `res.json` of what is called `json` there."""
+    symbol = candidate.citation.fields.get("symbol") if candidate.citation else None
+    around = str(symbol or "").split(".")
+    return (name for name in _DOTTED.findall(question) if name.rpartition(".")[2] in around)
 
 
 def _spoken(question: Question, answer: QuotedAnswer) -> Iterator[str]:

@@ -19,9 +19,10 @@ from portico_servers.db.questions.composing.measures import (
     named_measure,
 )
 from portico_servers.db.questions.composing.presence import add_presence
+from portico_servers.db.questions.composing.projections import use_roles
 from portico_servers.db.questions.composing.states import add_states
 from portico_servers.db.questions.language.comparisons import Comparison
-from portico_servers.db.questions.language.lexicon import MONEY_WORDS, TIME_UNITS
+from portico_servers.db.questions.language.lexicon import CURRENCIES, LENGTH, MONEY, MONEY_WORDS, TIME_UNITS
 from portico_servers.db.questions.language.times import TimeCondition
 from portico_servers.db.questions.language.words import name_words, stem
 from portico_servers.db.questions.linking.bindings import FEW_VALUES, BoundValue
@@ -33,6 +34,7 @@ OUT_OF_RANGE = -1.0  # for a comparison that no value of the column can meet
 VALUE = 1.5  # points for a value that found its column
 EPOCH_YEARS = range(1970, 2100)
 _NUMBERED = frozenset("number id code key".split())
+_MONEY, _LENGTH = (frozenset(map(stem, words)) for words in (MONEY, LENGTH))
 _BIRTH = frozenset(stem(word) for word in "birth born death died".split())
 
 
@@ -70,9 +72,11 @@ def _value(draft: Draft, value: BoundValue) -> None:
         assert ref is not None
         if one.whole and not negated and _or_another(draft, ref, one.text, value.first):
             continue
-        op = "!=" if negated else "=" if one.whole else "starts with"
+        in_list = (one.table, one.column) in draft.parts.index.lists
+        op = "!=" if negated else "contains" if in_list else "=" if one.whole else "starts with"
         draft.filter(ref, op, one.text, value.first)
         draft.use_names_of(ref, value.first, 3 + len(value.words))
+        use_roles(draft, ref.join)
     if negated:
         draft.use({i for i in (value.first - 1, value.first - 2) if i in draft.parts.cues.negations})
     draft.use(value.words, VALUE + 0.15 * len(value.words) + fit)
@@ -102,6 +106,8 @@ def _fit(draft: Draft, value: BoundValue, option: Sequence[IndexedValue]) -> flo
         ref = _place(draft, one)
         if ref is None:
             return -10.0
+        if _is_of_another(draft, value, one):
+            return -10.0
         near = _beside(draft, ref, value)
         few = draft.parts.index.distinct.get((one.table, one.column), 0) <= FEW_VALUES
         called = one.column in {label.column.name for label in draft.reach.labels(ref.join)}
@@ -110,6 +116,16 @@ def _fit(draft: Draft, value: BoundValue, option: Sequence[IndexedValue]) -> flo
         total -= 0.0 if one.whole else 0.8
         total -= 0.3 * _is_view(draft, one.table)
     return total / len(option)
+
+
+def _is_of_another(draft: Draft, value: BoundValue, one: IndexedValue) -> bool:
+    """ "Suppliers from Japan" are not those of whose goods some were shipped there: they have a country of their own."""
+    before = draft.parts.words[value.first - 1].low if value.first else ""
+    if before != "from" or one.table == draft.entity_table or draft.place is None:
+        return False
+    kind = stem(name_words(one.column)[-1])
+    own = (stem(name_words(column.name)[-1]) for column in draft.place.parent.columns if column.kind == "text")
+    return draft.entity is not None and draft.entity.first < value.first and kind in own
 
 
 def _same_column(value: BoundValue, one: IndexedValue) -> bool:
@@ -219,8 +235,15 @@ def _comparison(draft: Draft, comparison: Comparison) -> None:
         ):
             draft.score += OUT_OF_RANGE
         draft.filter(ref, comparison.op, _plain(number), comparison.first)
-        used = used | ({comparison.last + 1} if unit and number != comparison.number else set())
+        is_unit = unit and (number != comparison.number or _is_unit_of(ref, unit.rstrip("s")))
+        used = used | ({comparison.last + 1} if is_unit else set())
     draft.use(comparison.words | used, 1.0 + 0.5 * score)
+
+
+def _is_unit_of(ref: ColumnRef, unit: str) -> bool:
+    """ "10 dollars" of a price, "90 minutes" of a length: what the number is in anyway."""
+    stems = {stem(word) for word in name_words(ref.column.name)}
+    return (unit in CURRENCIES and bool(stems & _MONEY)) or (unit in TIME_UNITS and bool(stems & _LENGTH))
 
 
 def _age(draft: Draft, comparison: Comparison, ref: ColumnRef) -> None:

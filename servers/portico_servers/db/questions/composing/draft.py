@@ -24,7 +24,7 @@ PASSED_OVER = -0.1  # and for one that changes no answer
 UNUSED_VALUE = -2.5
 IMPOSSIBLE = -5.0  # for a condition that no row can meet: to have none of what it is itself
 _HEADS = frozenset(
-    "address number numbers name value code date figure level version id amount field".split()
+    "address number numbers name value code date figure level version id amount field job jobs record records entry".split()
 )  # say no more than the word before
 
 

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from portico_servers.db.questions.language.lemmas import IRREGULAR
-from portico_servers.db.questions.language.lexicon import DISCOURSE, PEOPLE, PLAIN_VERBS
-from portico_servers.db.questions.language.verbs import alone_passive, is_state, verbs
+from portico_servers.db.questions.language.lexicon import DISCOURSE, MEASURES, NOUNS, PEOPLE, PLAIN_VERBS, SALES_TABLES
+from portico_servers.db.questions.language.verbs import alone_passive, behind_auxiliary, is_state, verbs
 from portico_servers.db.questions.language.words import QuestionWords, Word, name_words, names_nothing, number_of, stem
+from portico_servers.db.schema import Table
 
 if TYPE_CHECKING:
     from portico_servers.db.questions.composing.draft import Draft
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 NAMED = 0.8  # the score of a link from which on a noun is one of the database
 WHOLE = 0.95  # and of one whose name is said as it is
 _PLAIN = frozenset(stem(verb) for verb in PLAIN_VERBS)
+_SALES = frozenset(stem(word) for word in SALES_TABLES)
 _RESTRICTING = frozenset("early daily weekly monthly yearly hourly quarterly family reply supply recently lately".split())
 _ENDS = frozenset(".?!;:()–—")
 _REFINING = frozenset("only just but not except excluding without and or with".split())
@@ -44,7 +46,11 @@ def _left(draft: Draft) -> Iterator[Word]:
         for word in words
         if _matters(word) and word.index not in draft.used and not names_nothing(draft.parts.question, word.index)
     ]
-    open_words = [word for word in unused if not _is_plain(word) or (word.index in nouns and word.low not in DISCOURSE)]
+    open_words = [
+        word
+        for word in unused
+        if not _is_plain(word) or (word.index in nouns and word.low not in DISCOURSE) or _is_of_sales(draft, word)
+    ]
     if not open_words:
         return
     spans = _spans(draft)
@@ -66,6 +72,8 @@ def _left(draft: Draft) -> Iterator[Word]:
             or _holds_of_all(draft, word)
             or _calls_people(draft, word)
             or _is_a_time(draft, word)
+            or _calls_measure(draft, word)
+            or _gives_reason(draft, word)
         ):
             continue
         yield word
@@ -78,6 +86,13 @@ def _nouns(draft: Draft) -> Iterator[int]:
             agent = draft.parts.words[i].low.endswith(("er", "ers", "or", "ors"))
             if link.score >= (NAMED if agent else WHOLE):
                 yield i
+
+
+def _is_of_sales(draft: Draft, word: Word) -> bool:
+    """ "Sold", where rows that the query does not read tell of that: what there is to sell is no answer."""
+    if word.low != "sold" or draft.aggregate == "none" or tells_of_sales(draft.reach.root):
+        return False
+    return any(tells_of_sales(table) for table in draft.reach.schema.tables)
 
 
 def _matters(word: Word) -> bool:
@@ -119,6 +134,12 @@ def _joins(draft: Draft, word: Word, spans: list[frozenset[int]]) -> bool:
     return not alone_passive(draft.parts.question, word.index, {i for span in spans for i in span} & {w.index for w in clause})
 
 
+def tells_of_sales(table: Table) -> bool:
+    """By what it is called, or since its rows have a quantity."""
+    quantity = any(stem(column.name.lower()) == stem("quantity") for column in table.columns)
+    return quantity or bool({stem(word) for word in name_words(table.relation)} & _SALES)
+
+
 def _tells_of_absence(draft: Draft, word: Word) -> bool:
     """ "Never opened a ticket", "not used for an appointment": what those do of which there are none; but not where a column
     tells of it, too, for some and not for others: "never paid an invoice"."""
@@ -133,10 +154,14 @@ def _tells_of_absence(draft: Draft, word: Word) -> bool:
 
 
 def _holds_of_all(draft: Draft, word: Word) -> bool:
-    """ "Alerts that were raised by ...": all were, since every row has the date."""
+    """ "Alerts that were raised by ...", "did it raise": all were, since every row has the date."""
     table = draft.reach.schema.by_name[draft.entity_table]
     dates = (column for column in table.columns if column.kind == "date" and not column.nullable)
-    return word.low.endswith("ed") and any(word.stem in map(stem, name_words(column.name)) for column in dates)
+    named = {i for link in draft.parts.links for i in link.words - {word.index}} | {
+        i for v in draft.parts.values for i in v.words
+    }
+    done = word.low.endswith("ed") or behind_auxiliary(draft.parts.question, word.index, named)
+    return done and any(word.stem in map(stem, name_words(column.name)) for column in dates)
 
 
 def _calls_people(draft: Draft, word: Word) -> bool:
@@ -145,14 +170,31 @@ def _calls_people(draft: Draft, word: Word) -> bool:
 
 
 def _is_a_time(draft: Draft, word: Word) -> bool:
-    """ "Publishing year", "sign-up date": what kind of value it is, right behind the name of the column that is told."""
+    """ "Publishing year", "year of birth": what kind of value it is, beside the name of the column that is told."""
     if word.low not in ("date", "year"):
         return False
     told = {ref.path for ref in draft.columns if ref.column.kind == "date" or (word.low == "year" and draft.is_year(ref))}
+    after = draft.parts.words[word.index + 1 : word.index + 2]
+    beside = {word.index - 1, word.index + 2 if after and after[0].low == "of" else -1}
+    told |= {draft.order_by.path} if draft.order_by is not None and draft.is_year(draft.order_by) else set()
     return any(
-        link.column is not None and word.index - 1 in link.words and (ref := draft.ref(link)) is not None and ref.path in told
+        link.column is not None and beside & link.words and (ref := draft.ref(link)) is not None and ref.path in told
         for link in draft.parts.links
     )
+
+
+def _calls_measure(draft: Draft, word: Word) -> bool:
+    """ "The average length in milliseconds": what a number that is told is a measure of."""
+    adjective = NOUNS.get(word.low)
+    told = [*draft.columns, *([draft.order_by] if draft.order_by else [])] if adjective else []
+    wanted = {stem(one) for one in MEASURES[adjective].words} if adjective else set()
+    return any(ref.column.kind == "number" and wanted & set(map(stem, name_words(ref.column.name))) for ref in told)
+
+
+def _gives_reason(draft: Draft, word: Word) -> bool:
+    """ "Absences due to illness": the value behind it says why."""
+    after = draft.parts.words[word.index + 1 : word.index + 2]
+    return word.low == "due" and bool(after) and after[0].low == "to"
 
 
 def _is_shortened(draft: Draft, word: Word) -> bool:

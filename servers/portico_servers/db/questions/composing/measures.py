@@ -10,6 +10,7 @@ from portico_servers.db.questions.language.words import name_words, stem
 from portico_servers.db.questions.linking.names import NameLink
 from portico_servers.db.rows.column_refs import ColumnRef
 
+_OF_LIVES = frozenset("birth birthday born dob published".split())  # nobody has been here since then
 NEAR = 4  # words between a measure and its column
 
 
@@ -61,7 +62,9 @@ def measure_by_adjective(draft: Draft, name: str) -> tuple[ColumnRef, float] | N
     measure = MEASURES[name]
     found = list(_by_words(draft, measure))
     if name == "long" or name == "short":  # "has been here longest": since when
-        found += [(ref, 0.4) for ref, _ in _by_words(draft, MEASURES["old"])]
+        found += [
+            (ref, 0.4) for ref, _ in _by_words(draft, MEASURES["old"]) if not set(name_words(ref.column.name)) & _OF_LIVES
+        ]
     return max(found, key=lambda one: one[1], default=None)
 
 
@@ -95,15 +98,20 @@ def is_epoch(draft: Draft, ref: ColumnRef) -> bool:
 def main_measure(draft: Draft) -> ColumnRef | None:
     """The number that rows of the root are about: an amount or a total, or the only one that they have."""
     own = [ref for ref in draft.reach.of(None) if measurable(ref, ("number",)) and not is_flag(draft, ref)]
-    generic = [stem(word) for word in GENERIC_MEASURES]
-    ranked = [
-        (min(ranks), ref)
-        for ref in own
-        if (ranks := [generic.index(one) for one in map(stem, name_words(ref.column.name)) if one in generic])
-    ]
-    if ranked:
-        return min(ranked, key=lambda one: one[0])[1]
+    if generic := [ref for ref in own if is_generic(ref)]:
+        return min(generic, key=_generic_rank)
     return own[0] if len(own) == 1 else None
+
+
+def is_generic(ref: ColumnRef) -> bool:
+    """Is it called an amount, a total or the like, of whatever the rows are?"""
+    return _generic_rank(ref) < len(GENERIC_MEASURES)
+
+
+def _generic_rank(ref: ColumnRef) -> int:
+    generic = [stem(word) for word in GENERIC_MEASURES]
+    ranks = (generic.index(one) for one in map(stem, name_words(ref.column.name)) if one in generic)
+    return min(ranks, default=len(generic))
 
 
 def names_nothing(ref: ColumnRef) -> bool:

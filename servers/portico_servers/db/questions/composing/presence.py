@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from portico_servers.db.questions.composing.draft import Draft
 from portico_servers.db.questions.composing.measures import flag_value, is_flag, measure_by_adjective
 from portico_servers.db.questions.language.lemmas import IRREGULAR
-from portico_servers.db.questions.language.lexicon import EMPTY_WORDS, NEGATIVE_PREFIXES
+from portico_servers.db.questions.language.lexicon import EMPTY_WORDS, NEGATIVE_PREFIXES, TIMELY
 from portico_servers.db.questions.language.verbs import alone_passive
 from portico_servers.db.questions.language.words import name_words, stem
 from portico_servers.db.questions.linking.names import NameLink
 from portico_servers.db.rows.column_refs import ColumnRef
 
+_PIECES = frozenset("units pieces items quantity much".split())
+_NOTHING = frozenset("nothing nobody".split())
 _HAVING = frozenset("have has having with get gets got receive receives received".split())
 
 
@@ -55,6 +57,9 @@ def _negation(draft: Draft, at: int) -> None:
             continue
         for ref, score in _absent(draft, link):
             ranked.append((score - 0.1 * apart, ref, link))
+    if not ranked and draft.parts.words[at].low in _NOTHING:  # "bought nothing", "reports to nobody"
+        before = (link for link in draft.parts.links if 0 < at - max(link.words) <= 2 and not link.words <= draft.used)
+        ranked = [(score, ref, link) for link in before for ref, score in _absent(draft, link)]
     if not ranked:
         draft.failed.append(frozenset({at}))
         return
@@ -117,11 +122,13 @@ def _flags(draft: Draft) -> None:
             ref.column.kind == "date"
             and ref.column.nullable
             and _is_participle(draft, link)
-            and (draft.parts.cues.asked == "count" or draft.parts.cues.percent or _is_alone(draft, link))
+            and not _is_ranked(draft, link)
+            and (draft.parts.cues.asked == "count" or _reckons(draft) or _is_alone(draft, link))
         ):
             draft.filter(ref, "!=", None, link.first)
             draft.use(link.words, 0.8)
     _negative_flags(draft)
+    _in_stock(draft)
     _present(draft)
     _free(draft)
 
@@ -141,16 +148,45 @@ def _present(draft: Draft) -> None:
             draft.use(link.words, 1.2)
 
 
+def _in_stock(draft: Draft) -> None:
+    """ "Discontinued but still in stock": some are left; how many, nobody asks."""
+    words = draft.parts.words
+    if draft.entity is None or draft.entity.column is not None or any(word.low in _PIECES for word in words):
+        return
+    for link in draft.parts.links:
+        said = [i for i in link.words if words[i].low == "stock" and i and words[i - 1].low == "in"]
+        ref = draft.ref(link) if said and not link.words & draft.used else None
+        if ref is not None and ref.column.kind == "number" and not ref.key and draft.table_of(ref) == draft.entity_table:
+            draft.filter(ref, ">", 0, said[0])
+            draft.use(link.words, 1.2)
+
+
 def _free(draft: Draft) -> None:
-    """What is free costs nothing."""
-    for word in draft.parts.words:
-        if word.low == "free" and word.index not in draft.used and (by := measure_by_adjective(draft, "cheap")):
-            draft.filter(by[0], "=", 0, word.index)
-            draft.use({word.index}, by[1])
+    """What is free costs nothing, and what costs money does."""
+    words = draft.parts.words
+    for word in words:
+        before = words[word.index - 1].low if word.index else ""
+        costs = word.low == "money" and before in ("cost", "costs")
+        if not (word.low == "free" or costs) or word.index in draft.used:
+            continue
+        if by := measure_by_adjective(draft, "cheap"):
+            draft.filter(by[0], ">" if costs else "=", 0, word.index)
+            draft.use({word.index, word.index - 1} if costs else {word.index}, by[1])
 
 
 def _is_participle(draft: Draft, link: NameLink) -> bool:
     return all(draft.parts.words[i].low.endswith(("ed", "en")) or draft.parts.words[i].low in IRREGULAR for i in link.words)
+
+
+def _is_ranked(draft: Draft, link: NameLink) -> bool:
+    """ "Hired first": by that date, and not only that there is one."""
+    return any(0 < one.last - max(link.words) <= 2 for one in draft.parts.cues.superlatives if one.adjective in TIMELY)
+
+
+def _reckons(draft: Draft) -> bool:
+    """Is a share or a sum asked for: "how much has been paid"?"""
+    cues = draft.parts.cues
+    return bool(cues.percent or cues.sum or (cues.how_much and "much" in {word.low for word in draft.parts.words}))
 
 
 def _is_alone(draft: Draft, link: NameLink) -> bool:

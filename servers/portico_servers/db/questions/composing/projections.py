@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from portico_servers.db.questions.composing.draft import Draft
 from portico_servers.db.questions.composing.measures import measure_by_adjective, names_nothing
 from portico_servers.db.questions.language.lexicon import LIST_WORDS, MONEY_WORDS, PEOPLE
+from portico_servers.db.questions.language.verbs import behind_auxiliary
 from portico_servers.db.questions.language.words import name_words, stem
 from portico_servers.db.questions.linking.names import NameLink
 from portico_servers.db.rows.column_refs import ColumnRef, Join
@@ -44,6 +45,9 @@ def asked_columns(draft: Draft) -> list[ColumnRef]:
             continue
         if ref is None or link.words & taken or ref.path in found or _worth(draft, link) < 0.4:
             continue
+        if found and _is_verb(draft, link):
+            draft.use(link.words)
+            continue
         taken |= link.words
         for shown in draft.shown(ref):
             found.setdefault(shown.path, shown)
@@ -54,6 +58,14 @@ def asked_columns(draft: Draft) -> list[ColumnRef]:
             found |= {key.path: key for key in draft.reach.keys(draft.place)}
             draft.use({word.index}, 0.3)
     return list(found.values())[:MOST_COLUMNS]
+
+
+def _is_verb(draft: Draft, link: NameLink) -> bool:
+    """ "In what region does Ada work?": what is done there, and no work of hers."""
+    at = link.first
+    last = at + 1 == len(draft.parts.words) and len(link.words) == 1
+    named = {i for other in draft.parts.links for i in other.words} | {i for v in draft.parts.values for i in v.words}
+    return last and behind_auxiliary(draft.parts.question, at, named - {at})
 
 
 def _worth(draft: Draft, link: NameLink) -> float:
@@ -125,7 +137,7 @@ def _told_apart(draft: Draft) -> list[ColumnRef]:
 
 def _repeats(draft: Draft) -> bool:
     """Would the answer only say again what the question gives?"""
-    given = {ref.path for ref, op, value in draft.filters if op == "=" and isinstance(value, str)}
+    given = {ref.path for ref, op, value in draft.filters if op == "=" and isinstance(value, str | int)}
     return bool(draft.columns) and {ref.path for ref in draft.columns} <= given and draft.order_by is None
 
 

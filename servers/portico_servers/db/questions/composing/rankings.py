@@ -19,9 +19,11 @@ from portico_servers.db.questions.language.lexicon import (
     EARNED_WORDS,
     MONEY_WORDS,
     NOUNS,
+    PAID_WORDS,
     PRICED_WORDS,
     SALES_TABLES,
     SALES_WORDS,
+    TIMELY,
 )
 from portico_servers.db.questions.language.superlatives import Superlative
 from portico_servers.db.questions.language.words import name_words, stem
@@ -60,8 +62,11 @@ def _by_size(draft: Draft, one: Superlative) -> bool:
 
 def _by_measure(draft: Draft, one: Superlative) -> bool:
     assert one.adjective is not None
-    timely = one.adjective in ("old", "young", "early", "late", "new", "recent", "first", "last")
+    timely = one.adjective in TIMELY
     by = measure_by_adjective(draft, one.adjective)
+    of_value = one.adjective in ("high", "low") and any(value.first == one.last + 1 for value in draft.parts.values)
+    if by is not None and of_value and not names_nothing(by[0]):
+        return False  # "the highest pressure": of what is measured, and no height
     kinds = ("date", "number") if timely else ("number", "date")
     if timely and (dated := named_measure(draft, one.last, ("date",), 2)):  # "founded first"
         _ranked(draft, one, dated[0], dated[1].words, dated[1].score)
@@ -115,7 +120,7 @@ def _most_frequent(draft: Draft, one: Superlative) -> bool:
     if entity is None:
         return False
     refs = draft.shown(ref) if entity.column is not None and (ref := draft.ref(entity)) else label_of(draft, entity.table)
-    if entity.column is None and draft.place is None:
+    if entity.column is None and (draft.place is None or _names_column(draft, one)):
         return False
     if entity.column is not None and draft.place is not None:  # how common a value is, the rows that have it tell
         draft.score -= 0.6
@@ -124,6 +129,12 @@ def _most_frequent(draft: Draft, one: Superlative) -> bool:
     draft.score += 0.3 * max((link.score for link in done), default=0.0)  # "sold most often": sales are counted, and no stock
     _count_by(draft, one, refs)
     return True
+
+
+def _names_column(draft: Draft, one: Superlative) -> bool:
+    """ "The most common first name among actors": of the names, and no actor."""
+    behind = [link for link in draft.parts.links if link.first == one.last + 1 and link.score >= 0.8 and not link.verb]
+    return bool(behind) and all(link.column is not None for link in behind)
 
 
 def _count_by(draft: Draft, one: Superlative, refs: list[ColumnRef]) -> None:
@@ -203,6 +214,10 @@ def _most_of(draft: Draft, one: Superlative, groups: list[ColumnRef]) -> bool:
         behind = named_measure(draft, at, behind=True, within=3)
         draft.use({at} if behind else set())
     counted = _counted(draft, one, beside_groups=bool(groups) and draft.place is None)
+    if draft.place is not None and (at := _money(draft, one)) and (counted is None or counted.verb or counted.words <= at):
+        by = measure_by_adjective(draft, "expensive")
+        if by is not None and by[0].join is None and not _is_list_price(draft, by[0]):
+            return _sum_by(draft, one, by[0], at | (counted.words if counted else frozenset()), by[1])
     if behind and not is_flag(draft, behind[0]) and (counted is None or behind[1].score >= counted.score):
         if (kind := _category(draft)) is not None:  # "the countries with the most revenue": of each all together
             draft.use(one.words | behind[1].words | (draft.entity.words if draft.entity else set()), 1.0 + behind[1].score)
@@ -216,8 +231,8 @@ def _most_of(draft: Draft, one: Superlative, groups: list[ColumnRef]) -> bool:
     if counted is not None and draft.place is not None:
         draft.use(one.words | counted.words, 1.2 + counted.score)
         _entity_counts(draft, one)
-        if counted.verb and (quantity := _quantity(draft)) is not None:  # "sold the most": as many as were sold, not as often
-            draft.aggregate, draft.columns = "sum", [quantity]
+        if counted.verb and (amount := quantity(draft)) is not None:  # "sold the most": as many as were sold, not as often
+            draft.aggregate, draft.columns = "sum", [amount]
         return True
     if counted is not None and (groups or draft.entity is not None) and draft.place is None:
         refs = groups or (draft.shown(ref) if draft.entity and draft.entity.column and (ref := draft.ref(draft.entity)) else [])
@@ -307,15 +322,15 @@ def _by_children(draft: Draft, one: Superlative) -> bool:
         return False
     if _names_counted(draft, one):
         return False
-    quantity = _quantity(draft)
-    if quantity is None and _of_sales(draft, one) and not _tells_of_sales(draft):
+    amount = quantity(draft)
+    if amount is None and _of_sales(draft, one) and not _tells_of_sales(draft):
         return False  # a stock or a repair is no sale
     draft.use(one.words | (draft.entity.words if draft.entity else set()), 0.6)
-    if quantity is not None:
-        draft.use({i for link in draft.links_of(draft.reach.root.name, quantity.column.name) for i in link.words})
+    if amount is not None:
+        draft.use({i for link in draft.links_of(draft.reach.root.name, amount.column.name) for i in link.words})
     _count_by(draft, one, label_of(draft, draft.entity_table))
-    if quantity is not None:
-        draft.aggregate, draft.columns = "sum", [quantity]
+    if amount is not None:
+        draft.aggregate, draft.columns = "sum", [amount]
         draft.score += 0.3
     return True
 
@@ -324,7 +339,7 @@ def _tells_of_sales(draft: Draft) -> bool:
     return bool({stem(word) for word in name_words(draft.reach.root.relation)} & {stem(word) for word in SALES_TABLES})
 
 
-def _quantity(draft: Draft) -> ColumnRef | None:
+def quantity(draft: Draft) -> ColumnRef | None:
     """How many pieces a row of the root is of, where it tells."""
     named = (ref for ref in draft.reach.of(None) if ref.summable and stem(ref.column.name.lower()) == stem("quantity"))
     return next(named, None)
@@ -336,6 +351,16 @@ def _names_counted(draft: Draft, one: Superlative) -> bool:
     behind = set(range(one.last + 1, one.last + 4))
     behind -= draft.entity.words if draft.entity is not None and _of_sales(draft, one) else set()  # "the best-selling product"
     return not top and any(link.column is None and link.words & behind for link in draft.parts.links)
+
+
+def _money(draft: Draft, one: Superlative) -> frozenset[int]:
+    """ "Paid the most", "the most money": sums are compared, and not how often something was paid."""
+    words = draft.parts.words
+    behind = words[one.last + 1 : one.last + 2]
+    paid = [word for word in words[max(0, one.last - 4) : one.last] if word.low in PAID_WORDS]
+    said = [word for word in behind if word.low == "money"]
+    open_end = not behind or not behind[0].content
+    return frozenset(word.index for word in (*paid, *said)) if said or (paid and open_end) else frozenset()
 
 
 def _time_spent(draft: Draft, one: Superlative) -> int | None:

@@ -6,14 +6,22 @@ In turn: superlatives, averages, counts, sums, lists; each finds its columns amo
 from __future__ import annotations
 
 from portico_servers.db.questions.composing.draft import Draft
-from portico_servers.db.questions.composing.measures import is_flag, main_measure, measure_by_adjective, named_measure
+from portico_servers.db.questions.composing.measures import (
+    is_flag,
+    is_generic,
+    main_measure,
+    measure_by_adjective,
+    named_measure,
+)
 from portico_servers.db.questions.composing.projections import add_projections, asked_columns, is_person, label_of, use_roles
-from portico_servers.db.questions.composing.rankings import add_ranking, may_lack
+from portico_servers.db.questions.composing.rankings import add_ranking, may_lack, quantity
 from portico_servers.db.questions.language.lexicon import MONEY_WORDS, NOUNS
 from portico_servers.db.questions.language.superlatives import Superlative
+from portico_servers.db.questions.language.words import name_words
 from portico_servers.db.questions.linking.names import NameLink
 from portico_servers.db.rows.column_refs import ColumnRef
 
+_WHERE = frozenset("in from into to across over within".split())
 _BE_OR_HAVE = frozenset("is are was were be been has have had do does did got get gets came come comes".split())
 
 
@@ -100,6 +108,8 @@ def _groups(draft: Draft) -> list[ColumnRef]:
     if part := next((found for at in asked if (found := _time_part(draft, at))), None):
         return [part]  # "in which month were the most rentals made?"
     for at in draft.parts.cues.groups:
+        if _is_in_a_name(draft, at):
+            continue
         best: tuple[float, list[ColumnRef], NameLink] | None = None
         if part := _time_part(draft, at):
             return [part]
@@ -120,6 +130,15 @@ def _groups(draft: Draft) -> list[ColumnRef]:
                 use_roles(draft, ref.join)
             return best[1]
     return []
+
+
+def _is_in_a_name(draft: Draft, at: int) -> bool:
+    """ "Quantity per unit" of `QuantityPerUnit`: what is named so is no grouping."""
+    word = draft.parts.words[at].low
+    return any(
+        link.column is not None and word in name_words(link.column) and {at - 1, at + 1} <= link.words
+        for link in draft.parts.links
+    )
 
 
 def _each(draft: Draft) -> list[ColumnRef]:
@@ -169,26 +188,76 @@ def _count(draft: Draft, groups: list[ColumnRef]) -> None:
         ref = draft.ref(draft.entity)
         if ref is not None and not (is_person(ref) and not draft.parts.cues.distinct):
             draft.columns = [ref]
+            draft.score -= 1.0 * any(
+                link.words <= draft.entity.words and link.score >= 0.95 for link in draft.links_of(draft.reach.root.name, None)
+            )  # "how many readings": these, and no sum of what they tell
             summed = ref.summable and not is_flag(draft, ref) and not draft.is_year(ref)
             draft.aggregate = "sum" if summed and not draft.parts.cues.distinct else "count_distinct"
-            draft.use(draft.entity.words, 0.6 + draft.entity.score if summed or draft.parts.cues.distinct else 0.3)
+            sure = summed or draft.parts.cues.distinct or _is_where(draft)
+            draft.use(draft.entity.words, 0.6 + draft.entity.score if sure else 0.3)
             return
     draft.aggregate = "count"
     if draft.entity is not None:
         draft.use(draft.entity.words, 1.0 + draft.entity.score)
-    if draft.place is not None:
+    elif (said := _happened(draft)) is not None:
+        draft.use(said.words, 1.0 + said.score)
+    if (sold := _sold(draft)) is not None:
+        draft.aggregate, draft.columns = "sum", [sold[0]]
+        draft.use(sold[1], 1.0)
+    elif draft.place is not None:
         keys = draft.reach.keys(draft.place)
         if len(keys) == 1:
             draft.aggregate, draft.columns = "count_distinct", keys
-        labels = {label.path for label in draft.reach.labels(draft.place)}
-        draft.score -= 1.1 if any(ref.path in labels and op == "=" for ref, op, _ in draft.filters) else 0.1  # it is one
+        draft.score -= 1.1 if _is_named(draft) else 0.1  # it is one
+    elif _is_named(draft) and draft.unused():
+        draft.score -= 1.0  # "how many members does the Chess club have": not how many clubs are called so
     elif draft.parts.cues.distinct and (asked := asked_columns(draft)):
         draft.aggregate, draft.columns = "count_distinct", asked[:1]
+
+
+def _happened(draft: Draft) -> NameLink | None:
+    """ "How many times was it rented?": the verb that tells of the root's rows."""
+    focus = draft.parts.words[draft.parts.cues.focus : draft.parts.cues.focus + 1]
+    if not focus or focus[0].low != "times":
+        return None
+    return max(draft.links_of(draft.reach.root.name, None), key=lambda link: link.score, default=None)
+
+
+def _sold(draft: Draft) -> tuple[ColumnRef, frozenset[int]] | None:
+    """ "How many tracks were sold?": as many as the lines of the sales say, and the words for it."""
+    words = draft.parts.words
+    done = {word.index for word in words if word.low in ("sold", "purchased", "bought")}
+    done |= {word.index for word in words if word.low == "sell" and any(one.low == "did" for one in words)}
+    pieces = any(word.low in ("units", "pieces", "copies") for word in words)
+    of_line = (draft.place.depth == 1 if draft.place is not None else pieces) and not draft.parts.cues.negations
+    amount = quantity(draft) if of_line and done and not draft.parts.cues.distinct else None
+    return None if amount is None else (amount, frozenset(done))
+
+
+def _is_where(draft: Draft) -> bool:
+    """ "In how many countries do we have customers?": the different ones, and no customers."""
+    words, at = draft.parts.words, draft.parts.cues.focus - 3
+    return (
+        at >= 0
+        and words[at].low in _WHERE
+        and words[at + 1].low == "how"
+        and draft.entity is not None
+        and (draft.entity.first == at + 3)
+    )
+
+
+def _is_named(draft: Draft) -> bool:
+    """Is what is asked for one thing, by what it is called?"""
+    labels = {label.path for label in draft.reach.labels(draft.place)}
+    return any(ref.path in labels and op == "=" for ref, op, _ in draft.filters)
 
 
 def _aggregate(draft: Draft, aggregate: str, words: frozenset[int], groups: list[ColumnRef]) -> None:
     """An average or a sum of the number that is named; else of the one that the rows are about."""
     near = max(words) if words else None
+    if aggregate == "avg" and near is not None and _averages_counts(draft, near):
+        draft.failed.append(words)
+        return
     named = named_measure(draft, near, within=30) if near is not None else named_measure(draft)
     ref = named[0] if named and not is_flag(draft, named[0]) else None
     if ref is not None and named is not None:
@@ -208,6 +277,12 @@ def _aggregate(draft: Draft, aggregate: str, words: frozenset[int], groups: list
         draft.score -= 0.3 * (draft.table_of(ref) != draft.entity.table)
 
 
+def _averages_counts(draft: Draft, at: int) -> bool:
+    """ "The average number of tracks per album": a mean of counts, which no query here gives."""
+    lows = [word.low for word in draft.parts.words[at + 1 : at + 3]]
+    return lows == ["number", "of"] and any(link.column is None and at + 3 in link.words for link in draft.parts.links)
+
+
 def _unnamed_measure(draft: Draft, words: frozenset[int]) -> tuple[ColumnRef | None, float]:
     every = draft.parts.words
     if (how := draft.parts.cues.how) and (by := measure_by_adjective(draft, how)):
@@ -222,4 +297,5 @@ def _unnamed_measure(draft: Draft, words: frozenset[int]) -> tuple[ColumnRef | N
         by = measure_by_adjective(draft, "expensive")
         draft.use({word.index for word in every if word.low in MONEY_WORDS} if by else set())
         return by or (None, 0.0)
-    return main_measure(draft), 0.3
+    main = main_measure(draft)
+    return main, 0.3 if main is not None and is_generic(main) else -0.3  # that it is the only one says little

@@ -6,6 +6,7 @@ date when it was required was late. It finds these dates by their names.
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterator
 
 from portico_servers.db.questions.composing.draft import Draft
@@ -28,6 +29,8 @@ def add_states(draft: Draft) -> None:
             continue
         if word.low in OPEN_WORDS or word.low in CLOSED_WORDS:
             _ended(draft, word.index, over=word.low in CLOSED_WORDS)
+        elif word.low == "overdue":
+            _overdue(draft, word.index)
         elif word.low in LATE_WORDS or word.low in IN_TIME_WORDS:
             _late(draft, word.index, late=word.low in LATE_WORDS)
         elif word.low.startswith("un"):
@@ -47,6 +50,18 @@ def _ended(draft: Draft, at: int, *, over: bool) -> None:
         draft.use({at}, 0.2)
     elif len(found) == 1:
         draft.filter(found[0], "!=" if over else "=", None, at)
+        draft.use({at}, 1.0)
+
+
+def _overdue(draft: Draft, at: int) -> None:
+    """Not done yet, and the day for which it was promised is over; or, where it is said beside, only that it is not done."""
+    promised = [ref for ref in _own(draft) if ref.column.kind == "date" and _stems(ref) & _PROMISES]
+    done = [ref for ref in _own(draft) if ref.column.nullable and _stems(ref) & _ENDINGS and ref not in promised]
+    if any(value is None and op == "=" and _stems(ref) & _ENDINGS for ref, op, value in draft.filters):
+        draft.use({at}, 0.2)
+    elif len(promised) == 1 and len(done) == 1:
+        draft.filter(done[0], "=", None, at)
+        draft.filter(promised[0], "<", datetime.date.today().isoformat(), at)
         draft.use({at}, 1.0)
 
 

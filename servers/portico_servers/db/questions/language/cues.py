@@ -23,7 +23,7 @@ from portico_servers.db.questions.language.lexicon import (
     PERCENT_WORDS,
     SUM_WORDS,
 )
-from portico_servers.db.questions.language.superlatives import RANKED, Superlative, find_superlatives
+from portico_servers.db.questions.language.superlatives import RANKED, Superlative, by_number, find_superlatives
 from portico_servers.db.questions.language.times import TimeCondition
 from portico_servers.db.questions.language.words import QuestionWords, Word, number_of
 
@@ -40,6 +40,7 @@ _ASKED_OF_IT = _COUNTED | frozenset(  # "if so, what's their number?", "I need t
 _TIES = frozenset("tie tied ties share shares sharing joint jointly equal equally level draw drawn".split())
 _ASKS_SHARE = frozenset("what which the".split())
 _COMPARING = frozenset("compare compared comparing comparison versus vs respectively".split())
+_NUMBERED = frozenset("phone telephone mobile fax house street room account invoice order serial ticket flight card".split())
 _NO_MEASURE = frozenset(
     "old young often good bad popular common full".split()
 )  # of which a column says little or another thing
@@ -77,7 +78,7 @@ def find_cues(
 ) -> Cues:
     """`taken`: words that are values, or say when; `named`: those that name columns."""
     cues, words = Cues(), question.words
-    _asked(cues, question, taken)
+    _asked(cues, question, taken, named)
     cues.comparisons = list(find_comparisons(question, taken))
     compared = taken.union(*(one.words for one in cues.comparisons)) if cues.comparisons else taken
     for i, word in enumerate(words):
@@ -98,7 +99,10 @@ def find_cues(
         elif word.low in GROUP_WORDS or word.low == "by":
             cues.groups.append(i)
     cues.percent = _percent(cues, question, compared | named)
-    cues.superlatives = list(find_superlatives(question, compared))
+    superlatives = list(find_superlatives(question, compared))
+    cues.superlatives = by_number(question, superlatives)
+    if cues.superlatives != superlatives:  # how the asker calls it says no more
+        cues.used |= superlatives[0].words
     numbers = ((word.index, number_of(word)) for word in words if word.index not in compared and word.low != "one")
     cues.numbers = {i: number for i, number in numbers if number is not None}
     for i in list(cues.numbers):  # "is it right that it is about 140?": a guess
@@ -164,14 +168,19 @@ def _count_at_end(question: QuestionWords, taken: frozenset[int]) -> set[int]:
     return said if lows - {"number"} or len(lows) > 1 else set()
 
 
-def _asked(cues: Cues, question: QuestionWords, taken: frozenset[int]) -> None:
+def _is_named(phrase: tuple[str, ...], before: int, lows: Sequence[str], named: frozenset[int]) -> bool:
+    """ "The phone number of ...": one thing's own number, and no count."""
+    return phrase == ("number", "of") and (before in named or lows[before] in _NUMBERED)
+
+
+def _asked(cues: Cues, question: QuestionWords, taken: frozenset[int], named: frozenset[int]) -> None:
     """Is something counted or listed, and where is it said what?"""
     words = question.words
     lows = [word.low for word in words]
     for phrase in COUNT_PHRASES:
         places = (i for i in range(len(lows)) if tuple(lows[i : i + len(phrase)]) == phrase and i not in taken)
         ranked = RANKED | {"total"} if phrase[0] == "amount" else RANKED  # "the largest number of" ranks, a total adds up
-        at = next((i for i in places if not (i and lows[i - 1] in ranked)), None)
+        at = next((i for i in places if not (i and (lows[i - 1] in ranked or _is_named(phrase, i - 1, lows, named)))), None)
         if at is not None:
             cues.asked, cues.focus, cues.used = "count", at + len(phrase), cues.used | set(range(at, at + len(phrase)))
             if phrase[-1] == "them" or not any(word.content for word in words[cues.focus :]):

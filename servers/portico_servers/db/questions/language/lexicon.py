@@ -21,7 +21,7 @@ class Measure(NamedTuple):
 
 
 MONEY = "price cost amount total fee fare rate paid payment charge salary value revenue spend budget".split()
-LENGTH = "length duration minutes milliseconds seconds hours time runtime distance words".split()
+LENGTH = "length duration minutes milliseconds seconds hours time runtime distance words pages".split()
 SIZE = "size amount total area capacity seats beds population budget quantity bytes value".split()
 HEIGHT = "height altitude elevation level value total amount".split()
 TIME = "date time on at day created opened founded started hired joined born birth published year".split()
@@ -52,6 +52,7 @@ MEASURES: Mapping[str, Measure] = {
     "widespread": Measure((), "desc"), "prevalent": Measure((), "desc"),
     "frequent": Measure((), "desc"), "often": Measure((), "desc"), "rare": Measure((), "asc"),
 }  # fmt: skip
+TIMELY = frozenset("old young early late new recent first last".split())  # that compare times
 NOUNS: Mapping[str, str] = {  # of what an adjective measures
     "length": "long", "duration": "long", "runtime": "long", "height": "high", "altitude": "high", "size": "big",
     "weight": "heavy",
@@ -131,6 +132,7 @@ DISTINCT_WORDS = frozenset("different distinct unique".split())
 MONEY_WORDS = frozenset(
     "cost costs price spent spend spends paid pay pays earn earns earned money revenue expensive worth".split()
 )
+PAID_WORDS = frozenset("spend spends spent pay pays paid".split())
 EARNED_WORDS = frozenset("earn earns earned money revenue turnover income spent spend spends".split())
 PRICED_WORDS = frozenset("price prices priced cost costs rate expensive".split())
 SALES_TABLES = frozenset("sale order invoice purchase transaction receipt payment rental ticket booking".split())

@@ -60,6 +60,16 @@ def find_superlatives(question: QuestionWords, taken: frozenset[int]) -> Iterato
             yield Superlative(frozenset({i}), MEASURES[found].order, found)
 
 
+def by_number(question: QuestionWords, found: Sequence[Superlative]) -> list[Superlative]:
+    """ "The longest playlist, by number of tracks": it is said what "longest" counts."""
+    words = question.words
+    for i, word in enumerate(words[:-2]):
+        at = i + 1 + (words[i + 1].low == "the")
+        if word.low == "by" and [one.low for one in words[at : at + 2]] in (["number", "of"], ["count", "of"]) and found:
+            return [Superlative(frozenset({i, at, at + 1}), found[0].order, None), *found[1:]]
+    return list(found)
+
+
 def contrast(question: QuestionWords, comparisons: Sequence[Comparison]) -> Superlative | None:
     """ "More", "bigger", "the older one", where two things are told apart and no number is compared: which has most of it."""
     taken = {i for one in comparisons for i in one.words}

@@ -55,6 +55,7 @@ warehouse stock inventory depot
 copy item inventory disc dvd
 category genre kind type sort class style
 kind type sort variety
+media medium format
 subject topic field genre theme
 department division section faculty
 class lesson course
@@ -125,11 +126,14 @@ capacity seat size
 country nationality
 """
 _VERBS = """
+employee work works working
+staff work works working
 actor appear star play act
 artist perform sing record release
 author write pen wrote written
 
 loan borrow lend take
+message say says said
 rental rent hire
 order buy buys bought purchase place
 invoice buy bought bill
@@ -172,7 +176,7 @@ opened open opening founded established started
 founded found established started
 hired hire employed employ recruited joined started
 started start began begun begin
-created create made added registered opened
+created create made added registered opened signed sign
 died die dead death deceased
 death died die dead deceased
 born birth

@@ -58,7 +58,7 @@ def _is_verb(question: QuestionWords, word: Word, named: Collection[int]) -> boo
         return False
     if word.low in IRREGULAR or (len(word.low) > 4 and word.low.endswith(("ed", "ing"))):
         return True
-    if _behind_auxiliary(question, at, named):
+    if behind_auxiliary(question, at, named):
         return True
     if before is None:
         return False
@@ -69,7 +69,7 @@ def _is_verb(question: QuestionWords, word: Word, named: Collection[int]) -> boo
     return subject and agrees and ends and (plural or word.low.endswith("s") or before.low in _PRONOUNS)
 
 
-def _behind_auxiliary(question: QuestionWords, at: int, named: Collection[int]) -> bool:
+def behind_auxiliary(question: QuestionWords, at: int, named: Collection[int]) -> bool:
     """Is there an auxiliary before it, and nothing but a subject between?"""
     for i in range(at - 1, max(-1, at - 8), -1):
         word = question.words[i]

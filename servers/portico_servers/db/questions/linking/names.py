@@ -28,7 +28,7 @@ _ABOVE = (stem("boss"), stem("parent"))  # what a row is to those of its table t
 _GENERIC = {
     stem(word): 0.3 for word in "name date code number description title text value ts timestamp epoch cent cents".split()
 }
-_LITTLE = frozenset(stem(word) for word in "id in on at of by to the is has no key".split())
+_LITTLE = frozenset(stem(word) for word in "id in on at of by to per the is has no key".split())
 _MAYBE_NAMES = frozenset("name total number first last average count current top list".split())  # said for other things, too
 
 
@@ -181,13 +181,14 @@ class SchemaNames:
 
 def _lessened(link: NameLink, others: Iterable[NameLink], question: QuestionWords) -> NameLink:
     """A part of a column's name that is all of a table's is the table: an order is no `UnitsOnOrder`, "on order" is."""
+    others = list(others)
+    if link.column is not None and any(link.words < o.words and o.column is not None and o.score >= 0.9 for o in others):
+        return replace(link, score=0.0)  # a part of a longer name
     exact = any(link.words == o.words and o.score >= 0.95 and not o.sense for o in others)
     if exact and link.score <= SYNONYM_SCORE:  # it needs no other word's meaning
         return replace(link, score=link.score - (0.3 if link.column else 0.45))
     if link.column is None:
         return link
-    if any(link.words < o.words and o.column is not None and o.score >= 0.95 for o in others):  # a part of a longer name
-        return replace(link, score=0.0)
     if link.first and question.words[link.first - 1].low in name_words(link.column):
         return link
     whole = any(o.column is None and o.score >= 0.95 and not o.sense and link.words <= o.words for o in others)

@@ -22,6 +22,7 @@ from portico_servers.db.statements.cancellation import Cancellation
 
 logger = logging.getLogger(__name__)
 LONGEST_STEMMED = 4  # words of a value that may be said in other forms
+MOST_PARTS = 20  # of which the values of a column are lists
 _FLAGS = tuple(
     (yes, no)
     for pair in "y/n yes/no t/f true/false j/n ja/nein o/n oui/non s/n si/no sí/no on/off".split()
@@ -69,6 +70,7 @@ class ValueIndex:
     distinct: dict[tuple[str, str], int] = field(default_factory=dict)  # how many values a text column has
     ranges: dict[tuple[str, str], NumberRange] = field(default_factory=dict)
     flags: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)  # of text: what stands for yes and for no
+    lists: set[tuple[str, str]] = field(default_factory=set)  # columns whose values are several with commas between them
     people: dict[tuple[str, str, str], frozenset[tuple[str, str]]] = field(default_factory=dict)  # table, first, last: whose
     left_out: list[tuple[str, str]] = field(default_factory=list)  # text columns with too many values
     probed: Mapping[tuple[str, ...], list[IndexedValue]] = field(
@@ -129,7 +131,9 @@ def build_value_index(
                 if (flag := _yes_and_no(values)) is not None:
                     index.flags[where] = flag
                     continue
-                for text in values:
+                if parts := _parts_of_lists(values):
+                    index.lists.add(where)
+                for text in parts or values:
                     index.add(*where, text)
             elif column.kind == "number" and not table.is_key(column.name) and (found := reader.range(table, column)):
                 index.ranges[where] = found
@@ -153,6 +157,13 @@ def _yes_and_no(values: Sequence[str]) -> tuple[str, str] | None:
         if set(said) <= {yes, no} and (len(said) == 2 or len(yes) > 1):
             return said.get(yes, yes), said.get(no, no)
     return None
+
+
+def _parts_of_lists(values: Sequence[str]) -> list[str]:
+    """What values such as "Trailers,Commentaries" are made of: few parts, again and again. Nothing where they are no lists."""
+    several = [value for value in values if "," in value]
+    parts = list(dict.fromkeys(part.strip() for value in values for part in value.split(",") if part.strip()))
+    return parts if 2 * len(several) >= len(values) > len(parts) > 1 and len(parts) <= MOST_PARTS else []
 
 
 class _Reader:

@@ -9,7 +9,14 @@ from portico_gateway.agent.citations import Citation
 from portico_gateway.agent.events import ToolCallFinished
 from portico_gateway.agent.guided.answers.answer_generation import QuotedAnswer
 from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate
-from portico_gateway.agent.guided.judging.search_features import absent_words, known_words, of_absent_words, of_others, of_words
+from portico_gateway.agent.guided.judging.search_features import (
+    absent_words,
+    known_words,
+    of_absent_words,
+    of_names,
+    of_others,
+    of_words,
+)
 from portico_gateway.agent.judgement import Coverage
 from portico_gateway.agent.rendered_results import RenderedResult
 from portico_gateway.guidance.question import read_question
@@ -65,6 +72,21 @@ def test_a_word_that_is_not_used_counts_by_how_rare_it_is() -> None:
 def test_searches_that_say_nothing_of_their_words_tell_nothing() -> None:
     found = of_words(read_question("Where is the pool?"), answer("pool"), Coverage(unused=("pool",)), [search("code__search")])
     assert found == {"rare_words": 0.0, "rarest_word": 0.0, "rare_unused": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("question", "there"),
+    [
+        ("What does close_all return?", 1.0),
+        ("What does Pool.closeAll return?", 1.0),  # joined otherwise, and of what it is called by
+        ("What do close_all and open_all return?", 0.0),
+        ("What does it return?", 0.0),  # no name is spelled as code is
+    ],
+)
+def test_a_place_in_code_has_every_name_of_the_question_or_not(question: str, there: float) -> None:
+    text = "def close_all(self) -> int:"
+    assert of_names(read_question(question), answer(text)) == {"names_there": there}
+    assert of_names(read_question(question), answer(text, "docs__search", code=False)) == {"names_there": 0.0}
 
 
 def test_another_search_disagrees_where_it_names_no_figure_of_the_answer() -> None:

@@ -35,12 +35,12 @@ def test_a_filter_a_table_and_a_phrase_of_an_option_account_for_words() -> None:
     assert judge(run, answer, nothing, {"db__rows": ROWS}, EVER_SO_UNSURE).coverage.unused == ("highest",)
 
 
-def of_code(question: str, text: str, fit: float) -> Judgement:
+def of_code(question: str, text: str, fit: float, symbol: str = "") -> Judgement:
     """The judgement of a place in source code, as if it were sure."""
     call = ToolCallFinished("code__search", {"query": question}, RenderedResult(text, True, data={"hits": []}), 0.1)
     run = QuestionRun(question)
     run.tool_calls.append(call)
-    candidate = AnswerCandidate(text, Citation({"path": "pool.py"}, "pool.py:1", 1, text), found=1.0, fit=fit)
+    candidate = AnswerCandidate(text, Citation({"path": "pool.py", "symbol": symbol}, "pool.py:1", 1, text), found=1.0, fit=fit)
     return judge(run, QuotedAnswer(text, candidate, (call,)), nothing, {}, EVER_SO_UNSURE)
 
 
@@ -82,6 +82,19 @@ def test_a_place_in_code_need_not_hold_what_the_asker_brings_along() -> None:
     assert of_code("My Debian box calls is_moved. Which error?", text, 1.0).verdict is Verdict.ANSWERED
     assert of_code("is_moved(1200) and is_gone: which error?", text, 1.0).verdict is Verdict.NO_ANSWER
     assert of_code("Which error does Debian get?", text, 1.0).verdict is Verdict.NO_ANSWER
+
+
+def test_what_an_asker_only_describes_need_not_stand_in_code() -> None:
+    text = "def item(value, flag=True): raise ConvertError(value)"
+    assert of_code("Which error comes of a Decimal-like item?", text, 1.0).verdict is Verdict.ANSWERED
+    assert of_code("Which on/off arguments does item take?", text, 1.0).verdict is Verdict.ANSWERED
+    assert of_code("Which error comes of a Decimal_like item?", text, 1.0).verdict is Verdict.NO_ANSWER  # a name
+
+
+def test_a_dotted_name_is_accounted_for_by_the_definition_of_its_last_part() -> None:
+    question, text = "Which setting lets res.json escape?", "escape = app.get('escape')"
+    assert "res.json" in of_code(question, text, 1.0, "json").coverage.used
+    assert "res.json" not in of_code(question, text, 1.0, "text").coverage.used
 
 
 def test_a_value_that_plays_no_part_means_no_answer_however_sure_the_rest_is() -> None:
