@@ -38,7 +38,7 @@ from starlette.requests import Request
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-SOON = 1.0  # seconds until the stream begins, with the signs of life that proxies on the way want
+SOON = 4.0  # seconds until the stream begins, whose signs of life proxies want; clients give up on a head after 5 and more
 PATH = "/mcp"
 
 
