@@ -4,10 +4,11 @@
 
 The same server (portico-db, one small table) is called alone and through the gateway, with policy and audit log as they are by
 default: over stdio, and over HTTP on a kept connection. The four ways take turns, so that whatever else the machine does meets
-all of them; times are wall clock, from the request to the whole answer. Then 32 clients, each on its own kept connection and
-session, call as fast as they are answered, for a while at the gateway and for a while at fastmcp's proxy in turns, both in
-front of that server over stdio; what its own process took of a CPU tells more where the machine is busy. `--fastmcp` is a
-Python that has fastmcp; without one, the gateway alone is measured.
+all of them; times are wall clock, from the request to the whole answer, and what is added is the median of the differences
+within a turn. Then 32 clients, each on its own kept connection and session, call as fast as they are answered, for a while at
+the gateway and for a while at fastmcp's proxy in turns, the one and the other first, both in front of that server over stdio;
+the ratio is the median of the rounds'. What its own process took of a CPU tells more where the machine is busy. `--fastmcp` is
+a Python that has fastmcp; without one, the gateway alone is measured.
 """
 
 from __future__ import annotations
@@ -30,15 +31,16 @@ from typing import Any
 import psutil
 
 from local_server import serving
-from mcp_calls import free_port, http_call, stdio_call
+from mcp_calls import free_port, http_call, once_ready, stdio_call
 from report import percentile, table, write
 
 WARM = 50
 CLIENTS = 32
-ROUNDS = 3
+ROUNDS = 4
 BOUND = 1.3  # ms that the gateway may add, p50
 TIMES = 3.0  # times the calls of fastmcp's proxy
 TOOL = "db__tables"
+PROXY = "fastmcp's proxy"
 _PROXY = """
 import sys
 from fastmcp.server import create_proxy
@@ -95,8 +97,8 @@ def latencies(ways: dict[str, Any], count: int) -> dict[str, list[float]]:
     return spent
 
 
-def calls_per_second(port: int, tool: str, seconds: float) -> float:
-    """What 32 clients get through, each in a session of its own."""
+def calls_made(port: int, tool: str, seconds: float) -> tuple[int, float]:
+    """What 32 clients get through, each in a session of its own, and in how many seconds."""
     made = [0] * CLIENTS
     ready = threading.Barrier(CLIENTS + 1)
     end = [0.0]
@@ -120,7 +122,7 @@ def calls_per_second(port: int, tool: str, seconds: float) -> float:
     ready.wait()
     for thread in threads:
         thread.join()
-    return sum(made) / (time.perf_counter() - began)
+    return sum(made), time.perf_counter() - began
 
 
 def measure(folder: Path, count: int, seconds: float, python: str | None) -> dict[str, Any]:
@@ -139,9 +141,9 @@ def measure(folder: Path, count: int, seconds: float, python: str | None) -> dic
         stdio = [*portico, "stdio", "--config", str(folder / "servers.json")]
         ways = {
             "stdio, the server alone": enter(stdio_call(db, folder)),
-            "stdio, through the gateway": enter(stdio_call(stdio, folder, TOOL)),
+            "stdio, through the gateway": once_ready(enter(stdio_call(stdio, folder, TOOL))),
             "HTTP, the server alone": http_call(enter(at(alone))),
-            "HTTP, through the gateway": http_call(enter(at(gateway)), TOOL),
+            "HTTP, through the gateway": once_ready(http_call(enter(at(gateway)), TOOL)),
         }
         own = {"stdio": "stdio", "HTTP": "gateway"}
         taken = {wire: _cpu_seconds(name) for wire, name in own.items()}
@@ -150,25 +152,33 @@ def measure(folder: Path, count: int, seconds: float, python: str | None) -> dic
         found["CPU time of the gateway's process a call of one client, ms"] = {
             wire: round(1000 * (_cpu_seconds(name) - taken[wire]) / (count + WARM), 2) for wire, name in own.items()
         }
-        p50 = {name: each["p50_ms"] for name, each in found["ways"].items()}
         for wire in ("stdio", "HTTP"):
-            found[f"added over {wire}, ms"] = round(p50[f"{wire}, through the gateway"] - p50[f"{wire}, the server alone"], 3)
-        rates: dict[str, list[float]] = {"gateway": []}
+            added = map(float.__sub__, spent[f"{wire}, through the gateway"], spent[f"{wire}, the server alone"])
+            found[f"added over {wire}, ms"] = round(statistics.median(added), 3)
         ports = {"gateway": (gateway, TOOL)}
         if python is not None:
-            ports["fastmcp's proxy"] = (enter(fastmcp_proxy(python, db, folder)), "tables")
-        spent_cpu: dict[str, list[float]] = {}
-        for _ in range(ROUNDS):
-            for name, (port, tool) in ports.items():
-                before = _cpu_seconds(name)
-                rate = calls_per_second(port, tool, seconds)
-                rates.setdefault(name, []).append(round(rate, 1))
-                spent_cpu.setdefault(name, []).append(round(1000 * (_cpu_seconds(name) - before) / (rate * seconds), 2))
-    found["calls/s of 32 clients"] = rates
-    found["CPU time of its process a call, ms"] = spent_cpu
+            ports[PROXY] = (enter(fastmcp_proxy(python, db, folder)), "tables")
+        found |= loads(ports, seconds)
     if python is not None:
-        found["times fastmcp"] = round(statistics.median(rates["gateway"]) / statistics.median(rates["fastmcp's proxy"]), 2)
         found["fastmcp"] = _version(python)
+    return found
+
+
+def loads(ports: dict[str, tuple[int, str]], seconds: float) -> dict[str, Any]:
+    """What each carries of 32 clients, by rounds, and at what cost to its own process."""
+    rates: dict[str, list[float]] = {name: [] for name in ports}
+    spent: dict[str, list[float]] = {name: [] for name in ports}
+    for number in range(ROUNDS):
+        for name in list(ports)[:: -1 if number % 2 else 1]:
+            before = _cpu_seconds(name)
+            made, lasted = calls_made(*ports[name], seconds)
+            rates[name].append(round(made / lasted, 1))
+            spent[name].append(round(1000 * (_cpu_seconds(name) - before) / made, 2))
+    found: dict[str, Any] = {"calls/s of 32 clients": rates, "CPU time of its process a call, ms": spent}
+    if PROXY in ports:
+        found["times fastmcp, by rounds"] = [round(ours / theirs, 2) for ours, theirs in zip(*rates.values(), strict=True)]
+        found["times fastmcp"] = round(statistics.median(found["times fastmcp, by rounds"]), 2)
+        found["of fastmcp's CPU time"] = round(statistics.median(spent["gateway"]) / statistics.median(spent[PROXY]), 2)
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http.client import HTTPConnection
@@ -14,6 +15,7 @@ from typing import Any
 PROTOCOL = "2025-11-25"
 START = {"protocolVersion": PROTOCOL, "capabilities": {}, "clientInfo": {"name": "latency", "version": "1"}}
 Call = Callable[[], Any]
+_START_SECONDS = 120.0
 
 
 def message(method: str, params: dict[str, Any], number: int | None = 1) -> bytes:
@@ -24,6 +26,19 @@ def message(method: str, params: dict[str, Any], number: int | None = 1) -> byte
 def tool_call(tool: str) -> bytes:
     """A call of `tool` without arguments."""
     return message("tools/call", {"name": tool, "arguments": {}})
+
+
+def once_ready(call: Call) -> Call:
+    """The call, once it works: a gateway's servers may still be starting."""
+    until = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            call()
+            return call
+        except AssertionError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.2)
 
 
 def _check(said: bytes) -> None:

@@ -117,6 +117,14 @@ def test_an_image_is_built_as_linters_of_dockerfiles_want_it(file: Path) -> None
     assert all("==" in part or "-c constraints.txt" in part or "--require-hashes" in part for part in _installs(lines))
 
 
+def test_an_image_has_the_programs_that_portico_starts() -> None:
+    """Without a C++ compiler a CPU's kernels are not there and plain torch computes; Triton needs one for C."""
+    for file, compiler in zip(IMAGES, ("g++", "gcc"), strict=True):
+        last = file.read_text().rpartition("\nFROM ")[2].replace("\\\n", " ")
+        installed = {name for found in re.findall(r"apt-get install (.*?)&&", last) for name in found.split()}
+        assert {compiler, "git"} <= installed, file
+
+
 def test_kubernetes_selectors_name_the_labels_of_their_pods() -> None:
     for file in sorted((DEPLOY / "llm-d").glob("*.yaml")):
         documents = list(yaml.safe_load_all(file.read_text()))

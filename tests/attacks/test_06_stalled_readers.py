@@ -182,8 +182,9 @@ def test_a_stalled_stream_stops_and_goes_on_through_the_child_process() -> None:
     within(main())
 
 
+@pytest.mark.usefixtures("short_window")
 def test_a_client_who_does_not_read_pauses_its_generation_and_then_loses_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "STALLED_SECONDS", 2.0)
+    monkeypatch.setattr(connection, "STALLED_SECONDS", 5.0)  # a hundred times what the short window takes
     monkeypatch.setattr(connection, "SEND_BYTES", 4096)
     engine = FakeEngine(endless=True)
     with running(engine) as server, socket.socket() as client:

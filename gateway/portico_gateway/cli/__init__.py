@@ -28,4 +28,5 @@ doctor_check.py        one line of `portico doctor`
 doctor_checks.py       what `portico doctor` looks at
 doctor_devices.py      the same, of several devices
 doctor_places.py       the same, of files, ports and permissions
+doctor_kept.py         the same, of what Portico keeps
 """

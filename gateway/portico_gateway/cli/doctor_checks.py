@@ -22,15 +22,17 @@ from portico_gateway.background.socket_place import BackgroundUnavailable, runti
 from portico_gateway.cli.background_list import running
 from portico_gateway.cli.doctor_check import Check
 from portico_gateway.cli.doctor_devices import device_checks
+from portico_gateway.cli.doctor_kept import kept_checks
 from portico_gateway.cli.doctor_places import host_checks, permission_checks, port_check
 from portico_gateway.config.config_file import find_config
 from portico_gateway.config.isolated_python import python_module
-from portico_gateway.config.portico_config import parse_config
+from portico_gateway.config.portico_config import PorticoConfig, parse_config
 from portico_gateway.config.trust import WorkspaceConfig
 from portico_gateway.errors import ConfigError
 from portico_gateway.model.bench_record import find_record, follow_bench
 from portico_gateway.model.installed import INSTALL_ENGINE, LIBRARIES, missing_libraries
 from portico_gateway.model.machine import gpus
+from portico_gateway.model.options import load_options
 from portico_servers.common.version import package_version
 
 START_GOAL = 1.5  # seconds until one of our servers has answered
@@ -68,6 +70,7 @@ def configuration_checks() -> Iterator[Check]:
     specs = config.specs()
     found = "defaults: there is no portico.toml" if file is None else f"{file.path}: {len(specs)} servers"
     yield Check("configuration", "ok", found)
+    yield from _named_model(config)
     yield _background()
     yield from device_checks(config)
     for spec in specs:
@@ -76,6 +79,24 @@ def configuration_checks() -> Iterator[Check]:
     yield from host_checks(Path.cwd())
     yield port_check(config)
     yield from permission_checks(file, config)
+    yield from kept_checks(config)
+
+
+def _named_model(config: PorticoConfig) -> Iterator[Check]:
+    """Whether the model that the configuration names can be run; the default one has lines of its own."""
+    from portico_engine import DEFAULT_MODEL, EngineError, find_model, foresee
+
+    if config.model.name == DEFAULT_MODEL or config.engine.url or missing_libraries():
+        return
+    try:
+        path = find_model(config.model.name)
+        foresee(path, **load_options(config.model, config.engine))
+    except (EngineError, ConfigError) as error:
+        yield Check(
+            "configured model", "fail", str(error), "correct name under [model]; portico models list shows what is here"
+        )
+        return
+    yield Check("configured model", "ok", str(path))
 
 
 def _background() -> Check:

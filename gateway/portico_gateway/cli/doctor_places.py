@@ -15,7 +15,7 @@ from typing import Any
 import httpx2
 
 from portico_gateway.cli.doctor_check import Check
-from portico_gateway.config.config_file import ConfigFile, user_file
+from portico_gateway.config.config_file import ConfigFile, is_there, user_file
 from portico_gateway.config.hosts.installed import installed_entry
 from portico_gateway.config.hosts.registry import HOSTS, Host, Scope
 from portico_gateway.config.logs import log_folder
@@ -25,6 +25,7 @@ from portico_gateway.errors import ConfigError
 from portico_gateway.policy.audit import audit_file
 
 _TIMEOUT = 2.0  # seconds
+_SHOWN = 200  # characters of a name in a file of somebody else's
 
 
 def host_checks(folder: Path) -> Iterator[Check]:
@@ -33,12 +34,12 @@ def host_checks(folder: Path) -> Iterator[Check]:
     for host in HOSTS.values():
         for scope in host.scopes:
             file = host.file(scope, folder)
-            if not file.is_file():
+            if not is_there(file):
                 continue
             try:
                 entry = installed_entry(host, file)
             except ConfigError as error:
-                yield Check(f"host {host.name}", "warn", str(error), "mend the file, so that the host can read it")
+                yield Check(f"host {host.name}", "warn", str(error), "mend it, or move it away: the host reads it at its start")
                 continue
             if entry is not None:
                 named += 1
@@ -54,9 +55,20 @@ def _host_check(host: Host, file: Path, scope: Scope, entry: dict[str, Any]) -> 
     program = entry.get("command")
     if not isinstance(program, str) or not program:
         return Check(what, "warn", f"{file} names Portico without a command", again)
-    if not (os.path.isabs(program) and os.access(program, os.X_OK)):
-        return Check(what, "warn", f"{file} names {program}, which can't be started", again)
+    if not _can_be_started(program):
+        return Check(what, "warn", f"{file} names {_short(program)}, which can't be started", again)
     return Check(what, "ok", f"{file} starts {program}")
+
+
+def _can_be_started(program: str) -> bool:
+    try:
+        return os.path.isabs(program) and os.path.isfile(program) and os.access(program, os.X_OK)
+    except ValueError:  # a NUL, or what is no text
+        return False
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text)} characters)"
 
 
 def port_check(config: PorticoConfig) -> Check:

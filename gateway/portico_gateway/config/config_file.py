@@ -51,9 +51,21 @@ def user_file() -> Path:
 def workspace_file(folder: Path | None = None) -> Path | None:
     """portico.toml in `folder` (default: the working directory); None where there is none, or where it is the user's own."""
     path = (folder or Path.cwd()) / FILE_NAME
-    if not path.is_file() or os.path.realpath(path) == os.path.realpath(user_file()):
+    if not is_there(path) or os.path.realpath(path) == os.path.realpath(user_file()):
         return None
     return path
+
+
+def is_there(path: Path) -> bool:
+    """Whether something has this name, be it unreadable, a folder or a link that leads nowhere: it is to be read, and what is
+    wrong said, since whoever goes on without it goes on without its rules."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, ValueError):
+        return True
+    return True
 
 
 def named_file(path: Path | None, environ: Mapping[str, str]) -> Path | None:
@@ -77,22 +89,23 @@ def find_config(
         if is_trusted(candidate) or ask(candidate):
             return _decoded(found, candidate.content)
     own = user_file()
-    return _decoded(own, read_bytes(own)) if own.is_file() else None
+    return _decoded(own, read_bytes(own)) if is_there(own) else None
 
 
-def read_bytes(path: Path) -> bytes:
-    """The whole file. Raises ConfigError."""
+def read_bytes(path: Path, *, most: int = MAX_BYTES) -> bytes:
+    """The whole file, of at most so many bytes. Raises ConfigError."""
     try:
         if path.exists() and not path.is_file():
             raise ConfigError("this is no file, so it can't be the configuration", path=path)
         with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+            content = file.read(most + 1)
     except FileNotFoundError:
-        raise ConfigError("there is no such configuration file", path=path) from None
+        what = "this is a link that leads nowhere" if path.is_symlink() else "there is no such configuration file"
+        raise ConfigError(what, path=path) from None
     except (OSError, ValueError) as error:
         raise ConfigError(f"can't read the configuration: {getattr(error, 'strerror', None) or error}", path=path) from None
-    if len(content) > MAX_BYTES:
-        raise ConfigError(f"a configuration may have at most {MAX_BYTES >> 20} MiB", path=path)
+    if len(content) > most:
+        raise ConfigError(f"a configuration may have at most {most >> 20} MiB", path=path)
     return content
 
 

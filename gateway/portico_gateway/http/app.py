@@ -27,6 +27,7 @@ from portico_gateway.http.generation.service import WARNINGS_HEADER, GenerationS
 from portico_gateway.http.health import health_router
 from portico_gateway.http.json_text import StrictJsonResponse
 from portico_gateway.http.limits import CallerLimits
+from portico_gateway.http.mcp_sessions import McpSessions
 from portico_gateway.http.middleware.auth import AuthMiddleware, metadata_routes
 from portico_gateway.http.middleware.body import BodyMiddleware
 from portico_gateway.http.middleware.host_origin import HostOriginMiddleware
@@ -65,6 +66,7 @@ def create_app(
     """
     oauth, drain = oauth or OAuthConfig(), drain or Drain()
     pool = models if isinstance(models, ModelPool) else ModelPool(models)
+    sessions = McpSessions(gateway.server, security)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -72,7 +74,7 @@ def create_app(
             stack.push_async_callback(app.state.bodies.aclose)
             await stack.enter_async_context(upstreams)
             await stack.enter_async_context(pool.running())
-            await stack.enter_async_context(gateway.server.session_manager.run())
+            await stack.enter_async_context(sessions.run())
             beside = asyncio.create_task(gateway.run(), name="gateway")
             try:
                 yield
@@ -102,7 +104,7 @@ def create_app(
     metrics = Metrics(upstreams, pool.hosts)
     app.add_middleware(MetricsMiddleware, metrics=metrics)
     app.add_middleware(RequestMiddleware, drain=drain)
-    app.router.routes.extend(gateway.server.streamable_http_app(transport_security=security).routes)
+    app.router.routes.append(sessions.route)
     app.router.routes.extend(metadata_routes(oauth))
     service = GenerationService(pool, load_timeout=load_timeout, limits=limits, guide=guide, tool_calls=tool_calls, drain=drain)
     for api in APIS:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from contextlib import suppress
+from typing import Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -18,6 +19,45 @@ IDLE_SECONDS = 30  # between two requests on one connection
 STALLED_SECONDS = 30.0  # that a reader may take none of what lies there for it
 _TLS_BYTES = 64 << 10  # a few of TLS's records
 SEND_BYTES = 256 << 10  # the kernel's buffer for one reader; it would grow to megabytes
+JOINED_BYTES = 16 << 10
+
+
+class JoinedWrites:
+    """A connection's transport, but that small pieces which are written in one turn of the event loop become one: an answer's
+    head and its body are. A piece goes at once where JOINED_BYTES lie here, so that who writes feels a reader who doesn't read.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._held: list[bytes] = []
+        self._size = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        if not data:
+            return
+        if not self._held:
+            self._loop.call_soon(self.flush)
+        self._held.append(data)
+        self._size += len(data)
+        if self._size >= JOINED_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._held:
+            held, self._held, self._size = self._held, [], 0
+            self._transport.write(b"".join(held))
+
+    def close(self) -> None:
+        self.flush()
+        self._transport.close()
+
+    def abort(self) -> None:
+        self._held.clear()
+        self._transport.abort()
 
 
 class BoundedConnection(H11Protocol):
@@ -28,13 +68,14 @@ class BoundedConnection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.transport = JoinedWrites(transport, self.loop)  # type: ignore[assignment]
         # Whatever the kernel didn't take pauses who writes. TLS keeps what it has enciphered, and with 0 would never go on.
         transport.set_write_buffer_limits(high=0 if transport.get_extra_info("sslcontext") is None else _TLS_BYTES)
         sock = transport.get_extra_info("socket")
         if sock is not None:
             with suppress(OSError):
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
-                # Head and body are two writes: with Nagle's algorithm the second waits 40 ms for an ACK.
+                # An event is a write of its own: with Nagle's algorithm it waits 40 ms for the ACK of the one before.
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._await_head()
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from portico_gateway.cli.doctor_places import host_checks, permission_checks, port_check
-from portico_gateway.config.config_file import ConfigFile
+from portico_gateway.config.config_file import ConfigFile, find_config
 from portico_gateway.config.portico_config import parse_config
+from portico_gateway.errors import ConfigError
 
 
 @pytest.fixture
@@ -41,6 +44,85 @@ def test_hosts_files_that_name_portico_are_listed_and_what_is_wrong_is_said(home
     assert "can't be started" in found["host windsurf"].found
     assert found["host windsurf"].mend == "portico config windsurf --install --scope user"
     assert "not valid JSON" in found["host gemini"].found
+
+
+def _folder(file: Path) -> None:
+    file.mkdir(parents=True)
+
+
+def _link(goal: str) -> Callable[[Path], None]:
+    def make(file: Path) -> None:
+        file.parent.mkdir(parents=True)
+        file.symlink_to(goal)
+
+    return make
+
+
+def _pipe(file: Path) -> None:
+    file.parent.mkdir(parents=True)
+    os.mkfifo(file)
+
+
+def _big(file: Path) -> None:
+    file.parent.mkdir(parents=True)
+    with file.open("wb") as out:
+        out.truncate(100 << 20)
+
+
+def _named(program: str) -> Callable[[Path], None]:
+    def make(file: Path) -> None:
+        written(file, json.dumps({"mcpServers": {"portico": {"command": program}}}))
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (_folder, "this is no file"),
+        (_pipe, "this is no file"),
+        (_link("nowhere"), "a link that leads nowhere"),
+        (_link("mcp.json"), "Too many levels of symbolic links"),
+        (_big, "at most 32 MiB"),
+        (lambda file: written(file, "\ufeff[1]"), "no object"),
+        (lambda file: written(file, "[" * 100_000), "nests too deeply"),
+        (_named("/bin/tr\0ue"), "can't be started"),
+        (_named("/bin/\ud800"), "can't be started"),
+        (_named("/bin"), "can't be started"),
+        (_named("/" + "x" * 100_000), "... (100001 characters), which can't be started"),
+    ],
+)
+def test_a_hosts_file_of_any_kind_has_its_line(home: Path, make: Callable[[Path], None], said: str) -> None:
+    make(home / ".cursor" / "mcp.json")
+    (check,) = [each for each in host_checks(home / "elsewhere") if each.what == "host cursor"]
+    assert check.state == "warn"
+    assert said in check.found
+
+
+def test_a_file_of_history_and_servers_is_read_whole(home: Path) -> None:
+    history = {"history": "x" * (5 << 20), "mcpServers": {"portico": {"command": sys.executable}}}
+    written(home / ".claude.json", json.dumps(history))
+    (check,) = [each for each in host_checks(home / "elsewhere") if each.what == "host claude-code"]
+    assert check.state == "ok"
+
+
+@pytest.mark.parametrize("make", [_folder, _pipe, _link("nowhere"), _big])
+@pytest.mark.parametrize("where", ["own", "workspace"])
+def test_a_configuration_that_is_none_is_said_and_not_passed_over(
+    home: Path, monkeypatch: pytest.MonkeyPatch, where: str, make: Callable[[Path], None]
+) -> None:
+    """Whoever goes on without the file goes on without its rules."""
+    monkeypatch.chdir(home)
+    make(home / ".config" / "portico" / "portico.toml" if where == "own" else home / "folder" / "portico.toml")
+    with pytest.raises(ConfigError, match=r"portico\.toml: "):
+        find_config(folder=home / "folder", environ={})
+
+
+def test_a_home_that_can_t_be_looked_at_is_a_line(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    monkeypatch.setenv("HOME", "/" + "x" * 300)
+    with pytest.raises(ConfigError, match="File name too long"):
+        find_config(folder=home, environ={})
+    assert any("File name too long" in check.found for check in host_checks(home))
 
 
 def test_the_port_is_free_or_somebody_elses() -> None:

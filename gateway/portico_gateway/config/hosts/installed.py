@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from portico_gateway.config.config_file import read_bytes
+from portico_gateway.config.config_file import is_there, read_bytes
 from portico_gateway.config.edit import toml_document, with_server, without_server, write
 from portico_gateway.config.hosts import json_member
 from portico_gateway.config.hosts.entry import NAME
@@ -21,6 +21,7 @@ from portico_gateway.config.hosts.registry import Host
 from portico_gateway.errors import ConfigError
 
 _BOM = "\ufeff"
+_MAX_BYTES = 32 << 20  # a host may keep its history beside its servers
 _OURS = frozenset(["type", "command", "args", "url", "serverUrl", "httpUrl", "source"])  # what an entry of ours decides
 
 
@@ -60,7 +61,7 @@ def remove(host: Host, path: Path) -> Change:
             return json_member.without_member(text, host.key, NAME, path)
         return text if _entry(host, text, path) is None else without_server(text, NAME, path, table=host.key)
 
-    return _changed(path, edited) if path.exists() else Change(path, False, None)
+    return _changed(path, edited) if is_there(path) else Change(path, False, None)
 
 
 def installed_entry(host: Host, path: Path) -> dict[str, Any] | None:
@@ -76,7 +77,7 @@ def _entry(host: Host, text: str, path: Path) -> dict[str, Any] | None:
 
 
 def _changed(path: Path, edited: Callable[[str], str]) -> Change:
-    there = path.exists()
+    there = is_there(path)
     text, mark = _read(path) if there else ("", "")
     after = edited(text)
     if after == text and there:
@@ -89,7 +90,7 @@ def _changed(path: Path, edited: Callable[[str], str]) -> Change:
 def _read(path: Path) -> tuple[str, str]:
     """The text, and the byte order mark before it, if there is one."""
     try:
-        text = read_bytes(path).decode("utf-8")
+        text = read_bytes(path, most=_MAX_BYTES).decode("utf-8")
     except UnicodeDecodeError as error:
         raise ConfigError(f"this is not UTF-8 text (byte {error.start}), so nothing was changed", path=path) from None
     return (text[1:], _BOM) if text.startswith(_BOM) else (text, "")

@@ -1,0 +1,126 @@
+"""MCP over Streamable HTTP in the handshake eras: an answer that comes first and soon is plain JSON, any other an event stream.
+
+The specification leaves the choice to the server. The SDK's takes an event stream for each request, which costs four tasks and
+three writes; few calls send anything (progress, a log line, a question) before their answer. It owns that choice. Sessions,
+checks and streams are the SDK's, and so are all other requests.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from http import HTTPStatus
+from typing import Any
+
+import anyio
+from mcp.server.lowlevel import Server
+from mcp.server.streamable_http import (
+    MCP_SESSION_ID_HEADER,
+    REQUEST_STREAM_BUFFER_SIZE,
+    EventMessage,
+    SSEEvent,
+    StreamableHTTPServerTransport,
+    check_accept_headers,
+)
+from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
+from mcp.server.transport_security import TransportSecuritySettings
+from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
+from mcp_types import (
+    DEFAULT_NEGOTIATED_VERSION,
+    INTERNAL_ERROR,
+    JSONRPCError,
+    JSONRPCRequest,
+    JSONRPCResponse,
+    jsonrpc_message_adapter,
+)
+from pydantic_core import from_json
+from sse_starlette import EventSourceResponse
+from starlette.requests import Request
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+SOON = 4.0  # seconds until the stream begins, whose signs of life proxies want; clients give up on a head after 5 and more
+PATH = "/mcp"
+
+
+class McpSessions(StreamableHTTPSessionManager):
+    """The sessions of one server, which `run` keeps; `route` answers their requests."""
+
+    def __init__(self, server: Server[Any], security: TransportSecuritySettings | None) -> None:
+        super().__init__(server, security_settings=security)
+
+    @property
+    def route(self) -> Route:
+        """All methods of `PATH`."""
+        return Route(PATH, StreamableHTTPASGIApp(self))
+
+    def _admit_session(self, requestor: Any) -> StreamableHTTPServerTransport | None:
+        admitted = super()._admit_session(requestor)
+        if admitted is None or admitted.mcp_session_id is None:
+            return admitted
+        ours = SoonestTransport(
+            admitted.mcp_session_id, security_settings=self.security_settings, idle_timeout=self.session_idle_timeout
+        )
+        self._server_instances[admitted.mcp_session_id] = ours
+        return ours
+
+
+class SoonestTransport(StreamableHTTPServerTransport):
+    """The SDK's transport of one session, but for how a request is answered."""
+
+    async def _handle_post_request(self, scope: Scope, request: Request, receive: Receive, send: Send) -> None:
+        message = await self._plain_request(request)
+        if message is None:
+            await super()._handle_post_request(scope, request, receive, send)
+        elif await self._validate_request_headers(request, send):
+            await self._answer(message, request, send)
+
+    async def _plain_request(self, request: Request) -> JSONRPCRequest | None:
+        """The request, where its sender reads both kinds of answer. What is none, or can't be read, is for the SDK."""
+        if not all(check_accept_headers(request)) or not self._check_content_type(request):
+            return None
+        try:
+            message = jsonrpc_message_adapter.validate_python(from_json(await request.body()), by_name=False)
+        except ValueError:
+            return None
+        plain = isinstance(message, JSONRPCRequest) and message.method != "initialize"
+        return message if plain and str(message.id) not in self._request_streams else None
+
+    async def _answer(self, message: JSONRPCRequest, request: Request, send: Send) -> None:
+        assert self._read_stream_writer is not None  # of a session that is connected
+        identity = str(message.id)
+        version = request.headers.get(MCP_PROTOCOL_VERSION_HEADER, DEFAULT_NEGOTIATED_VERSION)
+        channel = anyio.create_memory_object_stream[EventMessage](REQUEST_STREAM_BUFFER_SIZE)
+        self._request_streams[identity] = channel
+        events = channel[1]
+        try:
+            await self._read_stream_writer.send(self._create_session_message(message, request, identity, version))
+            first: EventMessage | None = None
+            with anyio.move_on_after(SOON):
+                first = await events.receive()
+            if first is None or not isinstance(first.message, JSONRPCResponse | JSONRPCError):
+                await self._stream(identity, first, events, request, send)
+                return
+            response = self._create_json_response(first.message)
+        except (anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError):
+            response = self._create_error_response(
+                "Session terminated before the request completed", HTTPStatus.INTERNAL_SERVER_ERROR, INTERNAL_ERROR
+            )
+        finally:
+            await self._clean_up_memory_streams(identity)
+        await response(request.scope, request.receive, send)
+
+    async def _stream(self, identity: str, first: EventMessage | None, events: Any, request: Request, send: Send) -> None:
+        """All that is sent until the answer, which ends it; `first` is there already."""
+        writer, reader = anyio.create_memory_object_stream[SSEEvent](0)
+        self._sse_stream_writers[identity] = writer
+        begun = None if first is None else self._create_event_data(first)
+        headers = {"Cache-Control": "no-cache, no-transform", MCP_SESSION_ID_HEADER: self.mcp_session_id or ""}
+        response = EventSourceResponse(
+            reader,
+            headers=headers,
+            data_sender_callable=partial(self._run_sse_writer, identity, writer, events, begun),
+        )
+        try:
+            await response(request.scope, request.receive, send)
+        finally:
+            await reader.aclose()
