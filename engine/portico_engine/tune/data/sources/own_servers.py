@@ -19,7 +19,7 @@ from portico_engine.tune.data.example import Call, Example
 from portico_engine.tune.data.row_checks import satisfies
 from portico_engine.tune.data.sources.server_phrases import CODE, DATA, DOCS, ROUGH_SHARE, roughly
 
-_ORIGIN = ("portico: our servers over workspaces", "Apache-2.0")
+_ORIGIN = ("our servers", "Apache-2.0")
 _TRIES = 20  # questions that are made for one that is new
 
 
