@@ -17,7 +17,7 @@ from typing import Any
 
 SOURCES = {
     "our servers": (
-        "questions of our own over our three servers, as `packaging/server_workspaces.py` starts them",
+        "questions of ours over our three servers, as `packaging/server_workspaces.py` starts them",
         "Apache-2.0",
     ),
     "portico": ("questions and tools of our own, in `engine/portico_engine/tune/data/own`", "Apache-2.0"),

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from portico_engine import CallPrior, Tool, ToolCallPrior
 from portico_gateway.guidance.argument_priors import ArgumentPriors, LazyPriors
-from portico_gateway.guidance.copying.copy_grammar import NarrowedTool, narrow
+from portico_gateway.guidance.copying.copy_grammar import NarrowedTool, narrow, without_unsaid_filters
 from portico_gateway.guidance.copying.parameters import has_alternatives, parameters_of
 from portico_gateway.guidance.copying.span_fit import SpanFit
 from portico_gateway.guidance.copying.text.span import Span
@@ -67,8 +67,8 @@ class CallGuide:
         """What is said about the call that answers a question, with the tools in their own order. `earlier`: what was found
         for it already, which values may be copied from, too. `several`: an answer may have several calls, of which each takes
         its own part of the question: what is believed of one call's values would be the same for all, and is not said.
-        `tuned`: the model has learned to fill in values, and is left to it but for arguments that come in several forms;
-        whether it calls at all is weighed."""
+        `tuned`: the model has learned to fill in values, and is left to it but for arguments that come in several forms,
+        and filters that nothing speaks for; whether it calls at all is weighed."""
         near = self._nearness.of(tools, question)
         best = sorted(tools, key=lambda tool: -near[tool.name])[: self._most_narrowed(tools)]
         narrowed = self.narrowed(best, question, self._beliefs(best, question), earlier)
@@ -79,8 +79,12 @@ class CallGuide:
         if several or not self._copies:
             return GuidedCall(tuple(tools), prior)
         if tuned:
-            narrowed = {name: of for name, of in narrowed.items() if of.in_words}
-        calls = {name: of.prior for name, of in narrowed.items()}
+            whole = {tool.name: tool for tool in tools}
+            narrowed = {
+                name: of if of.in_words else NarrowedTool(without_unsaid_filters(whole[name], of), CallPrior())
+                for name, of in narrowed.items()
+            }
+        calls = {name: of.prior for name, of in narrowed.items() if of.in_words or not tuned}
         kept = tuple(narrowed[tool.name].tool if tool.name in narrowed else tool for tool in tools)
         free = {name: of.free for name, of in narrowed.items() if of.free}
         return GuidedCall(kept, replace(prior, calls=calls), free)

@@ -38,8 +38,8 @@ class RetrievalWeights:
 class ShownQuestionWeights:
     """Which of the tools whose servers show typical questions, where no server is asked: nats on a tool's name.
 
-    Fitted on the tuning questions of `benchmarks/answers.py`: of those of its voices, which were not fitted on, the best tool
-    is right for 61%, and for 62% with fifteen numbers more. What else it takes is not in the words (docs/decisions/agent.md).
+    Fitted by conditional logit on the tuning questions of `benchmarks/answers.py`; `benchmarks/server_choice.py` says what they
+    are worth, docs/decisions/agent.md what more numbers are not.
     """
 
     sentence: float = 5.7  # at a cosine of 1 between the question and the best sentence of its description
