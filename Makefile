@@ -69,7 +69,9 @@ soak: $(STAMP)-dev ## 10,000 calls with cancels, a kill and a restart, for each 
 	@$(BIN)/python benchmarks/soak.py
 
 adapter: $(STAMP)-dev ## the default adapter, from DATA=folder of the data sets, on one GPU in under an hour; needs the extra tune
-	@$(BIN)/python packaging/default_adapter.py data --sources "$(DATA)" --work $(ADAPTER)/work --workers $$(nproc)
+	@$(BIN)/python packaging/server_workspaces.py --out $(ADAPTER)/work/workspaces.json
+	@$(BIN)/python packaging/default_adapter.py data --sources "$(DATA)" --work $(ADAPTER)/work --workers $$(nproc) \
+		--workspaces $(ADAPTER)/work/workspaces.json
 	@$(BIN)/python packaging/default_adapter.py train --work $(ADAPTER)/work --out $(ADAPTER)
 	@$(BIN)/python packaging/refined_adapter.py --tools "$(DATA)/mcp-tools" --trained $(ADAPTER) --out $(ADAPTER)/refined
 	@$(BIN)/python packaging/adapter_cards.py --work $(ADAPTER)/work --trained $(ADAPTER) --refined $(ADAPTER)/refined --out $(ADAPTER)/refined/adapter

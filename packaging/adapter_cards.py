@@ -16,6 +16,10 @@ from pathlib import Path
 from typing import Any
 
 SOURCES = {
+    "our servers": (
+        "questions of ours over our three servers, as `packaging/server_workspaces.py` starts them",
+        "Apache-2.0",
+    ),
     "portico": ("questions and tools of our own, in `engine/portico_engine/tune/data/own`", "Apache-2.0"),
     "Seal-Tools": ("Wu et al. 2024, Seal-Tools: its tools, and the questions of its dev and test parts", "Apache-2.0"),
     "MetaTool": ("Huang et al. 2024, MetaTool benchmark: which tool a question is for", "MIT"),

@@ -1,6 +1,7 @@
 """The default adapter from its data sets to its files: `make adapter`, on one GPU.
 
 usage: python packaging/default_adapter.py data  --sources DIR --work DIR [--workers N] [--scale 1.0] [--without FILE]
+                                            [--workspaces FILE]
        python packaging/default_adapter.py train --work DIR --out DIR [--device cuda] [--minutes 8] [--epochs 3] [--rate 1e-3]
 
 `data` renders rows over several processes and writes token ids; `train` goes on from its last checkpoint where it was killed,
@@ -45,6 +46,7 @@ def main() -> None:
     data.add_argument("--workers", type=int, default=1)
     data.add_argument("--scale", type=float, default=1.0)
     data.add_argument("--without", type=Path, help="questions of evaluations, a line each: rows like them are left out")
+    data.add_argument("--workspaces", type=Path, help="what packaging/server_workspaces.py wrote: rows over our own servers")
     train = steps.add_parser("train")
     train.add_argument("--work", type=Path, required=True)
     train.add_argument("--out", type=Path, required=True)
@@ -56,13 +58,17 @@ def main() -> None:
     train.add_argument("--rows", type=int, default=None, help="the first so many, for a trial")
     train.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
+    if args.step == "data" and args.workspaces is not None and not args.workspaces.is_file():
+        parser.error(f"{args.workspaces} is not there: packaging/server_workspaces.py --out {args.workspaces} writes it")
     args.work.mkdir(parents=True, exist_ok=True)
     build_data(args) if args.step == "data" else run(args)
 
 
 def build_data(args: argparse.Namespace) -> None:
     began = time.monotonic()
-    jobs = [(args.sources, args.work, args.scale / args.workers, SEED + at, at, args.without) for at in range(args.workers)]
+    folder = args.sources
+    sources = Sources(folder / "training", folder / "seal-tools", folder / "mcp-tools", args.workspaces)
+    jobs = [(sources, args.work, args.scale / args.workers, SEED + at, at, args.without) for at in range(args.workers)]
     if args.workers == 1:
         found = [part(*jobs[0])]
     else:
@@ -74,9 +80,8 @@ def build_data(args: argparse.Namespace) -> None:
     print(json.dumps(about), flush=True)
 
 
-def part(folder: Path, work: Path, scale: float, seed: int, at: int, without: Path | None) -> Counter[str]:
+def part(sources: Sources, work: Path, scale: float, seed: int, at: int, without: Path | None) -> Counter[str]:
     """One worker's share, with a seed of its own, as token ids; what it holds by origin and kind of answer."""
-    sources = Sources(folder / "training", folder / "seal-tools", folder / "mcp-tools")
     renderer = ChatRenderer(find_model())
     counts: Counter[str] = Counter()
     lines = []

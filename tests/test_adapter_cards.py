@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from portico_engine import Tool
 from portico_engine.tune.data.sources.own import own_examples
+from portico_engine.tune.data.sources.own_servers import Table, Workspace, server_examples
 
 ROOT = Path(__file__).resolve().parents[1]
 TRAINING: dict[str, Any] = {
@@ -49,7 +51,11 @@ def test_rows_of_a_source_that_is_not_described_are_no_card(cards: ModuleType) -
 
 def test_what_our_own_rows_name_as_origin_and_licence_is_described_so(cards: ModuleType) -> None:
     example = next(own_examples(random.Random(1), 1, 0))
-    assert cards.SOURCES[example.origin][1] == example.licence
+    table = Table("boats", {"name": "text"}, {})
+    tools = (Tool("db__tables", "", {"type": "object", "properties": {}}),)
+    of_servers = next(server_examples([Workspace(tools, (), (), (), (table,))], random.Random(1), 40))
+    for found in (example, of_servers):
+        assert cards.SOURCES[found.origin][1] == found.licence
 
 
 def test_the_model_card_has_the_digest_the_losses_and_every_figure_with_its_interval(cards: ModuleType) -> None:

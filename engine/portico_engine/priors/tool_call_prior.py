@@ -53,7 +53,7 @@ class ToolCallPrior:
     `names` weighs tools; `calls`: what is believed about each one's arguments. Past `patience` characters a free string is
     hurried to its end. `strength` scales all weights: the weaker the model, the more its caller's opinion counts; but for
     `call`, the nats for making a call where the answer may also be a text, which are added as they are.
-    `own_values`: arrays and strings are as long as the model makes them.
+    `own_values`: arrays and strings are as long as the model makes them, in calls of tools of which `calls` says nothing.
     """
 
     names: Mapping[str, float]
@@ -79,7 +79,6 @@ class _ToolCallBias:
         self._strength = prior.strength
         self._call = prior.call
         self._own_values = prior.own_values
-        self._more = 0.0 if prior.own_values else MORE
         self._seen: tuple[str, JsonState] = ("", JsonState())
 
     def bias(self, text: str, allowed: npt.NDArray[np.int64]) -> npt.NDArray[np.float32] | None:
@@ -91,7 +90,7 @@ class _ToolCallBias:
             return self._strength * (np.asarray(after, np.float32) - np.float32(before))
         if self._call and not text.strip():
             return np.where(np.isin(allowed, self._vocabulary.opening), np.float32(self._call), np.float32(0.0))
-        if state.string is None or state.is_key or self._own_values:
+        if state.string is None or state.is_key or self._is_own(state):
             return None
         return self._bias_free_string(state, before, allowed)
 
@@ -117,6 +116,13 @@ class _ToolCallBias:
                 end_weight = EMPTY_STRING if text.startswith('"') and not state.string else HURRY * over
                 out[i] = self._potential(self._feed(state, text)) - before + end_weight
         return self._strength * out
+
+    def _is_own(self, state: JsonState) -> bool:
+        """Are the values of this call the model's own?"""
+        return self._own_values and state.tool not in self._calls
+
+    def _more(self, state: JsonState) -> float:
+        return 0.0 if self._is_own(state) else MORE
 
     def _advance(self, text: str) -> JsonState:
         seen, state = self._seen
@@ -145,7 +151,7 @@ class _ToolCallBias:
             total = state.total + keys_of(level).get(said, 0.0)
             level = replace(level, key=said, expects="value")
         elif level.kind == "[":
-            total = state.total + (self._values(state).get(said, 0.0) if said not in level.items else self._more)
+            total = state.total + (self._values(state).get(said, 0.0) if said not in level.items else self._more(state))
             level = replace(level, items=level.items | {said}, filled=True, expects="end")
         else:
             total = state.total + self._values(state).get(said, 0.0) - self._peak(state)
@@ -173,10 +179,10 @@ class _ToolCallBias:
             outer = levels[:-1]
             if outer and outer[-1].kind == "{":
                 outer = (*outer[:-1], replace(outer[-1], expects="end"))
-            return replace(state, levels=outer, total=state.total + (self._more if empty else 0.0))
+            return replace(state, levels=outer, total=state.total + (self._more(state) if empty else 0.0))
         if char == "," and top is not None:
             values = top.kind == "[" and top.path != ""  # an array at the root is several calls
-            more = self._more if values and top.commas + 1 >= max(wanted_items(top), 1) else 0.0
+            more = self._more(state) if values and top.commas + 1 >= max(wanted_items(top), 1) else 0.0
             top = replace(top, expects="key", commas=top.commas + 1)
             return replace(state, levels=(*levels[:-1], top), total=state.total + more)
         if char != ":" and top is not None and (top.kind == "[" or top.expects == "value"):

@@ -15,6 +15,7 @@
     definition_similarity.py   how near a question is to a tool's definition, whatever its server
     change_verbs.py            does a question ask for a change, does a tool make one
     copying/                   the copy grammar: arguments that only repeat what a question says
+    tool_nearness.py           which tools of a request are near, where no server is known
     tool_choice.py             which tool, once it is known what each could be called with
     call_guide.py              CallGuide: all of it for one call, for the agent and the HTTP APIs
     argument_priors.py         ArgumentPriors: all of it as a prior over one tool's arguments

@@ -25,6 +25,7 @@ from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, Weights
 from portico_gateway.guidance.word_coverage import WordCoverage
 
 BRANCHES_KEPT = 64  # objects whose alternatives are read once
+MOST_VECTORS = 16_384  # texts whose embeddings are kept
 MAX_OBJECT_DEPTH = 4  # objects within objects that are looked at
 
 
@@ -49,7 +50,7 @@ class LazyPriors(Mapping[str, CallPrior]):
 
 
 class ArgumentPriors:
-    """Makes priors for the tools of one catalog. Embeddings of options are kept; a question costs one."""
+    """Makes priors for tools. Embeddings are kept until there are too many, and a question costs one. Threads may share it."""
 
     def __init__(self, embed: TextEmbedding, weights: Weights = DEFAULT_WEIGHTS) -> None:
         self.weights = weights
@@ -73,10 +74,15 @@ class ArgumentPriors:
         return [float(vectors[text] @ vectors[to]) for text in texts]
 
     def _embedded(self, *texts: str) -> Mapping[str, Any]:
-        fresh = [text for text in texts if text not in self._vectors]
+        found = {text: vector for text in texts if (vector := self._vectors.get(text)) is not None}
+        fresh = [text for text in texts if text not in found]
         if fresh:
-            self._vectors.update(zip(fresh, self._embed(fresh), strict=True))
-        return self._vectors
+            made = dict(zip(fresh, self._embed(fresh), strict=True))
+            if len(self._vectors) + len(made) > MOST_VECTORS:
+                self._vectors.clear()
+            self._vectors.update(made)
+            found.update(made)
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,16 +11,18 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from portico_engine import CallPrior, Tool, ToolCallPrior
-from portico_gateway.guidance.copying.copy_grammar import NarrowedTool, narrow
+from portico_gateway.guidance.argument_priors import ArgumentPriors, LazyPriors
+from portico_gateway.guidance.copying.copy_grammar import NarrowedTool, narrow, without_unsaid_filters
 from portico_gateway.guidance.copying.parameters import has_alternatives, parameters_of
 from portico_gateway.guidance.copying.span_fit import SpanFit
 from portico_gateway.guidance.copying.text.span import Span
 from portico_gateway.guidance.copying.text.spans import read_spans, spans_behind
 from portico_gateway.guidance.copying.text_vectors import TextVectors
 from portico_gateway.guidance.copying.value_assignment import fill, with_strings
-from portico_gateway.guidance.definition_similarity import DefinitionSimilarity
 from portico_gateway.guidance.description_convention import shows_question
-from portico_gateway.guidance.tool_choice import change_weights, with_calls
+from portico_gateway.guidance.question import read_question
+from portico_gateway.guidance.tool_choice import with_calls
+from portico_gateway.guidance.tool_nearness import ToolNearness, server_of
 from portico_gateway.guidance.tool_retrieval import TextEmbedding
 from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, Weights
 
@@ -52,7 +54,8 @@ class CallGuide:
         self.weights = weights
         self._names, self._copies = names, copies
         self._vectors = TextVectors(embed)
-        self._similarity = DefinitionSimilarity(embed)
+        self._nearness = ToolNearness(embed, weights)
+        self._priors = ArgumentPriors(embed, weights)
 
     def guides(self, parameters: int) -> bool:
         """Is a model of so many parameters one that needs it?"""
@@ -64,32 +67,42 @@ class CallGuide:
         """What is said about the call that answers a question, with the tools in their own order. `earlier`: what was found
         for it already, which values may be copied from, too. `several`: an answer may have several calls, of which each takes
         its own part of the question: what is believed of one call's values would be the same for all, and is not said.
-        `tuned`: the model has learned to fill in values, and is left to it; whether it calls at all is weighed."""
-        near = self._nearness(tools, question)
-        best = sorted(tools, key=lambda tool: -near[tool.name])[: self.weights.copies.most_tools]
-        narrowed = self.narrowed(best, question, earlier=earlier)
+        `tuned`: the model has learned to fill in values, and is left to it but for arguments that come in several forms,
+        and filters that nothing speaks for; whether it calls at all is weighed."""
+        near = self._nearness.of(tools, question)
+        best = sorted(tools, key=lambda tool: -near[tool.name])[: self._most_narrowed(tools)]
+        narrowed = self.narrowed(best, question, self._beliefs(best, question), earlier)
         names = with_calls(near, narrowed, read_spans(question), self.weights.retrieval)
-        if several or tuned or not self._copies:
-            named = ToolCallPrior(names if self._names else {}, {}, strength=self.weights.strength.small)
-            return GuidedCall(tuple(tools), replace(named, call=self.weights.tuned.call, own_values=True) if tuned else named)
-        calls = {name: of.prior for name, of in narrowed.items()}
-        prior = ToolCallPrior(names if self._names else {}, calls, strength=self.weights.strength.small)
+        prior = ToolCallPrior(names if self._names else {}, {}, strength=self.weights.strength.small)
+        if tuned:
+            prior = replace(prior, call=self.weights.tuned.call, own_values=True)
+        if several or not self._copies:
+            return GuidedCall(tuple(tools), prior)
+        if tuned:
+            whole = {tool.name: tool for tool in tools}
+            narrowed = {
+                name: of if of.in_words else NarrowedTool(without_unsaid_filters(whole[name], of), CallPrior())
+                for name, of in narrowed.items()
+            }
+        calls = {name: of.prior for name, of in narrowed.items() if of.in_words or not tuned}
         kept = tuple(narrowed[tool.name].tool if tool.name in narrowed else tool for tool in tools)
-        return GuidedCall(kept, prior, {name: of.free for name, of in narrowed.items() if of.free})
+        free = {name: of.free for name, of in narrowed.items() if of.free}
+        return GuidedCall(kept, replace(prior, calls=calls), free)
+
+    def _most_narrowed(self, tools: Sequence[Tool]) -> int:
+        """Of tools of several servers more, since what their calls would be says more than how near they are."""
+        several = len({server_of(tool.name) for tool in tools}) > 1
+        return self.weights.copies.most_weighed if several else self.weights.copies.most_tools
+
+    def _beliefs(self, tools: Sequence[Tool], question: str) -> Mapping[str, CallPrior]:
+        """What the words of a question say of arguments that come in several forms, and of tools that take whole questions."""
+        read = [t for t in tools if shows_question(t.description) or has_alternatives(t.parameters, t.parameters)]
+        return LazyPriors(self._priors, read, read_question(question)) if read else {}
 
     def near_definitions(self, tools: Sequence[Tool], question: str) -> dict[str, float]:
         """By name, how near the tools are by their whole definition, in nats: what counts for those of a server that shows no
         typical questions, whose best sentences alone say little."""
-        similar = self._similarity.of(tools, question) if tools else []
-        weight = self.weights.retrieval.definition_beside
-        return {tool.name: weight * cosine for tool, cosine in zip(tools, similar, strict=True)}
-
-    def _nearness(self, tools: Sequence[Tool], question: str) -> dict[str, float]:
-        """By definition, and by whether a tool's change is asked for: nats."""
-        weights = self.weights.retrieval
-        changes = change_weights(tools, question, weights)
-        similar = self._similarity.of(tools, question)
-        return {t.name: weights.definition * cosine + changes[t.name] for t, cosine in zip(tools, similar, strict=True)}
+        return self._nearness.definitions(tools, question, self.weights.retrieval.definition_beside)
 
     def narrowed(
         self, tools: Sequence[Tool], question: str, beliefs: Mapping[str, CallPrior] | None = None, earlier: str = ""

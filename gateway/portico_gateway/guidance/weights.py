@@ -35,6 +35,22 @@ class RetrievalWeights:
 
 
 @dataclass(frozen=True, slots=True)
+class ShownQuestionWeights:
+    """Which of the tools whose servers show typical questions, where no server is asked: nats on a tool's name.
+
+    Fitted by conditional logit on the tuning questions of `benchmarks/answers.py`; `benchmarks/server_choice.py` says what they
+    are worth, docs/decisions/agent.md what more numbers are not.
+    """
+
+    sentence: float = 5.7  # at a cosine of 1 between the question and the best sentence of its description
+    words: float = 4.2  # for a description that has all of the question's words
+    search: float = 4.5  # for one that has to be told what the question is about
+    formed: float = 1.4  # for one whose arguments come in several forms,
+    stems: float = 6.2  # more where its definition has all of the question's content words,
+    identifier: float = -5.1  # and where the question spells a name as code does
+
+
+@dataclass(frozen=True, slots=True)
 class ReadingWeights:
     """A tool whose own server reads the question."""
 
@@ -352,6 +368,7 @@ class Weights:
     """All of them."""
 
     retrieval: RetrievalWeights = RetrievalWeights()
+    shown_questions: ShownQuestionWeights = ShownQuestionWeights()
     readings: ReadingWeights = ReadingWeights()
     keys: KeyWeights = KeyWeights()
     options: OptionWeights = OptionWeights()

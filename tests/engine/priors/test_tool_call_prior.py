@@ -208,3 +208,11 @@ def test_values_of_a_model_that_has_learned_them_are_its_own() -> None:
         assert found[0] - found[1] == more
         free = prior.bias('{"name":"code__search","arguments":{"query":"', np.arange(len(TEXTS)))
         assert (free is None) == own
+
+
+def test_of_a_tool_that_something_is_believed_of_values_are_not_the_model_s_own() -> None:
+    inside = '{"name":"code__search","arguments":{"query":"'
+    believed = ToolCallPrior(NAMES, {"code__search": CallPrior()}, own_values=True).bind(TokenTexts(TEXTS))
+    other = ToolCallPrior(NAMES, {"db__rows": CallPrior()}, own_values=True).bind(TokenTexts(TEXTS))
+    assert believed.bias(inside, np.arange(len(TEXTS))) is not None
+    assert other.bias(inside, np.arange(len(TEXTS))) is None

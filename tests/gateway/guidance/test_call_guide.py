@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from portico_engine import CallPrior, Tool
+from portico_engine.grammar import check_arguments
 from portico_gateway.agent.upstream_tool_host import embedder
 from portico_gateway.guidance.call_guide import CallGuide
 
@@ -102,3 +103,27 @@ def test_what_was_found_earlier_may_be_copied_too(guide: CallGuide) -> None:
     narrowed = guide.narrowed([READ], "What was decided?", earlier=earlier)["read_file"]
     assert narrowed.tool.parameters["allOf"] == [{"properties": {"path": {"enum": ["/srv/notes/meeting.md"]}}}]
     assert guide.narrowed([READ], "What is in a.md?", earlier=earlier)["read_file"].prior.values["path"].keys() >= {"a.md"}
+
+
+FILTERED = tool(
+    "search",
+    "Searches pages.",
+    ("query",),
+    query={"type": "string"},
+    path={"type": "string", "default": ""},
+    cursor={"type": "string"},
+    language={"type": "string"},
+)
+
+
+def test_a_model_that_has_learned_to_call_is_kept_from_filters_that_nothing_speaks_for(guide: CallGuide) -> None:
+    """A filter is the empty string where it isn't given; a cursor comes from an answer alone. Anything else is the model's."""
+    searched = guide.guide([FILTERED, READ], "which option is on by default?", tuned=True).tools[0]
+    assert searched.parameters["allOf"] == [{"properties": {"path": False, "cursor": False}}]
+    assert check_arguments(searched.parameters, {"query": "option", "language": "en"}) == []
+    assert check_arguments(searched.parameters, {"query": "option", "path": "default"})
+
+
+def test_a_filter_that_the_question_spells_is_left_to_the_model(guide: CallGuide) -> None:
+    searched = guide.guide([FILTERED, READ], "which option is on by default in the path docs/options.md?", tuned=True).tools[0]
+    assert check_arguments(searched.parameters, {"query": "option", "path": "docs/options.md"}) == []

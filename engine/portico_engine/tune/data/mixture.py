@@ -17,10 +17,13 @@ from portico_engine.tune.data.rows import Neighbours, Row, RowMaker, SystemText
 from portico_engine.tune.data.schema_questions import ask_tool
 from portico_engine.tune.data.sources.intents import clinc_examples, metatool_examples
 from portico_engine.tune.data.sources.own import own_examples, own_specs
+from portico_engine.tune.data.sources.own_servers import read_workspaces, server_examples
 from portico_engine.tune.data.sources.rlla import rlla_examples
 from portico_engine.tune.data.sources.seal_tools import seal_examples, seal_tools
 from portico_engine.tune.data.sources.spoken import home_examples, sonos_examples
 from portico_engine.tune.data.sources.tool_lists import listed_tools, livemcp_tools
+
+_OVER_SERVERS = 500  # questions a workspace and server of our own
 
 
 class Sources(NamedTuple):
@@ -29,6 +32,7 @@ class Sources(NamedTuple):
     training: Path
     seal_tools: Path
     mcp_tools: Path
+    workspaces: Path | None = None  # what `packaging/server_workspaces.py` wrote
 
 
 def default_rows(
@@ -56,6 +60,9 @@ def default_rows(
         count = rng.choice((2, 2, 2, 3, 3, 4))
         alike = of_tool[repr(rng.choice(short).calls[0].tool)] if rng.random() < 0.5 else []
         rows.append(maker.joined(rng.sample(alike if len(alike) >= count else short, count)))
+    if sources.workspaces is not None:
+        over = read_workspaces(sources.workspaces)
+        rows += [maker.as_listed(example) for example in server_examples(over, rng, max(1, int(_OVER_SERVERS * scale)))]
     rng.shuffle(rows)
     yield from rows
 

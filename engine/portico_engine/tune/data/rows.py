@@ -10,7 +10,7 @@ import json
 import random
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -31,6 +31,7 @@ _REFUSALS = (
 _LINKS = (" And ", " Also, ", " Then ", " Besides, ", "\n", " Additionally, ", " Plus: ", " ")
 _COUNTS = (0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 5, 6, 8, 10, 14)
 _OFTEN = 400  # tools with a word in their names, from which on it says nothing of what they do
+_SERVER_NAMES = ("src", "repo", "project", "manual", "wiki", "kb", "sql", "store", "records", "work", "main", "local")
 _LONGEST_TOOL = 900  # characters of JSON of a tool that stands beside
 
 
@@ -159,6 +160,21 @@ class RowMaker:
         tools = own + [tool for tool in beside if tool.name not in names]
         return self._made(example, tools, calls)
 
+    def as_listed(self, example: Example) -> Row:
+        """One row of an example with the tools that it offers in order, as a gateway lists them: all, or some of them; in
+        a share of the rows the servers, what stands before `__`, go by other names."""
+        rng = self._rng
+        names = {call.tool.name for call in example.calls}
+        left_out = rng.choice((0.0, 0.0, 0.0, 0.3, 0.6))
+        tools = [tool for tool in example.offered if tool.name in names or rng.random() >= left_out]
+        servers = {server: rng.choice(_SERVER_NAMES) for server in {tool.name.partition("__")[0] for tool in tools}}
+        if rng.random() < self._renamed / 2 and len(set(servers.values())) == len(servers):
+            new = {tool.name: f"{servers[tool.name.partition('__')[0]]}__{tool.name.partition('__')[2]}" for tool in tools}
+        else:
+            new = {tool.name: tool.name for tool in tools}
+        calls = [Call(replace(call.tool, name=new[call.tool.name]), call.arguments) for call in example.calls]
+        return self._made(example, [replace(tool, name=new[tool.name]) for tool in tools], calls, in_order=True)
+
     def unanswered(self, example: Example) -> Row:
         """The example's question where its tools are not at hand."""
         own = [call.tool for call in example.calls]
@@ -203,9 +219,10 @@ class RowMaker:
         keys = dict(zip(call.tool.parameters.get("properties") or {}, tool.parameters.get("properties") or {}, strict=True))
         return Call(tool, {keys[key]: value for key, value in call.arguments.items()})
 
-    def _made(self, example: Example, tools: list[Tool], calls: Sequence[Call]) -> Row:
+    def _made(self, example: Example, tools: list[Tool], calls: Sequence[Call], *, in_order: bool = False) -> Row:
         rng = self._rng
-        rng.shuffle(tools)
+        if not in_order:
+            rng.shuffle(tools)
         system = rng.choices(self._systems, self._weights)[0](tools)
         question = noisy(example.question, [call.arguments for call in calls], rng)
         prompt = [{"role": "system", "content": system}, {"role": "user", "content": question}]

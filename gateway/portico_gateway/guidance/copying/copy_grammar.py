@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from portico_engine import CallPrior, Tool
@@ -24,6 +24,7 @@ NO_BELIEFS = CallPrior()
 _PLAIN = frozenset(
     ("type", "description", "title", "default", "examples", "enum", "const", "items", "properties", "required", "$root")
 )
+_CURSOR = "cursor"
 _ROOTS = ("$defs", "definitions", "$schema")
 
 
@@ -88,6 +89,19 @@ def narrow(
     parameters = _with_overlay(tool.parameters, overlay.schema)
     narrowed = Tool(tool.name, tool.description, parameters)
     return NarrowedTool(narrowed, _joined(draft.prior(), believed, copied), tuple(free), used, sum(map(_is_unsaid, filled)))
+
+
+def without_unsaid_filters(tool: Tool, narrowed: NarrowedTool) -> Tool:
+    """The tool without the optional strings that only narrow its answer down, a path or a kind, where the question says none;
+    and without a cursor, which only an earlier answer can give. A filter is what is the empty string by default."""
+    if narrowed.tool is tool:
+        return tool
+    overlay = (narrowed.tool.parameters.get("allOf") or [{}])[-1].get("properties") or {}
+    properties = tool.parameters.get("properties") or {}
+    unsaid = {
+        key: node for key, node in overlay.items() if node is False and (key == _CURSOR or properties[key].get("default") == "")
+    }
+    return replace(tool, parameters=_with_overlay(tool.parameters, {"properties": unsaid})) if unsaid else tool
 
 
 def _joined(first: CallPrior, second: CallPrior, copied: Set[str]) -> CallPrior:
