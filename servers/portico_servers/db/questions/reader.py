@@ -161,9 +161,9 @@ class QuestionReader:
             for option in value.options:
                 weight[option[0].table] = max(weight.get(option[0].table, 0.0), 0.8)
         if any(word.low in EARNED_WORDS for word in parts.words):  # "how much did we earn": what tells of sales
-            for table in self.schema.tables:
-                if not table.view and {stem(word) for word in name_words(table.relation)} & _SALES:
-                    weight.setdefault(table.name, 0.5)
+            for sales in self.schema.tables:
+                if not sales.view and {stem(word) for word in name_words(sales.relation)} & _SALES:
+                    weight.setdefault(sales.name, 0.5)
         for table in sorted(weight, key=lambda name: -weight[name])[:MAX_ROOTS]:
             for child in self.schema.children.get(table, ()):
                 weight.setdefault(child.name, weight[table] * 0.5)

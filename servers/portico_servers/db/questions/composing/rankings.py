@@ -214,10 +214,10 @@ def _most_of(draft: Draft, one: Superlative, groups: list[ColumnRef]) -> bool:
         behind = named_measure(draft, at, behind=True, within=3)
         draft.use({at} if behind else set())
     counted = _counted(draft, one, beside_groups=bool(groups) and draft.place is None)
-    if draft.place is not None and (at := _money(draft, one)) and (counted is None or counted.verb or counted.words <= at):
+    if draft.place is not None and (paid := _money(draft, one)) and (counted is None or counted.verb or counted.words <= paid):
         by = measure_by_adjective(draft, "expensive")
         if by is not None and by[0].join is None and not _is_list_price(draft, by[0]):
-            return _sum_by(draft, one, by[0], at | (counted.words if counted else frozenset()), by[1])
+            return _sum_by(draft, one, by[0], paid | (counted.words if counted else frozenset()), by[1])
     if behind and not is_flag(draft, behind[0]) and (counted is None or behind[1].score >= counted.score):
         if (kind := _category(draft)) is not None:  # "the countries with the most revenue": of each all together
             draft.use(one.words | behind[1].words | (draft.entity.words if draft.entity else set()), 1.0 + behind[1].score)
