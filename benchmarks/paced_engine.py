@@ -62,4 +62,4 @@ def load_paced(seconds: float, progress: LoadProgress) -> Engine:
         token=tiny_tokenizer().encode(WORD)[0],
         seconds=seconds,
     )
-    return fake_engine(executor)
+    return fake_engine(executor, check=False)  # which looks at every block after every step

@@ -159,7 +159,8 @@ TABLES = {
         doctor_check
         doctor_places       doctor_check
         doctor_devices      doctor_check
-        doctor_checks       background_list doctor_check doctor_devices doctor_places
+        doctor_kept         doctor_check
+        doctor_checks       background_list doctor_check doctor_devices doctor_kept doctor_places
         launch_clients
         launch_server       launch_clients
         server_edits
@@ -205,8 +206,9 @@ TABLES = {
         middleware        draining errors identity json_text limits bodies apis
         health            draining json_text middleware
         openapi           wire
+        mcp_sessions
         app               draining json_text limits bodies approvals feedback generation apis error_handlers middleware health
-                          openapi
+                          mcp_sessions openapi
     """,
     "portico_gateway.agent.guided": """
         questions

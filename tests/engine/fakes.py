@@ -117,6 +117,7 @@ def fake_engine(
     kv_dir: Path | None = None,
     info: ModelInfo = INFO,
     speculation: int = 0,
+    check: bool = True,
     **options: Any,
 ) -> Engine:
     executor = executor or FakeExecutor(vocab_size=INFO.vocab_size, **options)
@@ -126,7 +127,7 @@ def fake_engine(
         info,
         chat_template=CHAT_TEMPLATE,
         grammars=ScriptGrammars(),
-        check=True,
+        check=check,
         kv_dir=kv_dir,
         read_adapter=fake_adapter,
         speculation=speculation,

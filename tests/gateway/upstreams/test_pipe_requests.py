@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import mcp_types
 import pytest
 from mcp.client.session import ClientSession
@@ -132,6 +133,27 @@ async def test_progress_comes_in_order_and_a_callback_that_fails_costs_itself() 
             assert server.say(method="notifications/progress", params={"progressToken": FIRST_ID, **said})
         server.say(id=FIRST_ID, result={"done": True})
     assert told == [(1.0, 2.0, "half"), (2.0, None, None), {"done": True}]
+
+
+async def test_an_answer_waits_for_the_progress_before_it_though_that_takes_turns_to_tell() -> None:
+    told: list[Any] = []
+
+    async def progress(done: float, total: float | None, message: str | None) -> None:
+        for _ in range(20 - int(done)):  # the later ones take fewer
+            await anyio.lowlevel.checkpoint()
+        told.append(done)
+
+    async with connected() as server, anyio.create_task_group() as tasks:
+
+        async def ask() -> None:
+            told.append(await server.requests.request("tools/call", {}, progress))
+
+        tasks.start_soon(ask)
+        await anyio.wait_all_tasks_blocked()
+        for step in range(1, 6):
+            assert server.say(method="notifications/progress", params={"progressToken": FIRST_ID, "progress": step})
+        server.say(id=FIRST_ID, result={"done": True})
+    assert told == [1, 2, 3, 4, 5, {"done": True}]
 
 
 async def test_a_call_for_nobody_declares_what_the_sdks_client_does() -> None:

@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
@@ -28,14 +30,25 @@ log = logging.getLogger(__name__)
 FIRST_ID = 1 << 30  # the SDK's own count from 1; some servers take no strings
 _MAX_TELLING = 64  # words of progress of one request that are told at once; a server that sends more is not quoted
 _CANCEL_SECONDS = 5.0  # that telling of a cancellation may take
+_TELL_SECONDS = 5.0  # that an answer waits for the progress before it to be told
+_MAX_REPORTS = 1000  # of one request that wait to be told; the newest count
 _CLOSED = ErrorData(code=mcp_types.CONNECTION_CLOSED, message="Connection closed")
 
 
 @dataclass(slots=True)
 class _Waiting:
+    """`reports`: progress that was not told yet, the oldest first; `told`: there is none, and none is being told."""
+
     answer: asyncio.Future[dict[str, Any]]
     progress: ProgressFnT | None
     telling: int = 0  # words of progress that are being told
+    reports: deque[Mapping[str, Any]] = field(default_factory=lambda: deque(maxlen=_MAX_REPORTS))
+    told: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def tell(self, progress: ProgressFnT) -> None:
+        while self.reports:
+            await _report(progress, self.reports.popleft())
+        self.told.set()
 
 
 class PipeRequests:
@@ -50,7 +63,7 @@ class PipeRequests:
         self._closed = False
 
     async def request(self, method: str, params: Mapping[str, Any], progress: ProgressFnT | None = None) -> dict[str, Any]:
-        """The result, as the server sent it. Cancelling this cancels the request there.
+        """The result, as the server sent it, after all progress before it was told. Cancelling this cancels the request there.
 
         Raises MCPError for what it answers as an error, and with CONNECTION_CLOSED where the connection ends first; OSError and
         anyio's errors where nothing can be sent.
@@ -63,10 +76,15 @@ class PipeRequests:
             params = {**params, "_meta": {**params.get("_meta", {}), "progressToken": identity}}
         message = JSONRPCRequest(jsonrpc="2.0", id=identity, method=method, params=scrubbed(params))
         waiting = _Waiting(asyncio.get_running_loop().create_future(), progress)
+        waiting.told.set()
         self._waiting[identity] = waiting
         try:
             await self._send(write_message(message) + b"\n")
-            return await waiting.answer
+            answer = await waiting.answer
+            if not waiting.told.is_set():
+                with anyio.move_on_after(_TELL_SECONDS):
+                    await waiting.told.wait()
+            return answer
         except anyio.get_cancelled_exc_class():
             await self._cancel(identity)
             raise
@@ -103,6 +121,11 @@ class PipeRequests:
         elif isinstance(message, JSONRPCNotification) and waiting.progress is not None and waiting.telling < _MAX_TELLING:
             waiting.telling += 1
             self._tasks.start_soon(_report, waiting, message.params or {})
+        elif isinstance(message, JSONRPCNotification) and waiting.progress is not None:
+            waiting.reports.append(message.params or {})
+            if waiting.told.is_set():
+                waiting.told.clear()
+                self._tasks.start_soon(waiting.tell, waiting.progress)
 
     def close(self) -> None:
         """The connection has ended: nobody waits any longer."""
