@@ -139,7 +139,7 @@ def _symbols(code: Path) -> list[tuple[str, str, str]]:
         except (SyntaxError, UnicodeDecodeError):
             continue
         for name, kind in _defined(tree.body, within=False):
-            if len(name) > 3 and not name.startswith("__"):
+            if len(name) > 3 and not name.startswith(("__", "test_")):
                 found[name] = (name, kind, path.relative_to(code).as_posix())
     return sorted(found.values())
 
@@ -166,11 +166,11 @@ def _pages() -> Iterator[str]:
 
 def _headings(pages: Sequence[str]) -> list[str]:
     found = (match[1] for page in pages for match in re.finditer(r"^#{1,4} (.+)$", page, re.MULTILINE))
-    return sorted({text.strip(" #.`*") for text in found if 4 < len(text) < 60})[:MOST]
+    return sorted({text.strip(" #.`*") for text in found if 4 < len(text) < 44})[:MOST]
 
 
 def _terms(pages: Sequence[str]) -> list[str]:
-    found = (match[1] for page in pages for match in re.finditer(r"`([^`\n]{3,32})`", page))
+    found = (match[1] for page in pages for match in re.finditer(r"`([^`\s][^`\n]{1,30}[^`\s])`", page))
     return sorted({text for text in found if not re.search(r"[{}()<>\"]", text)})[:MOST]
 
 
