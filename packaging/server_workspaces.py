@@ -103,11 +103,15 @@ async def workspaces(folder: Path, count: int) -> list[dict[str, Any]]:
         symbols = _symbols(place / "code")
         found.append({
             "tools": await _listed(place / "code", place / "docs", place / f"{name}.db"),
-            "symbols": rng.sample(symbols, min(MOST, len(symbols))),
-            "headings": headings, "terms": terms, "tables": told,
+            "symbols": _some(symbols, rng),
+            "headings": _some(headings, rng), "terms": _some(terms, rng), "tables": told,
         })  # fmt: skip
         print(f"{package}, {name}: {len(found[-1]['tools'])} tools", flush=True)
     return found
+
+
+def _some(found: Sequence[Any], rng: random.Random) -> list[Any]:
+    return rng.sample(found, min(MOST, len(found)))
 
 
 def _source(package: str) -> Path:
@@ -139,7 +143,7 @@ def _symbols(code: Path) -> list[tuple[str, str, str]]:
         except (SyntaxError, UnicodeDecodeError):
             continue
         for name, kind in _defined(tree.body, within=False):
-            if len(name) > 3 and not name.startswith("__"):
+            if len(name) > 3 and not name.startswith(("__", "test_")):
                 found[name] = (name, kind, path.relative_to(code).as_posix())
     return sorted(found.values())
 
@@ -166,12 +170,12 @@ def _pages() -> Iterator[str]:
 
 def _headings(pages: Sequence[str]) -> list[str]:
     found = (match[1] for page in pages for match in re.finditer(r"^#{1,4} (.+)$", page, re.MULTILINE))
-    return sorted({text.strip(" #.`*") for text in found if 4 < len(text) < 60})[:MOST]
+    return sorted({text.strip(" #.`*") for text in found if 4 < len(text) < 44})
 
 
 def _terms(pages: Sequence[str]) -> list[str]:
-    found = (match[1] for page in pages for match in re.finditer(r"`([^`\n]{3,32})`", page))
-    return sorted({text for text in found if not re.search(r"[{}()<>\"]", text)})[:MOST]
+    found = (match[1] for page in pages for match in re.finditer(r"`([^`\s][^`\n]{1,30}[^`\s])`", page))
+    return sorted({text for text in found if not re.search(r"[{}()<>\"]", text)})
 
 
 def write_database(path: Path, tables: Mapping[str, Mapping[str, Any]], rng: random.Random) -> list[dict[str, Any]]:

@@ -68,7 +68,7 @@ class CallGuide:
         for it already, which values may be copied from, too. `several`: an answer may have several calls, of which each takes
         its own part of the question: what is believed of one call's values would be the same for all, and is not said.
         `tuned`: the model has learned to fill in values, and is left to it but for arguments that come in several forms,
-        and filters that nothing speaks for; whether it calls at all is weighed."""
+        and filters that nothing speaks for where nothing was found yet; whether it calls at all is weighed."""
         near = self._nearness.of(tools, question)
         best = sorted(tools, key=lambda tool: -near[tool.name])[: self._most_narrowed(tools)]
         narrowed = self.narrowed(best, question, self._beliefs(best, question), earlier)
@@ -79,10 +79,12 @@ class CallGuide:
         if several or not self._copies:
             return GuidedCall(tuple(tools), prior)
         if tuned:
-            whole = {tool.name: tool for tool in tools}
             narrowed = {
-                name: of if of.in_words else NarrowedTool(without_unsaid_filters(whole[name], of), CallPrior())
-                for name, of in narrowed.items()
+                tool.name: of
+                if of.in_words
+                else NarrowedTool(without_unsaid_filters(tool, of) if not earlier else tool, of.prior)
+                for tool in best
+                for of in (narrowed[tool.name],)
             }
         calls = {name: of.prior for name, of in narrowed.items() if of.in_words or not tuned}
         kept = tuple(narrowed[tool.name].tool if tool.name in narrowed else tool for tool in tools)

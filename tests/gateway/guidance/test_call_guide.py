@@ -127,3 +127,8 @@ def test_a_model_that_has_learned_to_call_is_kept_from_filters_that_nothing_spea
 def test_a_filter_that_the_question_spells_is_left_to_the_model(guide: CallGuide) -> None:
     searched = guide.guide([FILTERED, READ], "which option is on by default in the path docs/options.md?", tuned=True).tools[0]
     assert check_arguments(searched.parameters, {"query": "option", "path": "docs/options.md"}) == []
+
+
+def test_what_was_found_may_give_a_cursor(guide: CallGuide) -> None:
+    guided = guide.guide([FILTERED, READ], "which option is on by default?", "more with cursor c2VhcmNo", tuned=True)
+    assert guided.tools == (FILTERED, READ)
