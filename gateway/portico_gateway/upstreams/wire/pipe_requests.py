@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,10 +27,9 @@ from portico_gateway.upstreams.wire.messages import scrubbed, write_message
 log = logging.getLogger(__name__)
 
 FIRST_ID = 1 << 30  # the SDK's own count from 1; some servers take no strings
-_MAX_TELLING = 64  # words of progress of one request that are told at once; a server that sends more is not quoted
 _CANCEL_SECONDS = 5.0  # that telling of a cancellation may take
 _TELL_SECONDS = 5.0  # that an answer waits for the progress before it to be told
-_MAX_REPORTS = 1000  # of one request that wait to be told; the newest count
+_MAX_REPORTS = 200  # of one request that wait to be told; the newest count
 _CLOSED = ErrorData(code=mcp_types.CONNECTION_CLOSED, message="Connection closed")
 
 
@@ -41,7 +39,6 @@ class _Waiting:
 
     answer: asyncio.Future[dict[str, Any]]
     progress: ProgressFnT | None
-    telling: int = 0  # words of progress that are being told
     reports: deque[Mapping[str, Any]] = field(default_factory=lambda: deque(maxlen=_MAX_REPORTS))
     told: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -118,9 +115,6 @@ class PipeRequests:
             waiting.answer.set_result(message.result)
         elif isinstance(message, JSONRPCError):
             waiting.answer.set_exception(MCPError.from_error_data(message.error))
-        elif isinstance(message, JSONRPCNotification) and waiting.progress is not None and waiting.telling < _MAX_TELLING:
-            waiting.telling += 1
-            self._tasks.start_soon(_report, waiting, message.params or {})
         elif isinstance(message, JSONRPCNotification) and waiting.progress is not None:
             waiting.reports.append(message.params or {})
             if waiting.told.is_set():
@@ -147,17 +141,14 @@ def _request_of(message: JSONRPCMessage) -> int:
     return identity if isinstance(identity, int) else 0
 
 
-async def _report(waiting: _Waiting, said: Mapping[str, Any]) -> None:
-    assert waiting.progress is not None
+async def _report(progress: ProgressFnT, said: Mapping[str, Any]) -> None:
     try:
         done, total, text = said.get("progress"), said.get("total"), said.get("message")
         if isinstance(done, int | float) and not isinstance(done, bool):
-            await waiting.progress(
+            await progress(
                 float(done),
                 float(total) if isinstance(total, int | float) else None,
                 text if isinstance(text, str) else None,
             )
     except Exception:
         log.warning("progress could not be told", exc_info=True)
-    finally:
-        waiting.telling -= 1
