@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pydantic
@@ -66,6 +67,8 @@ def test_the_package_s_own_lies_beside_the_engine_s_code(tmp_path: Path, monkeyp
     with pytest.raises(AdapterError, match=r"this installation has no default adapter .*make adapter"):
         adapter_places(ModelConfig(adapter="default"))
     folder = write_peft_folder(tmp_path / "default", random_pairs(1))
+    digest = hashlib.sha256((folder / "adapter_model.safetensors").read_bytes()).hexdigest()
+    (folder / "DIGEST").write_text(f"{digest}  adapter_model.safetensors\n")
     assert adapter_places(ModelConfig(adapter="default", adapters={"one": Path("x")})) == {"default": folder, "one": Path("x")}
     assert adapter_places(ModelConfig()) == {}
 
