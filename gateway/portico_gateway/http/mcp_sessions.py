@@ -82,8 +82,9 @@ class SoonestTransport(StreamableHTTPServerTransport):
             message = jsonrpc_message_adapter.validate_python(from_json(await request.body()), by_name=False)
         except ValueError:
             return None
-        plain = isinstance(message, JSONRPCRequest) and message.method != "initialize"
-        return message if plain and str(message.id) not in self._request_streams else None
+        if not isinstance(message, JSONRPCRequest) or message.method == "initialize":
+            return None
+        return None if str(message.id) in self._request_streams else message
 
     async def _answer(self, message: JSONRPCRequest, request: Request, send: Send) -> None:
         assert self._read_stream_writer is not None  # of a session that is connected
