@@ -30,18 +30,8 @@ template <int R, int T> void multiply(const Call& call, int row, int tile) {
     const int groups = m.n_in / m.group;
     const uint8_t* at = m.tiles + tile * tile_bytes(m);
     Floats totals[R][T] = {};
-    for (int g = 0; g < groups; g++) {
-        Floats scales[T], offsets[T], own[R][T];
-        for (int t = 0; t < T; t++, at += LANES * 2) scales[t] = load_half(at);
-        for (int t = 0; t < T && m.has_offsets; t++, at += LANES * 2) offsets[t] = load_half(at);
-        add_columns<R, T>(own, at, m, call.rows, row, g);
-        at += T * code_bytes(m);
-        for (int r = 0; r < R; r++)
-            for (int t = 0; t < T; t++) {
-                totals[r][t] = multiply_add(scales[t], own[r][t], totals[r][t]);
-                if (m.has_offsets) totals[r][t] = multiply_add(offsets[t], call.rows.sums[(row + r) * groups + g], totals[r][t]);
-            }
-    }
+    for (int g = 0; g < groups; g++, at += T * (code_bytes(m) + (1 + m.has_offsets) * LANES * 2))
+        add_group<R, T>(totals, at, m, call.rows, row, g);
     for (int r = 0; r < R; r++)
         for (int t = 0; t < T; t++) {
             const int64_t first = (tile + t) * LANES, place = (row + r) * call.out_stride + first;
