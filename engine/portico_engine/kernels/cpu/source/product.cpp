@@ -59,15 +59,18 @@ template <int T> void all_rows(const Call& call, int n, int tile) {
 
 }  // namespace
 
-// x bf16 [rows, n_in], `stride` elements between rows, times the matrix -> out [rows, n_out], `out_stride` between rows.
+// x bf16 [rows, n_in], `stride` elements between rows, times the matrix -> out [rows, n_out], `out_stride` between rows. Of the outputs
+// all are written, or those of some panels.
 extern "C" void portico_product(
-    const Matrix* matrix, const uint16_t* x, int64_t stride, int32_t n, void* out, int64_t out_stride, int32_t wide) {
+    const Matrix* matrix, const uint16_t* x, int64_t stride, int32_t n, void* out, int64_t out_stride, int32_t wide,
+    const int32_t* panels, int32_t n_panels) {
     const Matrix& m = *matrix;
     const Rows rows(m, x, stride, n);
     const Call call{m, rows, out, out_stride, wide != 0};
-    const int tiles = m.n_out / LANES;
+    const int tiles = m.n_out / LANES, count = panels ? n_panels : (tiles + PANEL - 1) / PANEL;
 #pragma omp parallel for schedule(static)
-    for (int tile = 0; tile < tiles; tile += PANEL) {
+    for (int i = 0; i < count; i++) {
+        const int tile = (panels ? panels[i] : i) * PANEL;
         switch (tiles - tile) {
             case 1: all_rows<1>(call, n, tile); break;
             case 2: all_rows<2>(call, n, tile); break;
