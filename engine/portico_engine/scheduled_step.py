@@ -52,14 +52,14 @@ class StepBatch:
         table, start, tokens = seq.table, seq.known, seq.tokens
         assert table is not None
         if count == 1 and start + 1 == len(tokens) and not drafts:  # what most rows are
-            sampling = seq.sampling_state()
-            row = _new(Row, (seq.slot, (tokens[start],), start, table.numbers, _FIRST, sampling, (), seq.place, 0, False))
+            sampling, place = seq.sampling_state(), None if seq.adapter is None else seq.adapter.place
+            row = _new(Row, (seq.slot, (tokens[start],), start, table.numbers, _FIRST, sampling, (), place, 0, False))
         else:
             row = _row(seq, count, drafts)
         seq.planned = self.step
         self.rows.append(row)
         self.sequences.append(seq)
-        self.budget -= len(row.tokens)
+        self.budget -= count + len(drafts)
 
     def scheduled(self, ops: tuple[KVOp, ...], running: list[Sequence]) -> ScheduledStep:
         """All of it, behind these operations on blocks, among all that run."""

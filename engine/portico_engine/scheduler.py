@@ -146,14 +146,15 @@ class Scheduler:
         for seq in running:
             if seq.unsettled is not None or (only is not None and seq.place != only.place):
                 counts.append(0)
-            elif (pending := seq.pending) == 1 and turns is None:
+            elif turns is None and len(seq.tokens) + seq.awaited - seq.known == 1:
                 counts.append(1)
             else:
-                counts.append(most(seq) if pending <= _SHORT else None)
+                counts.append(most(seq) if seq.pending <= _SHORT else None)
         reserved = sum(filter(None, counts))
         shares = self._shares(batch.budget - reserved)
         for seq, short in zip(running, counts, strict=True):
-            if short == 0 or seq.table is None:  # not its turn, or preempted by one before it
+            table = seq.table
+            if short == 0 or table is None:  # not its turn, or preempted by one before it
                 continue
             if short is not None:
                 reserved -= short
@@ -162,7 +163,7 @@ class Scheduler:
                 count = min(most(seq), batch.budget - reserved, shares.get(seq.request.caller, batch.budget))
             if count > batch.budget:
                 count = batch.budget
-            if count > 0 and (reserve(seq.table, seq.known + count) or self._make_room(seq, seq.known + count)):
+            if count > 0 and (reserve(table, seq.known + count) or self._make_room(seq, seq.known + count)):
                 drafts = self._draft(seq, count, batch.budget - reserved - count) if self._drafts else ()
                 batch.add(seq, count, drafts)
                 if shares and short is None:
@@ -190,9 +191,9 @@ class Scheduler:
         """A step computed `count` more tokens of a sequence."""
         table = seq.table
         assert table is not None
-        seq.known = table.computed + count
-        self._kv.commit(table, seq.tokens, seq.known)
-        if seq.known in seq.state_points:
+        seq.known = known = table.computed + count
+        self._kv.commit(table, seq.tokens, known)
+        if known in seq.state_points:
             self._kv.keep_state(table, seq.tokens)
         self._queue.charge(seq, count)
 

@@ -164,8 +164,8 @@ class KVCache:
         size = self._block_tokens
         assert table.computed <= computed <= len(table.blocks) * size
         table.computed = computed
-        known, full = len(table.keys), computed // size
-        if known < full:
+        if computed // size > (known := len(table.keys)):
+            full = computed // size
             keys, contents = table.names.span(known, full, tokens)
             table.keys += keys
             step = len(contents) // len(keys)

@@ -48,8 +48,10 @@ class CodesProduct(Protocol):
         """Does even a float32 result come by way of bfloat16?"""
         ...
 
-    def __call__(self, x: Tensor, dtype: torch.dtype) -> Tensor:
-        """x bf16 [rows, in] -> [rows, out] of the dtype."""
+    def __call__(self, x: Tensor, dtype: torch.dtype, wanted: Tensor | None = None) -> Tensor:
+        """x bf16 [rows, in] -> [rows, out] of the dtype. Where only some of the outputs, int64 [any number], are wanted, others
+        may be minus infinity.
+        """
         ...
 
 
@@ -68,11 +70,13 @@ class KernelProduct:
     def n_bytes(self) -> int:
         return sum(part.n_bytes for part in self._parts)
 
-    def __call__(self, x: Tensor, dtype: torch.dtype) -> Tensor:
-        out = torch.empty(x.shape[0], self._n_out, dtype=dtype)
+    def __call__(self, x: Tensor, dtype: torch.dtype, wanted: Tensor | None = None) -> Tensor:
+        shape = x.shape[0], self._n_out
+        out = torch.empty(shape, dtype=dtype) if wanted is None else torch.full(shape, float("-inf"), dtype=dtype)
         first = 0
         for part in self._parts:
-            part.multiply(x, out[:, first:] if first else out)
+            own = None if wanted is None else wanted[(wanted >= first) & (wanted < first + part.n_out)] - first
+            part.multiply(x, out[:, first:] if first else out, own)
             first += part.n_out
         return out
 
@@ -100,7 +104,7 @@ class Int4Product:
     def n_bytes(self) -> int:
         return sum(tensor.nbytes for packed, scales, _ in self._terms for tensor in (packed, scales))
 
-    def __call__(self, x: Tensor, dtype: torch.dtype) -> Tensor:
+    def __call__(self, x: Tensor, dtype: torch.dtype, wanted: Tensor | None = None) -> Tensor:
         y: Tensor | None = self._bias
         if self._order is not None:
             x = x[:, self._order]

@@ -50,11 +50,11 @@ class CPULinear:
             return dense_product(x, self.weight, self.bias)
         return self._codes(x, torch.bfloat16)
 
-    def logits(self, x: Tensor, targets: Tensor | None = None) -> Tensor:
+    def logits(self, x: Tensor, targets: Tensor | None = None, tokens: Tensor | None = None) -> Tensor:
         """Where the product is rounded to bfloat16, the likeliest tokens and the targets are computed again in float32."""
         codes = self._codes if x.shape[0] <= self._codes_rows else None
         if codes is not None and not codes.rounds:
-            return codes(x, torch.float32)
+            return codes(x, torch.float32, tokens)
         if codes is None:
             out = dense_product(x, self.weight, self.bias, torch.float32)
         else:

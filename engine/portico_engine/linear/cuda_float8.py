@@ -74,7 +74,7 @@ class CUDAFloat8Linear:
         )
         return out[:n]
 
-    def logits(self, x: Tensor, targets: Tensor | None = None) -> Tensor:
+    def logits(self, x: Tensor, targets: Tensor | None = None, tokens: Tensor | None = None) -> Tensor:
         """Rounded to bfloat16 as all products are here."""
         return self(x).float()
 

@@ -42,7 +42,7 @@ class CUDALinear:
     def __call__(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weight, self.bias)
 
-    def logits(self, x: Tensor, targets: Tensor | None = None) -> Tensor:
+    def logits(self, x: Tensor, targets: Tensor | None = None, tokens: Tensor | None = None) -> Tensor:
         """All of them as exact as cuBLAS accumulates, which is in float32."""
         out: Tensor = torch.mm(x, self.weight.T, out_dtype=torch.float32)
         return out if self.bias is None else out.add_(self.bias)
@@ -85,7 +85,7 @@ class CUDAQuantizedLinear:
             return self._copy(x)
         return self._product(x, torch.bfloat16)
 
-    def logits(self, x: Tensor, targets: Tensor | None = None) -> Tensor:
+    def logits(self, x: Tensor, targets: Tensor | None = None, tokens: Tensor | None = None) -> Tensor:
         """All of them accumulated and kept in float32."""
         if self._copy is not None and x.shape[0] > self._kernel_rows:
             return self._copy.logits(x)

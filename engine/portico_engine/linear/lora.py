@@ -62,8 +62,8 @@ class LoraLinear:
         self.product.add(x, y)
         return y
 
-    def logits(self, x: Tensor, targets: Tensor | None = None) -> Tensor:
-        return self.base.logits(x, targets)
+    def logits(self, x: Tensor, targets: Tensor | None = None, tokens: Tensor | None = None) -> Tensor:
+        return self.base.logits(x, targets, tokens)
 
     def rows(self, indices: Tensor) -> Tensor:
         return self.base.rows(indices)

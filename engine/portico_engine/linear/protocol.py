@@ -29,8 +29,9 @@ class Linear(Protocol):
         """x [rows, in] bf16 -> [rows, out] bf16."""
         ...
 
-    def logits(self, x: Tensor, targets: Tensor | None = None) -> Tensor:
-        """x [rows, in] bf16 -> [rows, out] in float32: for W as a decoder's head.
+    def logits(self, x: Tensor, targets: Tensor | None = None, tokens: Tensor | None = None) -> Tensor:
+        """x [rows, in] bf16 -> [rows, out] in float32: for W as a decoder's head. Where only `tokens` int64 [any number] are
+        wanted, those of others may be minus infinity.
 
         The largest of a row, and those at `targets` int64 [rows, 1], are not rounded to bfloat16, which is as coarse as 0.06
         for usual logits: neither near ties nor scores are decided by rounding.

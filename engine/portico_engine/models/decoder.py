@@ -109,10 +109,12 @@ class Decoder:
         x = self.weights.embedding.rows(tokens).float()
         return x if self.config.scales.embedding == 1 else x.mul_(self.config.scales.embedding)
 
-    def logits(self, hidden: Tensor, targets: Tensor | None = None) -> Tensor:
-        """hidden float32 [n, hidden] -> float32 [n, vocab_size], exact for the likeliest tokens and `targets` int64 [n, 1]."""
+    def logits(self, hidden: Tensor, targets: Tensor | None = None, tokens: Tensor | None = None) -> Tensor:
+        """hidden float32 [n, hidden] -> float32 [n, vocab_size], exact for the likeliest tokens and `targets` int64 [n, 1].
+        Where only `tokens` int64 are wanted, others' may be minus infinity.
+        """
         x = self._ops.add_norm(hidden, None, self.weights.norm, self.eps)
-        logits = self.weights.head.logits(x, targets)
+        logits = self.weights.head.logits(x, targets, tokens)
         return logits if self.config.scales.logits == 1 else logits.mul_(self.config.scales.logits)
 
     def _residual(self, delta: Tensor, norm: Tensor | None) -> Tensor:

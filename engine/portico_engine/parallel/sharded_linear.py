@@ -38,7 +38,7 @@ class RowParallelLinear:
     def __call__(self, x: Tensor) -> Tensor:
         return self._group.sum(self.part(x))
 
-    def logits(self, x: Tensor, targets: Tensor | None = None) -> Tensor:
+    def logits(self, x: Tensor, targets: Tensor | None = None, tokens: Tensor | None = None) -> Tensor:
         return self._group.sum(self.part.logits(x, targets))
 
     def rows(self, indices: Tensor) -> Tensor:
@@ -68,7 +68,7 @@ class VocabularyParallelLinear:
     def __call__(self, x: Tensor) -> Tensor:
         return self._gathered(self.part(x))
 
-    def logits(self, x: Tensor, targets: Tensor | None = None) -> Tensor:
+    def logits(self, x: Tensor, targets: Tensor | None = None, tokens: Tensor | None = None) -> Tensor:
         """Of all tokens, on all ranks."""
         own = self._shares[self._group.rank]
         if targets is not None:

@@ -29,15 +29,17 @@ def four_bit(n_out: int, n_in: int) -> tuple[torch.Tensor, Int4Matrix]:
     return (codes.float() - 8) * wide[..., 0] + wide[..., 1], Int4Matrix(codes, scales)
 
 
-def product(form: str, codes: Int4Matrix, bias: torch.Tensor | None = None) -> CodesProduct:
-    if form == "torch":
-        return Int4Product([codes], bias)
+def packed(codes: Int4Matrix, bias: torch.Tensor | None = None) -> PackedMatrix:
     try:
         library = KernelLibrary(build())
     except KernelsUnavailable as missing:
         pytest.skip(str(missing))
     scale, offset = codes.scales.float().permute(2, 1, 0)
-    return KernelProduct([PackedMatrix(library, QuantizedMatrix(codes.codes, scale, offset, 4, 8), bias)])
+    return PackedMatrix(library, QuantizedMatrix(codes.codes, scale, offset, 4, 8), bias)
+
+
+def product(form: str, codes: Int4Matrix, bias: torch.Tensor | None = None) -> CodesProduct:
+    return Int4Product([codes], bias) if form == "torch" else KernelProduct([packed(codes, bias)])
 
 
 def inputs(rows: int, n_in: int) -> torch.Tensor:
@@ -92,3 +94,15 @@ def test_a_product_that_disagrees_is_not_used(form: str) -> None:
     assert linear.form == "bf16"
     x = inputs(1, 96)
     torch.testing.assert_close(linear(x).float(), x.float() @ weight.T, rtol=0.02, atol=0.05)
+
+
+def test_of_wanted_tokens_the_logits_are_those_of_all() -> None:
+    """In a head of two parts, by kernels; without them all are computed."""
+    (weight, codes), wanted, x = four_bit(128, 96), torch.tensor([1, 63, 130, 200]), inputs(2, 96)
+    both = torch.cat([weight, weight]).to(torch.bfloat16)
+    head = CPULinear(both, None, KernelProduct([packed(codes), packed(codes)]))
+    some = head.logits(x, tokens=wanted)
+    assert torch.equal(some[:, wanted], head.logits(x)[:, wanted])
+    assert bool(some[:, 64:128].isinf().all())
+    plain = CPULinear(both)
+    assert torch.equal(plain.logits(x, tokens=wanted), plain.logits(x))

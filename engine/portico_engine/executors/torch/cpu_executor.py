@@ -7,6 +7,7 @@ runs a plan when it is submitted; nothing is asynchronous here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -58,12 +59,15 @@ class TorchCPUExecutor:
         adapters: CPULoraPlaces | None = None,
         kernels: KernelLibrary | None = None,
         offloading: Offloading = AS_COMPUTED,
+        alone: bool = True,
     ) -> None:
         """`vocab_size` is the tokenizer's where the embeddings are padded beyond it. `adapters` are beside the decoder's
         weights; None takes none. `kernels` are those that the decoder has; None is plain torch. This machine is its own host:
-        `offloading` has no bytes, except to try what a GPU does."""
+        `offloading` has no bytes, except to try what a GPU does. Not `alone`: other ranks compute logits beside this one,
+        whatever becomes of them here."""
         self._decoder = decoder
         self._adapters = adapters
+        self._alone = alone
         codec = kv_codec(offloading.dtype, decoder.config)
         self._kv = CPUPagedKV(decoder.config, sizes.blocks, codec, kernels)
         self._host = open_host_kv(self._kv.tensor, codec, offloading.host_bytes)
@@ -121,7 +125,9 @@ class TorchCPUExecutor:
             operations = reference if library is None else CPUOperations(library)
             decoder = Decoder(config, weights, sizes.context_length, operations)
         release_freed_memory()
-        return cls(decoder, sizes, vocab_size=vocab_size, adapters=places, kernels=library, offloading=offloading)
+        return cls(
+            decoder, sizes, vocab_size=vocab_size, adapters=places, kernels=library, offloading=offloading, alone=group is None
+        )
 
     def attach(self, store: BlockStore) -> None:
         """See `Executor.attach`."""
@@ -143,8 +149,18 @@ class TorchCPUExecutor:
         at = logits_indices(plan.rows)
         if not at:
             return HostStep(plan, np.zeros((0, self.caps.vocab_size), np.float32), damaged)
-        logits = self._decoder.logits(hidden[at], target_tokens(plan.rows))
-        return HostStep(plan, logits.numpy()[:, : self.caps.vocab_size], damaged)
+        head = partial(self._logits, hidden[at], target_tokens(plan.rows))
+        return HostStep(plan, head if self._alone else head(None), damaged)
+
+    @named_faults()
+    @torch.inference_mode()
+    def _logits(
+        self, hidden: torch.Tensor, targets: torch.Tensor | None, tokens: npt.NDArray[np.int64] | None
+    ) -> npt.NDArray[np.float32]:
+        """hidden float32 [n, hidden] -> [n, vocab_size]; see `host_step.Head`."""
+        logits = self._decoder.logits(hidden, targets, None if tokens is None else torch.from_numpy(tokens))
+        out: npt.NDArray[np.float32] = logits.numpy()[:, : self.caps.vocab_size]
+        return out
 
     @named_faults()
     @torch.inference_mode()

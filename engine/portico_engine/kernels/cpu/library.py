@@ -20,7 +20,7 @@ _SIGNATURES = {
     "portico_rotate": (_P, _P, _P, _I64, _I64, _I64, _I64),
     "portico_swiglu": (_P, _P, _I64, _I64),
     "portico_attention": (_P, _I64, _P, _I64, _P, _I64, _P, _P, _P, _I32, _P, _I32, _I32, _I32, _I32),
-    "portico_product": (_P, _P, _I64, _I32, _P, _I64, _I32),
+    "portico_product": (_P, _P, _I64, _I32, _P, _I64, _I32, _P, _I32),
     "portico_pack": (_P, _P, _P, _P, _P),
     "portico_numbers": (),
 }

@@ -17,6 +17,7 @@ from portico_engine.quantization.quantized_matrix import QuantizedMatrix
 
 PRODUCT_GROUPS = (256, 128, 64, 32, 16)  # columns with one scale that a product takes
 PRODUCT_ROWS = 16  # of a matrix there must be a multiple of
+PANEL_ROWS = 64  # of a matrix that are computed together
 # Up to so many rows bfloat16's product is slower, by the planes of a code. One core of a Zen 5, the layers of SmolLM2-135M: one
 # row takes 3.4 and 4.5 ms (bfloat16: 18), 16 rows 11 and 18 (23), 24 rows 16 and 26 (27), 64 rows 43 and 66 (45). A Zen 3 has
 # no product of bfloat16, and its float32 one takes 1.9 ms for 24 rows of a matrix of 1,536 x 576 (from codes 0.6 and 0.7),
@@ -76,15 +77,19 @@ class PackedMatrix:
         """Of the packed form."""
         return self._tiles.nbytes
 
-    def multiply(self, x: Tensor, out: Tensor) -> None:
-        """x bf16 [rows, in] -> out [rows, out], bf16 or float32: columns of a wider matrix's rows."""
+    def multiply(self, x: Tensor, out: Tensor, wanted: Tensor | None = None) -> None:
+        """x bf16 [rows, in] -> out [rows, out], bf16 or float32: columns of a wider matrix's rows. Where only some of them,
+        int64 [any number], are `wanted`, their panels alone are computed, to the same bits, and the rest is left as it is.
+        """
         if self._order is not None:
             x = x[:, self._order]
         stride, step = x.stride()
         if step != 1:
             x, stride = x.contiguous(), x.shape[1]
         wide = out.dtype == torch.float32
-        self._product(self._address, x.data_ptr(), stride, x.shape[0], out.data_ptr(), out.stride(0), wide)
+        panels = None if wanted is None else (wanted // PANEL_ROWS).unique().to(torch.int32)
+        chosen = (None, 0) if panels is None else (panels.data_ptr(), len(panels))
+        self._product(self._address, x.data_ptr(), stride, x.shape[0], out.data_ptr(), out.stride(0), wide, *chosen)
 
 
 def _unit(matrix: QuantizedMatrix) -> float:

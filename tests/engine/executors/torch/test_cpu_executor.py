@@ -11,6 +11,7 @@ import pytest
 from tests.engine.fakes import Shelf
 
 from portico_engine import SamplingParams
+from portico_engine.executors.host_step import HostStep
 from portico_engine.executors.protocol import Offloading, Sizes
 from portico_engine.executors.ranks.rank_executor import RankExecutor
 from portico_engine.executors.ranks.rank_model import RankModel
@@ -167,6 +168,19 @@ def test_a_masked_row_samples_only_what_its_mask_allows_and_one_without_choice_i
     assert sampled.tokens[1][0] in (33, 34)
     assert sampled.tokens[2] == ()
     assert sampled.failed_rows == (2,)
+
+
+@pytest.mark.parametrize("kernels", [True, False])
+def test_where_masks_allow_few_tokens_the_answer_is_that_of_all_logits(tiny_path: Path, kernels: bool) -> None:
+    executor = TorchCPUExecutor.load(GGUFFile(tiny_path), SIZES, kernels=kernels)
+    state = SamplingState(SamplingParams(temperature=0.9, logprobs=3), 5, 2)
+    plan = StepPlan(tuple(Row(i, PROMPT[i:], 0, (3 * i, 3 * i + 1, 3 * i + 2), (36 - i,), state) for i in range(3)))
+    mask = np.zeros((3, 9), np.int32)
+    mask[:, [0, 4]] = [[0b11000, 1 << 31], [1 << 20, 0], [0b100, 0b111]]
+    step = executor.submit(plan)
+    whole = HostStep(plan, step.logits.copy()).finish(mask)
+    assert step.finish(mask) == whole
+    assert all(whole.tokens)
 
 
 def test_a_bias_moves_the_sampled_token(executor: AnyExecutor) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from portico_engine.kernels.cpu.library import KernelLibrary
-from portico_engine.kernels.cpu.product import PRODUCT_GROUPS, PackedMatrix
+from portico_engine.kernels.cpu.product import PANEL_ROWS, PRODUCT_GROUPS, PackedMatrix
 from portico_engine.quantization.quantized_matrix import QuantizedMatrix
 
 IQ4 = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113]
@@ -101,3 +101,14 @@ def test_a_row_that_is_no_number_leaves_the_others_alone(library: KernelLibrary,
     said = product(library, matrix, x)
     assert not said[1].isfinite().any()
     assert torch.equal(said[::2], good[::2])
+
+
+@pytest.mark.parametrize("wanted", [[5], [64, 63, 5], [1039], list(range(0, 1040, 9))])
+@pytest.mark.parametrize("n", [1, 7])
+def test_of_some_outputs_the_bits_are_the_whole_products(library: KernelLibrary, wanted: list[int], n: int) -> None:
+    matrix, x = random_matrix(1040, 64, 8, 32), rows(n, 64)
+    whole, some = product(library, matrix, x), torch.full((n, 1040), float("nan"))
+    PackedMatrix(library, matrix).multiply(x, some, torch.tensor(wanted))
+    assert torch.equal(some[:, wanted], whole[:, wanted])
+    computed = len({token // PANEL_ROWS for token in wanted})
+    assert int(some[0].isnan().sum()) >= 1040 - PANEL_ROWS * computed

@@ -30,18 +30,8 @@ template <int R, int T> void multiply(const Call& call, int row, int tile) {
     const int groups = m.n_in / m.group;
     const uint8_t* at = m.tiles + tile * tile_bytes(m);
     Floats totals[R][T] = {};
-    for (int g = 0; g < groups; g++) {
-        Floats scales[T], offsets[T], own[R][T];
-        for (int t = 0; t < T; t++, at += LANES * 2) scales[t] = load_half(at);
-        for (int t = 0; t < T && m.has_offsets; t++, at += LANES * 2) offsets[t] = load_half(at);
-        add_columns<R, T>(own, at, m, call.rows, row, g);
-        at += T * code_bytes(m);
-        for (int r = 0; r < R; r++)
-            for (int t = 0; t < T; t++) {
-                totals[r][t] = multiply_add(scales[t], own[r][t], totals[r][t]);
-                if (m.has_offsets) totals[r][t] = multiply_add(offsets[t], call.rows.sums[(row + r) * groups + g], totals[r][t]);
-            }
-    }
+    for (int g = 0; g < groups; g++, at += T * (code_bytes(m) + (1 + m.has_offsets) * LANES * 2))
+        add_group<R, T>(totals, at, m, call.rows, row, g);
     for (int r = 0; r < R; r++)
         for (int t = 0; t < T; t++) {
             const int64_t first = (tile + t) * LANES, place = (row + r) * call.out_stride + first;
@@ -69,15 +59,18 @@ template <int T> void all_rows(const Call& call, int n, int tile) {
 
 }  // namespace
 
-// x bf16 [rows, n_in], `stride` elements between rows, times the matrix -> out [rows, n_out], `out_stride` between rows.
+// x bf16 [rows, n_in], `stride` elements between rows, times the matrix -> out [rows, n_out], `out_stride` between rows. Of the outputs
+// all are written, or those of some panels.
 extern "C" void portico_product(
-    const Matrix* matrix, const uint16_t* x, int64_t stride, int32_t n, void* out, int64_t out_stride, int32_t wide) {
+    const Matrix* matrix, const uint16_t* x, int64_t stride, int32_t n, void* out, int64_t out_stride, int32_t wide,
+    const int32_t* panels, int32_t n_panels) {
     const Matrix& m = *matrix;
     const Rows rows(m, x, stride, n);
     const Call call{m, rows, out, out_stride, wide != 0};
-    const int tiles = m.n_out / LANES;
+    const int tiles = m.n_out / LANES, count = panels ? n_panels : (tiles + PANEL - 1) / PANEL;
 #pragma omp parallel for schedule(static)
-    for (int tile = 0; tile < tiles; tile += PANEL) {
+    for (int i = 0; i < count; i++) {
+        const int tile = (panels ? panels[i] : i) * PANEL;
         switch (tiles - tile) {
             case 1: all_rows<1>(call, n, tile); break;
             case 2: all_rows<2>(call, n, tile); break;

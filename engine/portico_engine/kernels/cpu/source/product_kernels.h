@@ -46,7 +46,8 @@ static inline const float* group_sums(const Matrix& m, const uint16_t* x, int64_
     return sums.data();
 }
 
-// add_columns: R rows from `row` on times the codes at `at` of T tiles' columns of group g.
+// add_columns: R rows from `row` on times the codes at `at` of T tiles' columns of group g. add_group adds to the rows' totals what
+// group g of T tiles, whose scales, offsets and codes are at `at`, comes to.
 #if defined __AVX512BF16__
 constexpr int NUMBERS = 2;
 
@@ -133,7 +134,7 @@ struct Rows {
         const uint16_t largest = *std::max_element(each, each + LANES);
         const bool finite = largest < 0x7f80;
         const int exponent = std::max(largest >> 7, 27) - 127;  // smaller ones are nothing beside any weight
-        const float scale = finite ? std::ldexp(1.f, 14 - exponent) : 0;
+        const float scale = finite ? bits<float>(uint32_t(127 + 14 - exponent) << 23) : 0;
         __m256i total = _mm256_setzero_si256();
         for (int i = 0; i < n; i += LANES) {
             const Floats scaled = load_bf16(x + i) * scale;
@@ -144,7 +145,7 @@ struct Rows {
         }
         alignas(32) int32_t parts[LANES / 2];
         store(parts, total);
-        unit = finite ? std::ldexp(1.f, exponent - 14) : NAN;
+        unit = finite ? bits<float>(uint32_t(127 + exponent - 14) << 23) : NAN;
         int32_t whole = 0;
         for (int32_t part : parts) whole += part;
         sum = float(whole) * unit;
@@ -160,45 +161,53 @@ template <int PLANES> static inline __m256i code_pairs(const uint8_t* low, const
     return _mm256_or_si256(codes, _mm256_and_si256(moved, _mm256_set1_epi32(0x00f000f0)));
 }
 
-// Sums fit 32 bits: 256 columns of codes below 256 and numbers up to 32,640.
-template <int R, int T, int PLANES> inline void add_planes(
+// One tile's share of a group: R rows times its codes, which lie `stride` bytes apart. Sums fit 32 bits: 256 columns of codes below
+// 256 and numbers up to 32,640.
+template <int R, int PLANES> inline void add_codes(
+    __m256i (&own)[R][2], const uint8_t* codes, int stride, int n, const int16_t* x, int64_t x_stride) {
+    for (int c = 0; c < n; c += COLUMNS, codes += PLANES * stride) {
+        const uint8_t* high = codes + stride;
+        __builtin_prefetch(codes + AHEAD);
+        if (PLANES == 2) __builtin_prefetch(high + AHEAD);
+#pragma GCC unroll 4
+        for (int pair = 0; pair < COLUMNS / 2; pair++) {
+            const __m256i a = code_pairs<PLANES>(codes, high, pair), b = code_pairs<PLANES>(codes + 32, high + 32, pair);
+#pragma GCC unroll 8
+            for (int r = 0; r < R; r++) {
+                const __m256i two = _mm256_set1_epi32(load<int32_t>(x + r * x_stride + c + 2 * pair));
+                own[r][0] = _mm256_add_epi32(own[r][0], _mm256_madd_epi16(a, two));
+                own[r][1] = _mm256_add_epi32(own[r][1], _mm256_madd_epi16(b, two));
+                asm("" : "+x"(own[r][0]), "+x"(own[r][1]));  // or GCC adds pairs first, and keeps all in memory
+            }
+        }
+    }
+}
+
+template <int R, int T> inline void add_group(
     Floats (&totals)[R][T], const uint8_t* at, const Matrix& m, const Rows& rows, int row, int g) {
     const int16_t* x = rows.values + row * rows.stride + int64_t(g) * m.group;
     const float *units = rows.units + row * rows.groups + g, *sums = rows.sums + row * rows.groups + g;
     // Tables are lines here, the high plane's 16 times as steep: Python spreads others over two planes.
     const float start = from_bf16(m.tables[0][0]), step = from_bf16(m.tables[0][1]) - start;
-    const float first = PLANES == 1 ? start : start + from_bf16(m.tables[1][0]);
+    const float first = m.planes == 1 ? start : start + from_bf16(m.tables[1][0]);
+    const uint8_t* codes = at + (1 + m.has_offsets) * T * LANES * 2;
     for (int t = 0; t < T; t++) {
-        const uint8_t* codes = at + t * VECTOR;
         __m256i own[R][2];
         for (auto& each : own) each[0] = each[1] = _mm256_setzero_si256();
-        for (int c = 0; c < m.group; c += COLUMNS, codes += PLANES * T * VECTOR) {
-            const uint8_t* high = codes + T * VECTOR;
-            __builtin_prefetch(codes + AHEAD);
-            if (PLANES == 2) __builtin_prefetch(high + AHEAD);
-#pragma GCC unroll 4
-            for (int pair = 0; pair < COLUMNS / 2; pair++) {
-                const __m256i a = code_pairs<PLANES>(codes, high, pair), b = code_pairs<PLANES>(codes + 32, high + 32, pair);
-                for (int r = 0; r < R; r++) {
-                    const __m256i two = _mm256_set1_epi32(load<int32_t>(x + r * rows.stride + c + 2 * pair));
-                    own[r][0] = _mm256_add_epi32(own[r][0], _mm256_madd_epi16(a, two));
-                    own[r][1] = _mm256_add_epi32(own[r][1], _mm256_madd_epi16(b, two));
-                }
-            }
-        }
+        if (m.planes == 1)
+            add_codes<R, 1>(own, codes + t * VECTOR, T * VECTOR, m.group, x, rows.stride);
+        else
+            add_codes<R, 2>(own, codes + t * VECTOR, T * VECTOR, m.group, x, rows.stride);
+        const Floats scale = load_half(at + t * LANES * 2);
+        Floats base = scale * first;
+        if (m.has_offsets) base += load_half(at + (T + t) * LANES * 2);
+        const Floats steps = scale * step;
         for (int r = 0; r < R; r++) {
             const Floats sum = {_mm256_cvtepi32_ps(own[r][0]), _mm256_cvtepi32_ps(own[r][1])};
-            totals[r][t] = multiply_add(sum, units[r * rows.groups] * step, all(sums[r * rows.groups] * first));
+            totals[r][t] = multiply_add(sum * units[r * rows.groups], steps, totals[r][t]);
+            totals[r][t] = multiply_add(base, sums[r * rows.groups], totals[r][t]);
         }
     }
-}
-
-template <int R, int T> inline void add_columns(
-    Floats (&totals)[R][T], const uint8_t* at, const Matrix& m, const Rows& rows, int row, int g) {
-    if (m.planes == 1)
-        add_planes<R, T, 1>(totals, at, m, rows, row, g);
-    else
-        add_planes<R, T, 2>(totals, at, m, rows, row, g);
 }
 #else
 constexpr int NUMBERS = 0;
@@ -238,6 +247,23 @@ template <int R, int T> inline void add_columns(
                     }
                 }
             }
+        }
+}
+#endif
+
+#if !defined __AVX2__ || defined __AVX512F__
+// The same by columns.
+template <int R, int T> inline void add_group(
+    Floats (&totals)[R][T], const uint8_t* at, const Matrix& m, const Rows& rows, int row, int g) {
+    const int groups = m.n_in / m.group;
+    Floats scales[T], offsets[T], own[R][T];
+    for (int t = 0; t < T; t++, at += LANES * 2) scales[t] = load_half(at);
+    for (int t = 0; t < T && m.has_offsets; t++, at += LANES * 2) offsets[t] = load_half(at);
+    add_columns<R, T>(own, at, m, rows, row, g);
+    for (int r = 0; r < R; r++)
+        for (int t = 0; t < T; t++) {
+            totals[r][t] = multiply_add(scales[t], own[r][t], totals[r][t]);
+            if (m.has_offsets) totals[r][t] = multiply_add(offsets[t], rows.sums[(row + r) * groups + g], totals[r][t]);
         }
 }
 #endif
