@@ -87,7 +87,7 @@ class PackedMatrix:
         if step != 1:
             x, stride = x.contiguous(), x.shape[1]
         wide = out.dtype == torch.float32
-        panels = None if wanted is None else (wanted // PANEL_ROWS).unique().to(torch.int32)
+        panels = None if wanted is None else torch.unique(wanted // PANEL_ROWS).to(torch.int32)
         chosen = (None, 0) if panels is None else (panels.data_ptr(), len(panels))
         self._product(self._address, x.data_ptr(), stride, x.shape[0], out.data_ptr(), out.stride(0), wide, *chosen)
 
