@@ -15,6 +15,7 @@ from typing import Any
 
 from jsonschema import exceptions, validators
 
+from portico_engine.faults import raise_if_end
 from portico_engine.grammar.ecma.search import finds
 from portico_engine.grammar.schema import keywords as read
 from portico_engine.grammar.schema.document import SchemaDialect, dialect_of
@@ -53,7 +54,8 @@ def check_arguments(schema: Any, value: Any, *, resources: Mapping[str, Any] | N
         ]
     except RecursionError:
         return [Violation("", "$ref", "the value could not be checked: schema or value nest too deeply")]
-    except Exception as error:  # noqa: BLE001 - whatever a check raises (a bad schema, a dead reference), the call is not valid
+    except BaseException as error:  # noqa: BLE001 - whatever it raises (a bad schema, a dead reference), the call is not valid;
+        raise_if_end(error)  # and native code panics with a BaseException where Python's stack ends within it
         return [Violation("", "schema", f"the value could not be checked: {_short(str(error))}")]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from portico_engine.grammar import Violation, check_arguments
+from portico_engine.grammar import Violation, check, check_arguments
 
 
 @pytest.mark.parametrize(
@@ -58,6 +58,18 @@ def test_a_value_that_nests_too_deeply_is_a_failed_check() -> None:
         value = [value]
     schema = {"$defs": {"t": {"type": "array", "items": {"$ref": "#/$defs/t"}}}, "$ref": "#/$defs/t"}
     assert check_arguments(schema, value)
+
+
+def test_a_panic_of_native_code_within_is_a_failed_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    class PanicException(BaseException):
+        pass
+
+    def panics(*_: object) -> None:
+        raise PanicException("__eq__ failed!")
+
+    monkeypatch.setattr(check, "_validator", panics)
+    (violation,) = check_arguments({"type": "string"}, "a")
+    assert "could not be checked" in violation.message
 
 
 def test_a_dialect_named_further_down_changes_nothing() -> None:
