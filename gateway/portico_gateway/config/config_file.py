@@ -6,6 +6,7 @@ then the one in the user's config folder.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -63,7 +64,9 @@ def is_there(path: Path) -> bool:
         os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return False
-    except (OSError, ValueError):
+    except OSError as error:
+        return error.errno != errno.ELOOP  # a folder on the way that leads nowhere has nothing in it
+    except ValueError:
         return True
     return True
 

@@ -175,11 +175,12 @@ def test_where_masks_allow_few_tokens_the_answer_is_that_of_all_logits(tiny_path
     executor = TorchCPUExecutor.load(GGUFFile(tiny_path), SIZES, kernels=kernels)
     state = SamplingState(SamplingParams(temperature=0.9, logprobs=3), 5, 2)
     plan = StepPlan(tuple(Row(i, PROMPT[i:], 0, (3 * i, 3 * i + 1, 3 * i + 2), (36 - i,), state) for i in range(3)))
-    mask = np.zeros((3, 9), np.int32)
+    mask = np.zeros((3, 9), np.uint32)
     mask[:, [0, 4]] = [[0b11000, 1 << 31], [1 << 20, 0], [0b100, 0b111]]
     step = executor.submit(plan)
-    whole = HostStep(plan, step.logits.copy()).finish(mask)
-    assert step.finish(mask) == whole
+    bits = mask.view(np.int32)
+    whole = HostStep(plan, step.logits.copy()).finish(bits)
+    assert step.finish(bits) == whole
     assert all(whole.tokens)
 
 
