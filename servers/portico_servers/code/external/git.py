@@ -26,6 +26,12 @@ MAX_DIFF_BYTES = 2_000_000
 MAX_NAMES_BYTES = 8_000_000  # of untracked files
 _MAX_SAID_BYTES = 100_000  # of any other answer
 _REVISION_CHARS = 200
+_DATE = re.compile(r"\d{4}[-./]\d{1,2}[-./]\d{1,2}(?!\d)|\d{1,2}[./]\d{1,2}[./]\d{4}(?!\d)")
+_DATE_WORD = re.compile(
+    r"(yesterday|today|now|noon|midnight|ago|last|(second|minute|hour|day|week|month|year)s?"
+    r"|(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mon|tue|wed|thu|fri|sat|sun)[a-z]*)\Z"
+)
+_BESIDE_DATE_WORDS = re.compile(r"(\d+(st|nd|rd|th|t\d+|z)?|[ap]m|at|of|on|the|z|t|utc|gmt|one|two|three)\Z")
 _ESCAPED = re.compile(r"\\([0-7]{3}|.)")
 _ESCAPES = dict(zip('abfnrtv"\\', '\a\b\f\n\r\t\v"\\', strict=True))
 _HUNK = re.compile(r"^@@ -\d+(?:,\d+)? \+(\d+)(?:,(\d+))? @@")
@@ -144,11 +150,18 @@ async def _base(store: GitStore, ref: str) -> str:
             f"not a revision or a date: {wanted[:60]!r}; use a commit, a branch, a tag, HEAD~3, or a date such as 2026-01-31"
         )
     commit = await _try(store, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{wanted}^{{commit}}")
-    if commit is None and re.search(r"\d|ago|yesterday|today|week|month|year", wanted):
+    if commit is None and _is_date(wanted):
         commit = await _try(store, "rev-list", "-1", f"--before={wanted}", "HEAD")
     if commit is None or not re.fullmatch(rb"[0-9a-f]+\n", commit):  # "^main" is what main has not
         raise GitError(f"no commit is called {wanted!r}, and none is older than that as a date")
     return commit.strip().decode()
+
+
+def _is_date(text: str) -> bool:
+    """Git itself takes any text for a date: "release-2" for the second of this month."""
+    words = re.findall(r"[^\s,.:/+-]+", text.lower())
+    named = [word for word in words if _DATE_WORD.match(word)]
+    return bool(named or _DATE.match(text)) and all(word in named or _BESIDE_DATE_WORDS.match(word) for word in words)
 
 
 async def _try(store: GitStore, *arguments: str) -> bytes | None:

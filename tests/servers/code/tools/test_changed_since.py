@@ -35,13 +35,45 @@ async def test_changes_since_a_commit_have_their_kind_lines_symbol_and_diff(git_
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(
-    "ref", ["", "nope", "--output=owned", "-p", "HEAD; touch owned", "HEAD\nx", "a" * 500, "HEAD:pool.py", "@{-1}"]
+    "ref",
+    [
+        *("", "nope", "--output=owned", "-p", "HEAD; touch owned", "HEAD\nx", "a" * 500, "HEAD:pool.py", "@{-1}"),
+        *("1", "HEAD~99", "release-1", "v1.2.3", "origin/week-1", "feature/monday", "may-fix", "2020-01-01-hotfix", "1 week x"),
+    ],
 )
 async def test_what_is_no_revision_is_refused(git_repository: Path, tmp_path: Path, ref: str) -> None:
     found = Workspace([git_repository], tmp_path / "index")
     with pytest.raises(GitError):
         await changed_since(found, ref)
     assert not (git_repository / "owned").exists()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "date",
+    [
+        *("2020-01-02", "2020-01-02 10:00", "2020-01-02T10:00:00Z", "2020-01-02 10:00:00 +0200", "2020/01/02", "02.01.2020"),
+        *(
+            "Jan 2 2020",
+            "2nd January 2020",
+            "2.weeks.ago",
+            "3 days ago",
+            "yesterday",
+            "last week",
+            "today",
+            "last monday at noon",
+        ),
+    ],
+)
+async def test_a_date_means_the_last_commit_before_it(
+    git_repository: Path, tmp_path: Path, date: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "2020-01-01T00:00:00Z")
+    git(git_repository, "commit", "-q", "--amend", "--no-edit")
+    (git_repository / "new.py").write_text("x = 1\n")
+    found = Workspace([git_repository], tmp_path / "index")
+    assert [hit.path for hit in (await changed_since(found, date)).hits] == ["new.py"]
+    found.close()
 
 
 @pytest.mark.anyio
