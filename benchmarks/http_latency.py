@@ -22,11 +22,10 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 from local_server import serving
-from mcp_calls import Call, free_port, http_call, stdio_call
+from mcp_calls import Call, free_port, http_call, once_ready, stdio_call
 from report import percentile, table, write
 
 WARM = 20
-START_SECONDS = 120.0
 MODELS_BOUND = 3.0  # ms, p50
 CALL_BOUND = 1.3  # ms over stdio's p50
 
@@ -45,15 +44,7 @@ def models(connection: HTTPConnection) -> Call:
         answer.read()
         assert answer.status == 200, answer.status
 
-    until = time.monotonic() + START_SECONDS
-    while True:  # it answers while it still loads its model
-        try:
-            call()
-            return call
-        except AssertionError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.2)
+    return once_ready(call)  # it answers while it still loads its model
 
 
 def measure(folder: Path, count: int, *, model: bool) -> dict[str, list[float]]:

@@ -29,7 +29,7 @@ def tool_call(tool: str) -> bytes:
 
 
 def once_ready(call: Call) -> Call:
-    """The call, once it works: a gateway's servers may still be starting."""
+    """The call, once it works: a gateway's servers may still be starting, or its model loading."""
     until = time.monotonic() + _START_SECONDS
     while True:
         try:

@@ -31,7 +31,7 @@ from pydantic import ValidationError
 from portico_gateway.upstreams.wire.answers import mend_result
 from portico_gateway.upstreams.wire.asked_requests import AskedRequests
 from portico_gateway.upstreams.wire.connection import UpstreamConnection
-from portico_gateway.upstreams.wire.messages import scrubbed
+from portico_gateway.upstreams.wire.messages import id_number, scrubbed
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ class AnswerMender:
             return str(_wire_id((message.params or {}).get("progressToken"))) in self._waiting
         if not isinstance(message, JSONRPCResponse | JSONRPCError) or message.id is None or str(message.id) in self._waiting:
             return True
-        if isinstance(number := _number_of(message.id), int) and number < FIRST_ID:
+        if isinstance(number := id_number(message.id), int) and number < FIRST_ID:
             self._tell(f"server {self._server!r} answers what it was not asked, which is left out")
         return False  # else it comes too late
 
@@ -133,14 +133,9 @@ class AnswerMender:
             log.warning("%s", text)
 
 
-def _number_of(identity: Any) -> Any:
-    """Some servers send every id as text."""
-    return int(identity) if isinstance(identity, str) and identity.isdecimal() and len(identity) < 20 else identity
-
-
 def _wire_id(identity: Any) -> Any:
     """The id that one of the session's has on the wire; names are their own."""
-    number = _number_of(identity)
+    number = id_number(identity)
     return FIRST_ID + number if isinstance(number, int) and not isinstance(number, bool) else identity
 
 

@@ -69,6 +69,11 @@ def unreadable(data: bytes, why: str) -> list[JSONRPCMessage]:
     return [_error(identity, UNREADABLE_ANSWER, why)] if is_answer and not is_request else []
 
 
+def id_number(identity: Any) -> Any:
+    """An id, as a number where it is one: some servers send every id as text."""
+    return int(identity) if isinstance(identity, str) and identity.isdecimal() and len(identity) < 20 else identity
+
+
 def addressed(message: JSONRPCMessage, waiting: Iterable[int | str]) -> list[JSONRPCMessage]:
     """The message; of an error that names no request, one for each of those `waiting` that it may be about: the only one there
     is, or all where it is an answer that could not be read."""

@@ -22,7 +22,7 @@ from mcp.shared.dispatcher import ProgressFnT
 from mcp.shared.exceptions import MCPError
 from mcp_types import ErrorData, JSONRPCError, JSONRPCMessage, JSONRPCNotification, JSONRPCRequest, JSONRPCResponse
 
-from portico_gateway.upstreams.wire.messages import scrubbed, write_message
+from portico_gateway.upstreams.wire.messages import id_number, scrubbed, write_message
 
 log = logging.getLogger(__name__)
 
@@ -136,8 +136,7 @@ def _request_of(message: JSONRPCMessage) -> int:
         identity = message.id
     elif isinstance(message, JSONRPCNotification) and message.method == "notifications/progress":
         identity = (message.params or {}).get("progressToken")
-    if isinstance(identity, str) and identity.isdecimal() and len(identity) < 20:
-        return int(identity)  # some servers send every id as text
+    identity = id_number(identity)
     return identity if isinstance(identity, int) else 0
 
 
