@@ -1,4 +1,4 @@
-"""README says what is: its commands exist, its tree is the tree, its tables name what the servers offer."""
+"""README and the pages that it leads to say what is: commands and options exist, links lead somewhere, the tree is the tree."""
 
 from __future__ import annotations
 
@@ -6,34 +6,56 @@ import re
 import tomllib
 from pathlib import Path
 
+import pytest
+
 from portico_gateway.cli.commands import ask
 from portico_gateway.cli.main import cli
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "SECURITY.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "deploy").rglob("*.md")),
+]
+ASK = (ROOT / "docs/ask.md").read_text(encoding="utf-8")
 
 
-def test_every_command_that_readme_names_exists() -> None:
+def test_every_command_that_the_pages_name_exists() -> None:
     import click
 
     assert isinstance(cli, click.Group)
-    named = set(re.findall(r"`?portico (ask|serve|stdio|server|config|grammar|doctor|model|trust)\b", README))
-    assert {"ask", "serve", "stdio", "config"} <= named
+    text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    named = set(re.findall(r"(?:`|\$ )portico ([a-z]+)\b", text))
+    assert {"ask", "serve", "stdio", "config", "models", "policy", "tune", "trust"} <= named
     for name in named:
         assert cli.get_command(click.Context(cli), name) is not None, name
 
 
-def test_every_option_of_ask_that_readme_names_exists() -> None:
+def test_every_option_of_ask_that_its_page_names_exists() -> None:
     options = {opt for param in ask.command.params for opt in param.opts}
-    section = README.split("## Ask")[1].split("\n## ")[0]
+    section = ASK.split("## Options and exit codes")[1].split("\n## ")[0]
     assert set(re.findall(r"--[a-z-]+", section)) <= options
 
 
-def test_exit_codes_in_readme_are_those_of_the_help() -> None:
+def test_exit_codes_on_its_page_are_those_of_the_help() -> None:
     assert ask.command.epilog is not None
     codes = re.findall(r"(\d+) (\w+)", ask.command.epilog)
     for code, word in codes:
-        assert f"{code} {word}" in README
+        assert f"{code} {word}" in ASK
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_within_the_repository_leads_to_a_file(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8"))
+    assert not [target for target in targets if "://" not in target and not (page.parent / target).exists()]
+
+
+def test_readme_leads_to_every_page() -> None:
+    pages = {f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")}
+    told = "\n".join(page.read_text(encoding="utf-8") for page in PAGES if page.parent in (ROOT, ROOT / "docs"))
+    assert not [page for page in pages if f"({page})" not in README and f"({page.removeprefix('docs/')}" not in told]
 
 
 def _tree() -> dict[str, str]:

@@ -1,6 +1,7 @@
 """An answer from what the calls found.
 
     candidates.py         every candidate of what was called, weighed
+    asked_elsewhere.py    text that only asks the question once more
     companions.py         passages that are printed beside the chosen one
     quotations.py         a choice among candidates: their weights, the grammar
     answer_generation.py  the answer, free or quoted

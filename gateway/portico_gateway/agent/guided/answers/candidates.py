@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from portico_gateway.agent.events import ToolCallFinished
+from portico_gateway.agent.guided.answers.asked_elsewhere import asks_the_same
 from portico_gateway.agent.guided.answers.quotations import passage_weights
 from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate
 from portico_gateway.agent.guided.extraction.documents.passage_features import known_rarity, weighed_passages
@@ -42,7 +43,7 @@ class CandidateReader:
         self._scorer = SourceScorer(Senses(embed, weights.code_words), weights.source)
 
     async def read(self, question: str, calls: Sequence[ToolCallFinished]) -> dict[str, WeighedCandidate]:
-        """By text, the candidates of all calls that found something."""
+        """By text, the candidates of all calls that found something; none that only asks the question once more."""
         found: dict[str, WeighedCandidate] = {}
         passages: list[tuple[AnswerCandidate, ToolCallFinished]] = []
         for call in calls:
@@ -59,7 +60,7 @@ class CandidateReader:
         weights = self._passage_weights(question, [candidate for candidate, _ in passages])
         for (candidate, call), weight in zip(passages, weights, strict=True):
             found.setdefault(candidate.text, WeighedCandidate(candidate, call, weight))
-        return found
+        return {text: weighed for text, weighed in found.items() if not asks_the_same(question, text)}
 
     async def _of_files(self, question: str, call: ToolCallFinished) -> list[AnswerCandidate]:
         if not (hits := source_hits(call.result)):
