@@ -1,4 +1,4 @@
-"""Text in which somebody asks the very question: an example, a test, a list of questions. It has all of its words, and no answer."""
+"""Text in which somebody asks the very question, as an example or a test does: it has all of the words, and no answer."""
 
 from __future__ import annotations
 
