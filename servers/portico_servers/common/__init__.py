@@ -17,6 +17,7 @@
     fork_server.py    one process imports, and becomes each of our servers by a fork; the gateway starts it
     child_process.py  Python children that import nothing from the working directory
     cache_folder.py   an index whose cache folder can't be used lies in a temporary one
+    regular_files.py  files are opened, and no pipes; also the gateway's
     path_jail.py      names from outside become files beneath the roots, or nothing
     embeddings.py     static text embeddings, loaded once a process; also the gateway's
     search_path.py    programs are looked for in folders that PATH names in full; also the gateway's
