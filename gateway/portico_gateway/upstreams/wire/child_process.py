@@ -11,7 +11,6 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from portico_gateway.upstreams.wire.pipe_requests import PipeRequests
 from portico_gateway.upstreams.wire.process_tree import GUARDIAN, MARK_VARIABLE, end_marked, find_descendants
 from portico_gateway.upstreams.wire.server_process import ServerProcess, start_server
 from portico_gateway.upstreams.wire.stderr_log import StderrLog
+from portico_servers.common.lines import Line, LineSplitter
 
 log = logging.getLogger(__name__)
 
@@ -146,37 +146,19 @@ async def _streams(
             tasks.cancel_scope.cancel()
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """A line of the server's output, without its end. `cut`: it was too long, and these are its first and its last bytes."""
-
-    data: bytes
-    cut: bool = False
-
-
-async def _lines(process: ServerProcess) -> AsyncIterator[_Line]:
-    """The lines that the server writes, the last one without its end too where it is whole. Of one beyond MAX_MESSAGE bytes its
-    ends are kept alone."""
-    parts: list[bytes] = []
-    size = 0
+async def _lines(process: ServerProcess) -> AsyncIterator[Line]:
+    """The lines that the server writes, the last one without its end too where it is whole."""
+    splitter = LineSplitter(MAX_MESSAGE, _CUT_LINE)
     async for chunk in process.output():
-        *whole, rest = chunk.split(b"\n")
-        for line in whole:
-            data = b"".join(parts) + line
-            yield _Line(data, size + len(line) > MAX_MESSAGE)
-            parts, size = [], 0
-        size += len(rest)
-        if size <= MAX_MESSAGE:
-            parts.append(rest)
-        else:
-            known = b"".join([*parts, rest])
-            parts = [known[:_CUT_LINE], known[_CUT_LINE:][-_CUT_LINE:]]
-    if (last := b"".join(parts).rstrip()).endswith(b"}"):
-        yield _Line(last, size > MAX_MESSAGE)
+        for line in splitter.feed(chunk):
+            yield line
+    last = splitter.take()
+    if last.data.rstrip().endswith(b"}"):
+        yield last
 
 
-async def _read(line: _Line) -> list[JSONRPCMessage]:
-    if line.cut:
+async def _read(line: Line) -> list[JSONRPCMessage]:
+    if line.is_cut:
         return unreadable(line.data, f"its answer has more than {MAX_MESSAGE >> 20} MiB")
     if len(line.data) > LARGE:
         return await anyio.to_thread.run_sync(read_messages, line.data)
