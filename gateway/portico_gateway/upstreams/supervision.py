@@ -147,6 +147,7 @@ class Supervisor:
         """Serve one connection until it ends. Raises where it can't be made."""
         begun = time.monotonic()
         self._connection = connection = UpstreamConnection()
+        connection.lists_changed = self._lists.have_changed
         if self.spec.problem:
             raise UpstreamUnavailable(self.spec.name, f"can't be used: {self.spec.problem}")
         with anyio.CancelScope(deadline=anyio.current_time() + self.spec.start_timeout) as starting:

@@ -75,7 +75,7 @@ async def _streams(
 ) -> AsyncIterator[tuple[Any, Any]]:
     to_session, read = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     write, from_session = anyio.create_memory_object_stream[SessionMessage](0)
-    answers = QuickAnswers(spec.name, process.send)
+    answers = QuickAnswers(spec.name, lambda given: process.send(b"".join(write_message(answer) + b"\n" for answer in given)))
     mender = connection.mender
     assert mender is not None
 
@@ -99,8 +99,8 @@ async def _streams(
         elif isinstance(message, JSONRPCRequest) and message.method == "ping":
             await answers.pong(message)
         elif not mender.requests.admit(message):
-            assert isinstance(message, JSONRPCRequest)
-            await answers.refuse(message)
+            if isinstance(message, JSONRPCRequest):
+                await answers.refuse(message)
         elif mender.is_wanted(message):
             await to_session.send(SessionMessage(message))
 
