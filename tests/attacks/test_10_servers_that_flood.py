@@ -190,8 +190,8 @@ async def test_what_a_server_asks_too_much_over_http_is_answered_with_an_error()
                 passed.append(item.message.id)
             while len(passed) + len(refused) < n_asked:
                 refused.append((await sent.receive()).message)
-    write.close()
-    sent.close()
+    for each in (read, write, sent):
+        each.close()
     assert len(passed) <= asked_requests.MAX_ALLOWED + 10
     assert all(isinstance(each, JSONRPCError) and "more requests" in each.error.message for each in refused)
     assert sorted([*passed, *(each.id for each in refused)]) == list(range(n_asked))

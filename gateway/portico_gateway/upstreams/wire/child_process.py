@@ -29,6 +29,7 @@ from portico_gateway.upstreams.wire.pipe_requests import PipeRequests
 from portico_gateway.upstreams.wire.process_tree import GUARDIAN, MARK_VARIABLE, end_marked, find_descendants
 from portico_gateway.upstreams.wire.server_process import ServerProcess, start_server
 from portico_gateway.upstreams.wire.stderr_log import StderrLog
+from portico_gateway.upstreams.wire.whole_messages import MessageLines
 from portico_servers.common.lines import Line, LineSplitter
 
 log = logging.getLogger(__name__)
@@ -147,14 +148,16 @@ async def _streams(
 
 
 async def _lines(process: ServerProcess) -> AsyncIterator[Line]:
-    """The lines that the server writes, the last one without its end too where it is whole."""
-    splitter = LineSplitter(MAX_MESSAGE, _CUT_LINE)
+    """The lines that the server writes, those of one message together; the last one without its end too where it is whole."""
+    splitter, texts = LineSplitter(MAX_MESSAGE, _CUT_LINE), MessageLines(MAX_MESSAGE)
     async for chunk in process.output():
         for line in splitter.feed(chunk):
-            yield line
+            for text in [*texts.end(), line.data] if line.is_cut else texts.feed(line.data):
+                yield Line(text, line.is_cut or len(text) > MAX_MESSAGE)
     last = splitter.take()
     if last.data.rstrip().endswith(b"}"):
-        yield last
+        for text in texts.feed(last.data):
+            yield Line(text, last.is_cut)
 
 
 async def _read(line: Line) -> list[JSONRPCMessage]:
