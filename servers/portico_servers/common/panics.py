@@ -6,15 +6,21 @@ It knows the protocol's methods, no server's.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Any
 
-import anyio
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR
 
 log = logging.getLogger(__name__)
+_ORDERS = (asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit)
+
+
+def is_order(error: BaseException) -> bool:
+    """Does it tell whoever gets it to end, as no fault does? For the outermost loops of tasks."""
+    return isinstance(error, _ORDERS) or (isinstance(error, BaseExceptionGroup) and error.subgroup(_ORDERS) is not None)
 
 
 async def panics_end_requests(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
@@ -24,8 +30,7 @@ async def panics_end_requests(ctx: ServerRequestContext[Any, Any], call_next: Ca
     except Exception:
         raise
     except BaseException as error:
-        orders = (anyio.get_cancelled_exc_class(), KeyboardInterrupt, SystemExit, GeneratorExit)
-        if isinstance(error, orders) or (isinstance(error, BaseExceptionGroup) and error.subgroup(orders) is not None):
+        if is_order(error):
             raise
         log.critical("%s failed", ctx.method, exc_info=error)
         while isinstance(error, BaseExceptionGroup):
