@@ -1,16 +1,16 @@
 """Lines of a server as messages, also those that it spreads over several lines, as printers for people do.
 
-It owns where such a message begins and ends: a line that is the beginning of a JSON text and no more begins one, the brackets
-of the lines behind it end it. What is a message by itself is one, whatever stands before it. It knows no ids.
+It owns where such a message begins and ends: an opening bracket alone on its line begins one, as every such printer writes it,
+and the brackets of the lines behind it end it. A line that was cut off begins none: nothing follows, and whoever waits is to
+hear of it. What is a message by itself is one, whatever stands before it. It knows no ids.
 """
 
 from __future__ import annotations
 
-import json
 import re
 
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
-_LONGEST_BEGINNING = 64 << 10  # bytes of a line that is looked at: such beginnings are short
+_BEGINNINGS = (b"{", b"[", b"[{")
 
 
 class MessageLines:
@@ -26,7 +26,7 @@ class MessageLines:
 
     def feed(self, line: bytes) -> list[bytes]:
         """The texts that this line ends: itself, or what it is the last line of; both, where it says what was begun is none."""
-        if not self._parts and not _begins_text(line):
+        if not self._parts and line.strip() not in _BEGINNINGS:
             return [line]
         if self._parts and _is_message(line):
             return [*self.end(), line]
@@ -40,20 +40,6 @@ class MessageLines:
         parts, self._parts = self._parts, []
         self._size = self._open = 0
         return [b"\n".join(parts)] if parts else []
-
-
-def _begins_text(line: bytes) -> bool:
-    """Is it the beginning of an object or a list of objects, and right as far as it goes?"""
-    text = line.strip() if len(line) <= _LONGEST_BEGINNING else b""
-    if not text.startswith((b"{", b"[")) or text.endswith((b"}", b"]")) or _opened(text) <= 0:
-        return False
-    try:
-        json.loads(text)
-    except json.JSONDecodeError as error:
-        return error.pos >= len(error.doc)
-    except (ValueError, RecursionError):
-        pass
-    return False
 
 
 def _is_message(line: bytes) -> bool:
