@@ -13,8 +13,9 @@ from tests.engine.beside_others import OTHER, Panic, Unsayable, assert_whole, be
 from tests.engine.fake_executor import FakeExecutor, FakeStep, next_token
 from tests.engine.fakes import ScriptMatcher, fake_adapter, fake_engine, run, script, solitary, tokens_of
 from tests.engine.faulty_executor import FaultyExecutor
+from tests.engine.tiny_model import write_tiny_llama
 
-from portico_engine import Engine, EngineError, FinishReason, Request, RequestError
+from portico_engine import Engine, EngineError, FinishReason, ModelError, Request, RequestError, load_engine
 from portico_engine import constraints as constraints_module
 from portico_engine.executors.host_step import HostStep
 from portico_engine.plan import Copy, Fetch, KVOp, Load, Offload, Save, StepPlan
@@ -633,5 +634,39 @@ def test_ctrl_c_in_a_program_that_goes_on(at: int, where: str, tmp_path: Path) -
     assert {delta.finish_reason for each in deltas.values() for delta in each} <= {FinishReason.ERROR}
     for request in asked:
         assert tokens_of(run(engine, [request])[request.id]) == solitary(request)
+    assert_whole(engine)
+    engine.close()
+
+
+@pytest.mark.parametrize("name", ["torch-cpu", "llama_cpp"])
+def test_a_chunk_of_a_prompt_that_is_no_number_is_found_before_anybody_has_it(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is sampled behind it: with a seed a prompt's last token is read by itself."""
+    try:
+        engine = load_engine(write_tiny_llama(tmp_path / "tiny.gguf"), executor=name, context=128)
+    except ModelError as error:
+        pytest.skip(str(error))
+    executor: Any = engine._executor
+    owner, method = (executor._decoder, "hidden") if name == "torch-cpu" else (executor._context, "decode")
+    compute, calls = getattr(owner, method), 0
+
+    def computing(tokens: Any, *rest: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        made = compute(tokens, *rest)
+        if calls == 1:
+            made[:] = np.nan
+        return made
+
+    monkeypatch.setattr(owner, method, computing)
+    asked = Request("a", tuple(range(5, 55)), SamplingParams(temperature=1, seed=3), max_tokens=3)
+    end = run(engine, [asked])["a"][-1]
+    assert (end.finish_reason, end.error) == (FinishReason.ERROR, "the model's output is not a number")
+    assert calls == 1, "it was found in its own step"
+    again = run(engine, [asked])["a"][-1]
+    assert again.finish_reason is FinishReason.LENGTH
+    assert again.usage is not None
+    assert again.usage.cached_tokens == 0
     assert_whole(engine)
     engine.close()
