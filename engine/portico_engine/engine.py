@@ -13,12 +13,15 @@ from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from portico_engine.adapters.adapter import Adapter, AdapterInfo
 from portico_engine.adapters.adapter_registry import AdapterRegistry
 from portico_engine.answers import Answers
 from portico_engine.constraints import Constraints, constrain
 from portico_engine.errors import ChatTemplateError, EngineError, RequestError
 from portico_engine.executors.protocol import Executor
+from portico_engine.faults import error_text, faults_of, raise_if_end
 from portico_engine.grammar.compiled import CompiledGrammar
 from portico_engine.grammar.protocol import MatcherFactory
 from portico_engine.kv.block_pool import BlockPool
@@ -147,7 +150,8 @@ class Engine:
 
     def prepare_grammar(self, grammar: CompiledGrammar) -> None:
         """Make it ready, on any thread: a request with it is then accepted at once. Raises GrammarError."""
-        self.grammars.prepare(grammar)
+        with faults_of("the grammar"):
+            self.grammars.prepare(grammar)
 
     def _find_breakers(self, texts: tuple[str, ...] | None) -> frozenset[int]:
         """Tokens that hold one of these texts."""
@@ -211,14 +215,17 @@ class Engine:
 
     def submit(self, request: Request) -> None:
         """Accept a request. Raises RequestError (ContextOverflow, UnknownAdapter) or GrammarError at once where it can't be run
-        as it is.
+        as it is, and EngineError where its own parts fail.
         """
         if request.id in self._live:
             raise RequestError(f"a request with the id {request.id!r} is in flight already")
         max_new = check_request(request, self._executor.caps)
-        matcher = None if request.grammar is None else self.grammars.matcher(request.grammar)
-        if matcher is not None:
-            check_budget(matcher, max_new)
+        with faults_of("its grammar"):
+            matcher = None if request.grammar is None else self.grammars.matcher(request.grammar)
+            if matcher is not None:
+                check_budget(matcher, max_new)
+        with faults_of("its prior"):
+            prior = None if request.prior is None else request.prior.bind(self._token_texts)
         seq = Sequence(
             request=request,
             arrival=self._arrivals,
@@ -227,17 +234,28 @@ class Engine:
             detokenizer=IncrementalDetokenizer(self.tokenizer.token_bytes, request.shown_tokens),
             stops=StopStrings([clean_text(stop) for stop in request.stop]),
             matcher=matcher,
-            prior=None if request.prior is None else request.prior.bind(self._token_texts),
-            adapter=None if request.adapter is None else self._adapters.acquire(request.adapter),
+            prior=prior,
             ends=self._ends(request.sampling),
             lookup=PromptLookup() if self._speculation and request.sampling.is_greedy else None,
             breakers=self._breakers(request.sampling.dry_sequence_breakers) if request.sampling.dry_multiplier else frozenset(),
         )
+        self._enqueue(seq)
         self._arrivals += 1
         self._live[request.id] = seq
-        self._scheduler.add(seq)
         self._answers.accept(seq)
         self._collect(seq, self._ended, only_finished=True)
+
+    def _enqueue(self, seq: Sequence) -> None:
+        """It waits, and holds its adapter until its end."""
+        if seq.request.adapter is not None:
+            seq.adapter = self._adapters.acquire(seq.request.adapter)
+        try:
+            with faults_of("its place in the queue"):
+                self._scheduler.add(seq)
+        except BaseException:
+            if seq.adapter is not None:
+                self._adapters.release(seq.adapter)
+            raise
 
     def _ends(self, sampling: SamplingParams) -> frozenset[int]:
         """Tokens that end an answer."""
@@ -264,7 +282,17 @@ class Engine:
             self._scheduler.resume(seq)
 
     def step(self) -> list[Delta]:
-        """Run one step of whatever waits; what happened in it. Empty where there is nothing to do."""
+        """Run one step of whatever waits; what happened in it. Empty where there is nothing to do.
+
+        Where it raises, an order to end (Ctrl-C) or what is no request's fault, all requests end as `fail_all` says.
+        """
+        try:
+            return self._step()
+        except BaseException as error:
+            self.fail_all(f"the engine failed in a step ({error_text(error)})")
+            raise
+
+    def _step(self) -> list[Delta]:
         deltas, self._ended = self._ended, []
         self._timing.start()
         for seq in self._answers.settle_in_turn():
@@ -337,7 +365,8 @@ class Engine:
         if not row.logits_indices:
             return
         if failed:
-            self._answers.end(seq, FinishReason.ERROR, "its grammar allows nothing")
+            left = "its grammar allows nothing" if seq.matcher is not None else "its biases allow nothing"
+            self._answers.end(seq, FinishReason.ERROR, left)
         elif i in constraints().faults:
             self._answers.end(seq, FinishReason.ERROR, constraints().faults[i])
         else:
@@ -370,7 +399,9 @@ class Engine:
     def score(self, prompt: Seq[int], continuations: Seq[Seq[int]], salt: bytes = b"") -> list[list[float]]:
         """The log-probability of every token of every continuation after the prompt, one batch over the shared prefix, between
         two steps: who asks for a long prompt's scores lets a request compute it first, in its turn. `salt`: see `Request`.
+        Raises EngineError (RequestError, ContextOverflow).
         """
+        self._scorer.check(prompt, continuations)
         try:
             if self._under_way is not None:
                 step, self._under_way = self._under_way, None
@@ -379,13 +410,15 @@ class Engine:
         except EngineError:
             raise
         except BaseException as error:
-            self.fail_all(f"the executor failed while scoring ({type(error).__name__}: {error})")
-            raise
+            message = f"the executor failed while scoring ({error_text(error)})"
+            self.fail_all(message)
+            raise_if_end(error)
+            raise EngineError(message) from error
 
     def embed(self, texts: Seq[str | Seq[int]], pooling: Pooling | None = None) -> Embeddings:
         """One vector a text, or tokens that are one, between two steps. Text gets the tokens around it that the model was made
         for. Raises RequestError (ContextOverflow) for one that is empty, too long or no text of this vocabulary, and where the
-        model makes no embeddings.
+        model makes no embeddings; EngineError where the executor fails at them, or what it makes is no number.
         """
         caps = self._executor.caps
         if not caps.embedding_size:
@@ -393,7 +426,10 @@ class Engine:
         tokens = [self.tokenizer.encode_whole(text) if isinstance(text, str) else list(text) for text in texts]
         for each in tokens:
             check_tokens(each, caps)
-        vectors = self._executor.embed(tokens, pooling or self._pooling)
+        with faults_of("the embedding"):
+            vectors = self._executor.embed(tokens, pooling or self._pooling)
+        if not np.isfinite(vectors).all():
+            raise EngineError("the model's output is not a number")
         return Embeddings(vectors, tuple(map(len, tokens)))
 
     def fail_all(self, message: str) -> None:

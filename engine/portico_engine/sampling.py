@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 import secrets
 from collections.abc import Mapping
+from dataclasses import fields
+from numbers import Integral, Real
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -23,6 +25,12 @@ Logits = npt.NDArray[np.float32]  # [vocab_size]
 TopLogprobs = tuple[tuple[int, float], ...]  # most probable tokens and their log-probabilities, best first
 _WORD = (1 << 64) - 1
 _XTC_STREAM = 1
+_KINDS = {field.name: str(field.type) for field in fields(SamplingParams)}
+_WHOLE = frozenset(name for name, kind in _KINDS.items() if kind.startswith("int"))
+_MAY_BE_NONE = frozenset(name for name, kind in _KINDS.items() if kind.endswith("None"))
+_MOST_BIAS = 1e6  # far beyond any logit, and sums of it are numbers
+WEAKEST = 1e-6  # a repetition penalty below this would make infinity of a logit
+COLDEST = 1e-30  # a temperature below this would make infinity of a difference, and of none no number
 
 
 class SamplingState(NamedTuple):
@@ -53,17 +61,25 @@ class SampledToken(NamedTuple):
 
 def validate(params: SamplingParams, vocab_size: int) -> None:
     """Raise RequestError naming the field that is out of range and what is allowed."""
-    for name, allowed in SAMPLING_RANGES.items():
+    for name, values in SAMPLING_RANGES.items():
         value = getattr(params, name)
-        if value is not None and value not in allowed:
-            raise RequestError(f"{name} is {value}; it must be {allowed}")
-    if wrong := next((token for token in params.stop_token_ids if not 0 <= token < vocab_size), None):
-        raise RequestError(f"stop_token_ids names the token {wrong}; the vocabulary has {vocab_size}")
+        if value is None and name in _MAY_BE_NONE:
+            continue
+        is_number = isinstance(value, Integral if name in _WHOLE else Real)
+        if not is_number or value not in values:
+            raise RequestError(f"{name} is {value!r}; it must be {values}")
+    for token in params.stop_token_ids:
+        if not isinstance(token, Integral) or not 0 <= token < vocab_size:
+            raise RequestError(f"stop_token_ids names the token {token!r}; the vocabulary has {vocab_size}")
+    for text in params.dry_sequence_breakers or ():
+        if not isinstance(text, str):
+            raise RequestError(f"dry_sequence_breakers holds {text!r}; they must be texts")
     for token, bias in params.logit_bias:
-        if not 0 <= token < vocab_size:
-            raise RequestError(f"logit_bias names the token {token}; the vocabulary has {vocab_size}")
-        if math.isnan(bias) or bias == math.inf:
-            raise RequestError(f"logit_bias for the token {token} is {bias}; it must be a finite number, or minus infinity")
+        if not isinstance(token, Integral) or not 0 <= token < vocab_size:
+            raise RequestError(f"logit_bias names the token {token!r}; the vocabulary has {vocab_size}")
+        if not isinstance(bias, Real) or (bias != -math.inf and not abs(bias) <= _MOST_BIAS):
+            allowed = f"from {-_MOST_BIAS:g} to {_MOST_BIAS:g}, or minus infinity"
+            raise RequestError(f"logit_bias for the token {token} is {bias!r}; it must be {allowed}")
 
 
 def resolve_seed(params: SamplingParams) -> int:
@@ -115,7 +131,8 @@ def _penalize(logits: Logits, state: SamplingState) -> None:
     if params.repetition_penalty != 1.0 and state.seen:
         seen = np.fromiter(state.seen, np.int64, len(state.seen))
         values = logits[seen]
-        logits[seen] = np.where(values > 0, values / params.repetition_penalty, values * params.repetition_penalty)
+        penalty = max(params.repetition_penalty, WEAKEST)
+        logits[seen] = np.where(values > 0, values / penalty, values * penalty)
     if (params.frequency_penalty or params.presence_penalty) and state.counts:
         tokens = np.fromiter(state.counts.keys(), np.int64, len(state.counts))
         counts = np.fromiter(state.counts.values(), np.float32, len(state.counts))
@@ -128,7 +145,7 @@ def _draw(values: npt.NDArray[np.float32], state: SamplingState) -> int:
     The whole vocabulary is never sorted: that would cost a third of a small model's step.
     """
     params = state.params
-    weights = np.exp((values - values.max()) / np.float32(params.temperature))  # the likeliest has 1
+    weights = np.exp((values - values.max()) / np.float32(max(params.temperature, COLDEST)))  # the likeliest has 1
     kept: npt.NDArray[np.int64] | None = None  # None: all
     if params.top_k and params.top_k < weights.size:
         kept = np.sort(np.argpartition(-weights, params.top_k - 1)[: params.top_k])

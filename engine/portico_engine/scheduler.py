@@ -74,11 +74,11 @@ class Scheduler:
 
     def add(self, seq: Sequence) -> None:
         """Queue a new sequence."""
-        self._queue.enter(seq)
         seq.state_points = self._kv.state_points(len(seq.request.prompt), seq.request.keep)
         if seq.block_keys is None:
             digest = seq.adapter.digest if seq.adapter else b""
             seq.block_keys = self._kv.block_keys(seq.salt, digest, seq.request.shared_prefix_tokens)
+        self._queue.enter(seq)
         self._wait(seq)
 
     def finish(self, seq: Sequence, *, pin: float = 0.0, trusted: bool = True) -> None:

@@ -14,6 +14,7 @@ from portico_engine.kv.block_table import BlockTable
 from portico_engine.kv.cache import KVCache
 from portico_engine.kv.hashing import Salt
 from portico_engine.plan import Row, StepPlan, StepResult
+from portico_engine.request_checks import check_vocabulary
 from portico_engine.step_runner import StepRunner
 
 
@@ -27,13 +28,9 @@ class Scorer:
         self._make_room = make_room
 
     def score(self, prompt: Sequence[int], continuations: Sequence[Sequence[int]], salt: bytes) -> list[list[float]]:
-        """log p(token | prompt and the continuation's tokens before it), for every token of every continuation. `salt`: see
-        `Request`.
-
-        Raises RequestError for an empty prompt or a token outside of the vocabulary, ContextOverflow where the longest doesn't
-        fit.
+        """log p(token | prompt and the continuation's tokens before it), for every token of every continuation, which `check`
+        was asked about. `salt`: see `Request`.
         """
-        self._check(prompt, continuations)
         if not any(continuations):
             return [[] for _ in continuations]
         table = self._allocate(prompt, salt)
@@ -43,7 +40,10 @@ class Scorer:
         finally:
             self._kv.free(table, prompt)
 
-    def _check(self, prompt: Sequence[int], continuations: Sequence[Sequence[int]]) -> None:
+    def check(self, prompt: Sequence[int], continuations: Sequence[Sequence[int]]) -> None:
+        """Raises RequestError for an empty prompt or what is no token of the vocabulary, ContextOverflow where the longest
+        doesn't fit.
+        """
         caps = self._caps
         if not prompt:
             raise RequestError("the prompt is empty; a continuation needs at least one token before it")
@@ -51,9 +51,7 @@ class Scorer:
         if longest > caps.context_length:
             raise ContextOverflow(longest, caps.context_length)
         for tokens in (prompt, *continuations):
-            for token in tokens:
-                if not 0 <= token < caps.vocab_size:
-                    raise RequestError(f"the token {token} is outside of the vocabulary of {caps.vocab_size}")
+            check_vocabulary(tokens, caps, "the prompt or a continuation")
 
     def _allocate(self, prompt: Sequence[int], salt: bytes) -> BlockTable:
         names = self._kv.block_keys(Salt(salt, 0) if salt else None)

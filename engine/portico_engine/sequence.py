@@ -8,6 +8,7 @@ from __future__ import annotations
 import enum
 from collections import Counter
 from dataclasses import dataclass, field
+from math import inf
 from time import perf_counter
 
 from portico_engine.adapters.adapter_registry import LoadedAdapter
@@ -77,6 +78,7 @@ class Sequence:
     unfinished: bool = False  # cut by its length, where its grammar wants more
     submitted: float = field(default_factory=perf_counter)
     first_token: float | None = None
+    barred: frozenset[int] = frozenset()  # tokens that its `logit_bias` never allows
     _params: SamplingParams = field(default_factory=SamplingParams)
     _n_prompt: int = 0
     _greedy: SamplingState | None = None
@@ -95,6 +97,7 @@ class Sequence:
         if params.repetition_penalty != 1.0:
             self._seen.update(self.tokens)
         penalized = params.repetition_penalty != 1.0 or params.frequency_penalty or params.presence_penalty
+        self.barred = frozenset(token for token, bias in params.logit_bias if bias == -inf)
         self._is_plain = self.matcher is None and self.lookup is None and not penalized and not params.dry_multiplier
 
     @property

@@ -5,21 +5,25 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.lowlevel
 import pytest
-from mcp_types import JSONRPCMessage, JSONRPCNotification, JSONRPCRequest
+from mcp.shared.message import SessionMessage
+from mcp_types import JSONRPCError, JSONRPCMessage, JSONRPCNotification, JSONRPCRequest
 
 from portico_gateway.agent.empty_results import says_nothing
 from portico_gateway.agent.question_reading import question_reading
 from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.upstreams import listing
 from portico_gateway.upstreams.upstreams import Upstreams
-from portico_gateway.upstreams.wire import asked_requests
+from portico_gateway.upstreams.wire import asked_requests, transports
 from portico_gateway.upstreams.wire.asked_requests import AskedRequests, QuickAnswers
-from portico_gateway.upstreams.wire.mended_streams import AnswerMender
+from portico_gateway.upstreams.wire.connection import UpstreamConnection
+from portico_gateway.upstreams.wire.mended_streams import AnswerMender, MendedReadStream
 
 pytestmark = [pytest.mark.anyio, pytest.mark.attack("10 upstreams may be wrong")]
 PATIENCE = 30.0
@@ -37,6 +41,10 @@ def flood(i, token):
             send({"method": "notifications/progress", "params": {"progressToken": k, "progress": k}})
         elif MODE == "progress":
             send({"method": "notifications/progress", "params": {"progressToken": token, "progress": k}})
+        elif MODE == "log":
+            send({"method": "notifications/message", "params": {"level": "info", "data": f"line {k}"}})
+        elif MODE.endswith("list_changed"):
+            send({"method": MODE})
         elif MODE == "answers":
             send({"id": 100000 + k, "result": {}})
         else:
@@ -73,6 +81,9 @@ FLOODS = [
     ("progress_of_nothing", ""),
     ("progress", ""),
     ("answers", ""),
+    ("log", ""),
+    ("notifications/tools/list_changed", ""),
+    ("notifications/resources/list_changed", ""),
 ]
 
 
@@ -120,17 +131,18 @@ async def test_a_list_without_end_and_a_flood_cost_the_server_alone(
             tasks.cancel_scope.cancel()
     assert "fine" in str(result.content)
     assert most - before < 2 * asked_requests.MAX_ALLOWED  # a task each: it was thousands
-    allowed = asked_requests.MAX_ALLOWED + asked_requests.PER_REQUEST if mode.startswith("roots") else 0
+    bounded = mode == "log" or mode.startswith("roots")
+    allowed = asked_requests.MAX_ALLOWED + asked_requests.PER_REQUEST if bounded else 0
     assert reached_session < 2 * allowed + 10  # a millisecond each: the call waited behind 3,000
 
 
 async def test_a_server_that_reads_its_answers_has_one_for_each_ping() -> None:
-    heard: list[bytes] = []
+    heard: list[Any] = []
     heard_all = anyio.Event()
 
-    async def hear(lines: bytes) -> None:
+    async def hear(answers: Sequence[JSONRPCMessage]) -> None:
         await anyio.lowlevel.checkpoint()
-        heard.extend(lines.splitlines())
+        heard.extend(answers)
         if len(heard) == 3000:
             heard_all.set()
 
@@ -142,7 +154,7 @@ async def test_a_server_that_reads_its_answers_has_one_for_each_ping() -> None:
         with anyio.fail_after(PATIENCE):
             await heard_all.wait()
         tasks.cancel_scope.cancel()
-    assert [json.loads(line)["id"] for line in heard] == list(range(3000))
+    assert [answer.id for answer in heard] == list(range(3000))
 
 
 async def test_a_server_that_reads_none_of_its_answers_holds_nobody_up_for_long(
@@ -150,7 +162,7 @@ async def test_a_server_that_reads_none_of_its_answers_holds_nobody_up_for_long(
 ) -> None:
     monkeypatch.setattr(asked_requests, "_PATIENCE", 0.05)
 
-    async def hear_nothing(lines: bytes) -> None:
+    async def hear_nothing(_answers: Sequence[JSONRPCMessage]) -> None:
         await anyio.sleep_forever()
 
     answers = QuickAnswers("s", hear_nothing)
@@ -163,9 +175,31 @@ async def test_a_server_that_reads_none_of_its_answers_holds_nobody_up_for_long(
     assert caplog.text.count("left out") == 1
 
 
+async def test_what_a_server_asks_too_much_over_http_is_answered_with_an_error() -> None:
+    asked, read = anyio.create_memory_object_stream[SessionMessage](400)
+    write, sent = anyio.create_memory_object_stream[SessionMessage](400)
+    n_asked = asked_requests.MAX_ALLOWED + 40
+    for number in range(n_asked):
+        asked.send_nowait(SessionMessage(JSONRPCRequest(jsonrpc="2.0", id=number, method="roots/list")))
+    asked.close()
+    passed, refused = [], []
+    async with transports._answering("s", write) as answers:
+        stream = MendedReadStream(read, AnswerMender("s"), UpstreamConnection(), answers)
+        with anyio.fail_after(PATIENCE):
+            async for item in stream:
+                passed.append(item.message.id)
+            while len(passed) + len(refused) < n_asked:
+                refused.append((await sent.receive()).message)
+    for each in (read, write, sent):
+        each.close()
+    assert len(passed) <= asked_requests.MAX_ALLOWED + 10
+    assert all(isinstance(each, JSONRPCError) and "more requests" in each.error.message for each in refused)
+    assert sorted([*passed, *(each.id for each in refused)]) == list(range(n_asked))
+
+
 async def test_a_server_may_ask_as_much_as_its_calls_need(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asked_requests, "_PER_SECOND", 0.0)
-    asked = AskedRequests()
+    asked = AskedRequests("s")
     request = JSONRPCRequest(jsonrpc="2.0", id=1, method="roots/list")
     assert all(asked.admit(request) for _ in range(asked_requests.MAX_ALLOWED))
     assert not asked.admit(request)

@@ -18,6 +18,7 @@ from portico_gateway.errors import UpstreamFault
 from portico_gateway.upstreams.supervision import UpstreamState
 from portico_gateway.upstreams.upstreams import Upstreams
 from portico_gateway.upstreams.wire.messages import UNREADABLE_ANSWER, addressed, read_messages
+from portico_gateway.upstreams.wire.whole_messages import MessageLines
 
 pytestmark = [pytest.mark.anyio, pytest.mark.attack("10 upstreams may be wrong")]
 PATIENCE = 45.0  # seconds, below a call's deadline of 60
@@ -55,6 +56,24 @@ for line in sys.stdin:
         raw((TOLD + answer(i) + "\\n").encode())
     elif MODE == "behind_words":
         raw(("Loading {data} ... " + answer(i) + "\\n").encode())
+    elif MODE == "pretty":
+        raw((json.dumps(json.loads(answer(i)), indent=2) + "\\n").encode())
+    elif MODE == "pretty_flat":
+        raw((json.dumps(json.loads(answer(i)), indent=0) + "\\n").encode())
+    elif MODE == "pretty_tabs_crlf":
+        raw(json.dumps(json.loads(answer(i)), indent="\\t").replace("\\n", "\\r\\n").encode() + b"\\r\\n")
+    elif MODE == "pretty_with_brackets":
+        text = '} ] " { [ \\\\" '
+        raw((json.dumps(json.loads(answer(i, {"content": [{"type": "text", "text": "fine"}, {"type": "text", "text": text}]})),
+                        indent=2) + "\\n").encode())
+    elif MODE == "pretty_batch":
+        raw((json.dumps([json.loads(TOLD), json.loads(answer(i))], indent=2) + "\\n").encode())
+    elif MODE == "pretty_behind_a_log":
+        raw(b'config = {\\n  "debug": true\\n}\\n{\\n' + answer(i).encode() + b"\\n")
+    elif MODE == "pretty_log":
+        raw((json.dumps({"level": "info", "text": "started"}, indent=2) + "\\n" + answer(i) + "\\n").encode())
+    elif MODE == "pretty_broken":
+        raw((json.dumps(json.loads(answer(i)), indent=2).replace('"fine"', "'fine'") + "\\n").encode())
     elif MODE == "before_words":
         raw((answer(i) + " done\\n").encode())
     elif MODE.startswith("both"):
@@ -102,6 +121,25 @@ def _text(result: Any) -> str:
     return str(result.content[0].text)
 
 
+PRETTY = [
+    "pretty",
+    "pretty_flat",
+    "pretty_tabs_crlf",
+    "pretty_with_brackets",
+    "pretty_batch",
+    "pretty_behind_a_log",
+    "pretty_log",
+]
+
+
+@pytest.mark.parametrize("mode", PRETTY)
+async def test_an_answer_over_several_lines_is_read(mode: str) -> None:
+    async with upstreams_of(mode) as upstreams:
+        with anyio.fail_after(PATIENCE):
+            assert _text(await upstreams.call_tool("s__odd")) == "fine"
+            assert (await upstreams.call_tool("s__good")).content
+
+
 @pytest.mark.parametrize("mode", ["two_on_a_line", "behind_words", "before_words"])
 async def test_an_answer_that_shares_its_line_is_read(mode: str) -> None:
     async with upstreams_of(mode) as upstreams:
@@ -126,6 +164,7 @@ async def test_two_answers_on_one_line_end_two_calls() -> None:
         ("single_quotes", "double quotes"),
         ("single_quotes_id_last", "double quotes"),
         ("no_id_found", "no valid JSON"),
+        ("pretty_broken", "no valid JSON"),
     ],
 )
 async def test_an_answer_that_is_no_json_ends_its_call_and_says_so(mode: str, named: str) -> None:
@@ -184,3 +223,26 @@ def test_an_error_without_an_id_is_of_whom_it_may_be() -> None:
     assert addressed(cannot_read, [7, 8]) == []
     assert [each.id for each in addressed(unreadable, [7, 8])] == [7, 8]  # type: ignore[union-attr]
     assert addressed(other, [7, 8]) == [other]
+
+
+ANSWER = b'{"jsonrpc": "2.0", "id": 1, "result": {}}'
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ([b"{", b'"a": 1', b"}"], [b'{\n"a": 1\n}']),
+        ([b"{", ANSWER, ANSWER], [b"{", ANSWER, ANSWER]),
+        ([b"[", b"{", b"}", b"]", b"x"], [b"[\n{\n}\n]", b"x"]),
+        ([b"{ level: info", ANSWER], [b"{ level: info", ANSWER]),
+        ([b"}", b"{}", b"", ANSWER], [b"}", b"{}", b"", ANSWER]),
+        ([b"{", b"]", b"]", b"}"], [b"{\n]", b"]", b"}"]),
+        ([b'{"a": "x', ANSWER], [b'{"a": "x', ANSWER]),
+        ([b"{", b"x" * 50, b"y" * 50, b"z"], [b"{\n" + b"x" * 50 + b"\n" + b"y" * 50, b"z"]),
+    ],
+)
+def test_lines_of_one_text_are_told_together(lines: list[bytes], expected: list[bytes]) -> None:
+    """As far as it is one; a message by itself is never part of another."""
+    texts = MessageLines(100)
+    found = [text for line in lines for text in texts.feed(line)]
+    assert found + texts.end() == expected

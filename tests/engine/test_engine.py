@@ -136,11 +136,10 @@ def test_a_broken_step_leaves_every_request_to_fail_and_the_engine_usable() -> N
     executor.most_tokens = 0
     with pytest.raises(MemoryError):
         engine.step()
-    engine.fail_all("the executor failed")
     executor.most_tokens = 64
     events = engine.step()
     assert {(d.request_id, d.finish_reason, d.error) for d in events} == {
-        (name, FinishReason.ERROR, "the executor failed") for name in ("a", "b")
+        (name, FinishReason.ERROR, "the engine failed in a step (MemoryError)") for name in ("a", "b")
     }
     again = Request("c", (5, 6), max_tokens=3)
     assert tokens_of(run(engine, [again])["c"]) == solitary(again)

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from portico_engine.adapters.adapter import Adapter, AdapterInfo
 from portico_engine.errors import AdapterError, UnknownAdapter
+from portico_engine.faults import describe_fault, faults_of
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -65,7 +66,8 @@ class AdapterRegistry:
             raise AdapterError(f"there is no room: adapters={self._count}, taken by {', '.join(holders)}")
         place = self._free.pop()
         try:
-            self._places.load_adapter(place, adapter)
+            with faults_of("loading the adapter"):
+                self._places.load_adapter(place, adapter)
         except BaseException:
             self._free.append(place)
             raise
@@ -108,6 +110,11 @@ class AdapterRegistry:
         return loaded
 
     def _leave(self, loaded: LoadedAdapter) -> None:
+        """Who lets go of it last is not to blame where the executor can't: its place is not used again."""
         if loaded.unloaded and not loaded.users:
-            self._places.unload_adapter(loaded.place)
-            self._free.append(loaded.place)
+            try:
+                self._places.unload_adapter(loaded.place)
+            except BaseException as error:  # noqa: BLE001 - the executor's
+                describe_fault("unloading an adapter", error)
+            else:
+                self._free.append(loaded.place)

@@ -18,6 +18,7 @@ from typing import Any, Generic, TypeVar
 
 from portico_engine.engine import Engine
 from portico_engine.errors import DeviceLost, EngineError
+from portico_engine.faults import error_text
 from portico_engine.front.flow_control import WINDOW, size
 from portico_engine.front.grammar_preparation import GrammarPreparation
 from portico_engine.request import Delta, FinishReason, Request
@@ -89,7 +90,9 @@ class EngineThread(Generic[K]):
         self._tell_thread(take)
 
     def call(self, fn: Callable[[], T]) -> Future[T]:
-        """Run `fn` between two steps, where it may touch the engine. Raises EngineError after the end."""
+        """Run `fn` between two steps, where it may touch the engine; what it raises is its caller's, where that is no Exception
+        as EngineError. Raises EngineError after the end.
+        """
         command = _Command(fn)
         with self._gate:
             if self._closed:
@@ -127,7 +130,7 @@ class EngineThread(Generic[K]):
                     self._tell(self._step())
         except BaseException as error:  # noqa: BLE001 - the outermost loop of the thread: without it everybody would wait for ever
             died = True
-            reason, message = FinishReason.ERROR, f"the engine's thread ended ({type(error).__name__}: {error})"
+            reason, message = FinishReason.ERROR, f"the engine's thread ended ({error_text(error)})"
             _log.critical("the engine's thread ended", exc_info=error)
         with self._gate:
             self._closed = True
@@ -178,15 +181,14 @@ class EngineThread(Generic[K]):
         except BaseException as error:  # noqa: BLE001 - the outermost loop of the thread
             self._failed_steps += 1
             _log.exception("a step of the engine failed")
-            message = f"the engine failed in a step ({type(error).__name__}: {error})"
+            last = error_text(error)
         else:
             self._failed_steps = 0
             return deltas
-        self.engine.fail_all(message)
-        deltas = self.engine.step()
+        deltas = self.engine.step()  # their ends
         if self._failed_steps >= MOST_FAILED_STEPS:
             self._tell(deltas)
-            raise EngineError(f"{self._failed_steps} steps in a row failed; the last one: {message}")
+            raise EngineError(f"{self._failed_steps} steps in a row failed; the last one: {last}")
         return deltas
 
     def _tell(self, deltas: Sequence[Delta]) -> None:
@@ -230,6 +232,6 @@ class _Command(Generic[T]):
         try:
             self.future.set_result(self._fn())
         except BaseException as error:
-            self.future.set_exception(error)
+            self.future.set_exception(error if isinstance(error, Exception) else EngineError(error_text(error)))
             if isinstance(error, DeviceLost):
                 raise

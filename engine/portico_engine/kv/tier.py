@@ -126,7 +126,7 @@ class Tier:
         def write() -> None:
             try:
                 self._store.put(block, content)
-            except OSError:
+            except BaseException:
                 self.lost_saves += 1
                 raise
             self._saved.add(key)
@@ -236,6 +236,8 @@ class Tier:
         except OSError as error:
             self._fail(error)
             return None
+        except MemoryError:  # computing it anew takes none
+            return None
         finally:
             self.load_seconds += perf_counter() - started
 
@@ -291,4 +293,7 @@ class _Writer:
                 job()
             except OSError as error:
                 self._on_error(error)
-            self._room.release()
+            except BaseException:  # noqa: BLE001 - the outermost loop of the thread: nothing would be written any more
+                _log.exception("a block could not be written")
+            finally:
+                self._room.release()

@@ -11,6 +11,7 @@ import faulthandler
 import gc
 import logging
 import os
+import pickle
 import signal
 import socket
 import sys
@@ -26,13 +27,14 @@ from typing import Any, NoReturn
 from portico_engine.adapters.adapter import AdapterInfo
 from portico_engine.engine import Engine
 from portico_engine.errors import ChatTemplateError, EngineError
+from portico_engine.faults import error_text
 from portico_engine.front.engine_thread import EngineThread
 from portico_engine.loading.engine_loader import EngineLoader
 from portico_engine.loading.torch_import import lean_torch
 from portico_engine.priors.call_prior import CallPrior
 from portico_engine.process import messages
 from portico_engine.process.grammar_cache import GrammarReceiver
-from portico_engine.process.lazy_prior import join_prior
+from portico_engine.process.lazy_prior import join_prior, unpack_prior
 from portico_engine.request import Delta
 from portico_engine.text.tokenizer import Tokenizer
 
@@ -61,8 +63,8 @@ class Child:
                     self._beside.submit(self._load, load)
                 case messages.Submit():
                     self._submit(message)
-                case messages.LazyPriorReply(number, name, prior):
-                    self._resolve(self._awaited_priors.pop((number, name)), prior)
+                case messages.LazyPriorReply(number, name, packed):
+                    self._resolve(self._awaited_priors.pop((number, name)), packed)
                 case messages.Taken(number, request_id, n_tokens):
                     self._engine_thread.taken(request_id, number, n_tokens)
                 case messages.Abort(number, request_id):
@@ -88,15 +90,15 @@ class Child:
             self._thread = EngineThread(engine, self._deliver, self._ended)
             self._send(_engine_loaded(engine))
         except BaseException as error:  # noqa: BLE001 - the parent's, who waits for it
-            self._send(messages.Failure(None, _portable(error)))
+            self._fail(None, error)
 
     def _submit(self, message: messages.Submit) -> None:
         try:
             grammar = None if message.grammar is None else self._grammars.unpack(message.grammar)
-            prior = join_prior(message.prior, partial(self._request_prior, message.number))
+            prior = join_prior(unpack_prior(message.prior), partial(self._request_prior, message.number))
             request = replace(message.request, grammar=grammar, prior=prior)
-        except Exception as error:  # noqa: BLE001 - one request's fault doesn't end the process
-            self._send(messages.Failure(message.number, _portable(error)))
+        except BaseException as error:  # noqa: BLE001 - one request's fault doesn't end the process
+            self._fail(message.number, error)
             return
         self._reply_when_done(message.number, self._engine_thread.submit, request, message.number)
 
@@ -107,7 +109,11 @@ class Child:
         self._send(messages.LazyPriorRequest(number, name))
         return future.result()
 
-    def _resolve(self, awaited: Future[CallPrior], prior: CallPrior | Exception) -> None:
+    def _resolve(self, awaited: Future[CallPrior], packed: bytes) -> None:
+        try:
+            prior = unpack_prior(packed)
+        except EngineError as error:
+            prior = error
         if isinstance(prior, Exception):
             awaited.set_exception(prior)
         else:
@@ -143,16 +149,25 @@ class Child:
         """What `start` begins, when it is done."""
 
         def done(future: Future[Any]) -> None:
-            error = future.exception()
-            if error is None:
+            try:
                 self._send(messages.Reply(number, future.result()))
-            else:
-                self._send(messages.Failure(number, _portable(error)))
+            except BaseException as error:  # noqa: BLE001 - the call's, or of what it came to, which can't be sent
+                self._fail(number, error)
 
         try:
             start(*arguments).add_done_callback(done)
         except EngineError as error:
-            self._send(messages.Failure(number, error))
+            self._fail(number, error)
+
+    def _fail(self, number: int | None, error: BaseException) -> None:
+        """Say what a call came to. Nobody would hear of an error that can't be sent, or be read at the other end."""
+        portable = _portable(error)
+        try:
+            pickle.loads(pickle.dumps(portable))
+        except BaseException as another:  # noqa: BLE001 - whatever foreign parts of it do
+            _log.error("an error can't be sent", exc_info=another)
+            portable = EngineError(error_text(error))
+        self._send(messages.Failure(number, portable))
 
     def _deliver(self, told: Sequence[tuple[int, Delta]]) -> None:
         self._send(messages.StepDeltas([(number, messages.pack_delta(delta)) for number, delta in told]))
@@ -173,13 +188,17 @@ class _ToParent(logging.Handler):
         self._wire = wire
 
     def emit(self, record: logging.LogRecord) -> None:
-        record = copy.copy(record)
-        record.msg, record.args = record.getMessage(), None
-        if record.exc_info:
-            record.exc_text = logging.Formatter().formatException(record.exc_info)
-            record.exc_info = None
-        with suppress(ConnectionError):
+        try:
+            record = copy.copy(record)
+            record.msg, record.args = record.getMessage(), None
+            if record.exc_info:
+                record.exc_text = logging.Formatter().formatException(record.exc_info)
+                record.exc_info = None
             self._wire.send(messages.LogMessage(record))
+        except ConnectionError:
+            pass
+        except Exception:  # noqa: BLE001 - what is said badly, or can't be sent, is no fault of who was at work
+            self.handleError(record)
 
 
 def _tokenize(tokenizer: Tokenizer, text: str) -> tuple[int, ...]:
@@ -201,7 +220,7 @@ def _portable(error: BaseException) -> Exception:
     if isinstance(error, EngineError | ImportError | MemoryError):
         return error
     _log.error("an error that nothing handles", exc_info=error)
-    return EngineError(f"the engine failed ({type(error).__name__}: {error})")
+    return EngineError(f"the engine failed ({error_text(error)})")
 
 
 def main() -> NoReturn:

@@ -23,6 +23,7 @@ from typing import Any
 from portico_engine.adapters.adapter import AdapterInfo
 from portico_engine.client import VocabularyView
 from portico_engine.errors import ChatTemplateError, EngineDied, EngineError
+from portico_engine.faults import error_text, faults_of
 from portico_engine.front.flow_control import Receipts
 from portico_engine.loading.engine_loader import EngineLoader
 from portico_engine.loading.options import LoadProgress
@@ -31,7 +32,7 @@ from portico_engine.priors.tool_call_prior import ToolCallPrior
 from portico_engine.process import messages
 from portico_engine.process.exit_reason import describe_exit, memory_kills
 from portico_engine.process.grammar_cache import GrammarSender
-from portico_engine.process.lazy_prior import split_prior
+from portico_engine.process.lazy_prior import pack_prior, split_prior
 from portico_engine.request import Delta, Embeddings, ModelInfo, Pooling, Request
 from portico_engine.tool import Tool
 
@@ -202,19 +203,19 @@ class EngineProcess:
         if prior.names:
             assert isinstance(request.prior, ToolCallPrior)
             self._priors[number] = request.prior.calls
-        return messages.Submit(number, replace(request, grammar=None, prior=None), grammar, prior)
+        return messages.Submit(number, replace(request, grammar=None, prior=None), grammar, pack_prior(prior))
 
     async def _reply_with_prior(self, number: int, name: str) -> None:
         """Answer a step of the child that waits, in any case: with nothing where its request was given up meanwhile."""
-        prior: CallPrior | Exception = CallPrior()
-        if number in self._priors:
-            try:
-                prior = await asyncio.to_thread(self._priors[number].__getitem__, name)
-                self._send(messages.LazyPriorReply(number, name, prior))
-                return
-            except Exception as error:  # noqa: BLE001 - its maker's fault, whatever it is, one that can't be pickled among it
-                prior = EngineError(f"a prior can't be made ({type(error).__name__}: {error})")
-        self._send(messages.LazyPriorReply(number, name, prior))
+        packed = pack_prior(CallPrior())
+        try:
+            if number in self._priors:
+                packed = pack_prior(await asyncio.to_thread(self._priors[number].__getitem__, name))
+        except asyncio.CancelledError:  # the event loop ends, and the child with it
+            raise
+        except BaseException as error:  # noqa: BLE001 - its maker's fault, whatever it is, one that can't be pickled among it
+            packed = pack_prior(EngineError(f"a prior can't be made ({error_text(error)})"))
+        self._send(messages.LazyPriorReply(number, name, packed))
 
     async def _call(self, function: messages.Function, *arguments: Any) -> Any:
         number = next(self._numbers)
@@ -224,8 +225,9 @@ class EngineProcess:
         if self._end is not None:
             raise EngineDied(self._end)
         answer = self._waiting[number] = asyncio.get_running_loop().create_future()
-        self._send(message)
         try:
+            with faults_of("what is sent to the engine"):  # it may be nested too deeply
+                self._send(message)
             return await answer
         finally:
             del self._waiting[number]

@@ -5,10 +5,12 @@ Such beliefs may be made only as they are looked at: a question calls one tool o
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from portico_engine.faults import faults_of
 from portico_engine.priors.call_prior import CallPrior
 from portico_engine.priors.protocol import Prior
 from portico_engine.priors.tool_call_prior import ToolCallPrior
@@ -26,6 +28,18 @@ def split_prior(prior: Prior | None) -> SplitPrior:
     if not isinstance(prior, ToolCallPrior) or isinstance(prior.calls, dict):
         return SplitPrior(prior, ())
     return SplitPrior(replace(prior, calls={}), tuple(prior.calls))
+
+
+def pack_prior(prior: SplitPrior | CallPrior | Exception) -> bytes:
+    """A prior, a part of one or why there is none, as it lies in its message. Raises EngineError for what can't be pickled."""
+    with faults_of("its prior"):
+        return pickle.dumps(prior, pickle.HIGHEST_PROTOCOL)
+
+
+def unpack_prior(data: bytes) -> Any:
+    """The inverse of `pack_prior`. Raises EngineError for what this process has no code for."""
+    with faults_of("its prior"):
+        return pickle.loads(data)
 
 
 def join_prior(given: SplitPrior, ask: Callable[[str], CallPrior]) -> Prior | None:

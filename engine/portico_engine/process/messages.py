@@ -16,9 +16,7 @@ from operator import attrgetter
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from portico_engine.loading.engine_loader import EngineLoader
-from portico_engine.priors.call_prior import CallPrior
 from portico_engine.process.grammar_cache import PackedGrammar
-from portico_engine.process.lazy_prior import SplitPrior
 from portico_engine.request import Delta, ModelInfo, Request
 
 HEADER = struct.Struct(">Q")  # a message's length in bytes
@@ -38,20 +36,22 @@ class LoadEngine(NamedTuple):
 
 
 class Submit(NamedTuple):
-    """To the child: generate. Grammar and prior are beside the request, as `GrammarSender` and `split_prior` make them."""
+    """To the child: generate. Grammar and prior are beside the request, as `GrammarSender` and `pack_prior` make them: what
+    can't be read of them is this request's fault, and not the message's.
+    """
 
     number: int
     request: Request
     grammar: PackedGrammar | None
-    prior: SplitPrior
+    prior: bytes
 
 
 class LazyPriorReply(NamedTuple):
-    """To the child: what it has asked for with LazyPriorRequest, or why there is none."""
+    """To the child: what it has asked for with LazyPriorRequest, or why there is none, as `pack_prior` makes it."""
 
     number: int
     name: str
-    prior: CallPrior | Exception
+    prior: bytes
 
 
 class Taken(NamedTuple):

@@ -22,6 +22,7 @@ from portico_engine.weights.json_file import read_json, read_optional_json
 from portico_engine.weights.model_file import ModelFile, TensorInfo
 from portico_engine.weights.packed_tensors import PackedModule, is_unread, packed_info, packed_modules
 from portico_engine.weights.quantization_config import read_packing
+from portico_engine.weights.regular_file import open_regular
 from portico_engine.weights.safetensors_file import SafetensorsFile
 from portico_engine.weights.split_tensors import split_tensors
 
@@ -174,7 +175,8 @@ def _chat_template(path: Path) -> str | None:
     """chat_template.jinja, or the one in tokenizer_config.json, where several have names."""
     file = path / "chat_template.jinja"
     if file.exists():
-        return file.read_text(encoding="utf-8", errors="replace")
+        with open_regular(file) as opened:
+            return opened.read().decode("utf-8", "replace")
     template = read_optional_json(path / "tokenizer_config.json").get("chat_template")
     if isinstance(template, list):
         named = {entry.get("name"): entry.get("template") for entry in template if isinstance(entry, dict)}

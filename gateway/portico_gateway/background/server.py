@@ -23,6 +23,7 @@ from portico_gateway.background.peer import ForeignPeer, refuse_foreign
 from portico_gateway.background.protocol import MAX_LINE, AskedQuestion, BackgroundStatus, decode, encode, read_ask
 from portico_gateway.background.remote_terminal import RemoteTerminal
 from portico_gateway.background.socket_place import SocketPlace
+from portico_servers.common.panics import is_order
 from portico_servers.common.version import package_version
 
 log = logging.getLogger(__name__)
@@ -147,7 +148,9 @@ class BackgroundServer:
         code = _FAILED
         try:
             code = await self._answer(question, terminal)
-        except Exception:  # the outermost loop of a question: the next ones go on
+        except BaseException as error:  # the outermost loop of a question: the next ones go on
+            if is_order(error):
+                raise
             log.exception("a question failed")
             terminal.stderr.write("portico: the question failed; the log has more\n")
         terminal.finish(code)

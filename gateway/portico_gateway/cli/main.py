@@ -122,7 +122,9 @@ def run(args: list[str]) -> int:
     except GatewayError as error:
         click.echo(f"portico: {inert(str(error))}", err=True)
         return exit_codes.of_error(error)
-    except Exception as error:  # noqa: BLE001 - the outermost: no stack trace reaches a user
+    except (SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:  # noqa: BLE001 - the outermost: no stack trace reaches a user, of native code's panics neither
         click.echo(f"portico: {inert(str(error) if _is_engine_error(error) else _unexpected(error))}", err=True)
         return exit_codes.FAILED
     return result if isinstance(result, int) else exit_codes.OK
@@ -145,7 +147,7 @@ def _silence_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
-def _unexpected(error: Exception) -> str:
+def _unexpected(error: BaseException) -> str:
     """What to say of a mistake of ours, whose trace goes to the log; of a file or disk that refuses, what it said."""
     from portico_gateway.config.logs import set_up_logging
     from portico_gateway.config.sections import LogConfig
@@ -162,6 +164,6 @@ def _unexpected(error: Exception) -> str:
     return f"this is a mistake in Portico ({said}); " + (f"{path} has more" if path else "no log could be written")
 
 
-def _is_engine_error(error: Exception) -> bool:
+def _is_engine_error(error: BaseException) -> bool:
     """Asked of the class alone, so that no command pays for importing the engine."""
     return any(kind.__module__ == "portico_engine.errors" for kind in type(error).__mro__)

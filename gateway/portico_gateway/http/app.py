@@ -32,6 +32,7 @@ from portico_gateway.http.middleware.auth import AuthMiddleware, metadata_routes
 from portico_gateway.http.middleware.body import BodyMiddleware
 from portico_gateway.http.middleware.host_origin import HostOriginMiddleware
 from portico_gateway.http.middleware.metrics import CONTENT_TYPE, Metrics, MetricsMiddleware
+from portico_gateway.http.middleware.panics import PanicMiddleware
 from portico_gateway.http.middleware.requests import HEADER, RequestMiddleware
 from portico_gateway.http.openapi import document_statuses
 from portico_gateway.mcp.server import GatewayServer
@@ -86,6 +87,7 @@ def create_app(
     app = FastAPI(title="Portico", lifespan=lifespan, docs_url=None, redoc_url=None, default_response_class=StrictJsonResponse)
     add_error_handlers(app)
     app.state.bodies = BodyWorker()
+    app.add_middleware(PanicMiddleware)
     app.add_middleware(HttpEdge)
     limits = limits or CallerLimits()
     app.add_middleware(BodyMiddleware, limits=limits)

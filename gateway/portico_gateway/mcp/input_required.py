@@ -17,6 +17,8 @@ from anyio.abc import TaskGroup
 from mcp.shared.dispatcher import ProgressFnT
 from mcp.shared.exceptions import MCPError
 
+from portico_servers.common.panics import is_order
+
 Binding: TypeAlias = tuple[str, ...]  # caller, method, name, digest of the arguments: what a resumption must match
 MAX_PENDING = 64  # operations of one caller that wait for a host's answers
 MAX_ALL_PENDING = 4096  # of all callers
@@ -37,7 +39,7 @@ class PendingOperation:
         self._responses: dict[str, mcp_types.InputResponse] = {}
         self._answered = anyio.Event()
         self._n_requests = 0
-        self._outcome: tuple[Any, Exception | None] | None = None
+        self._outcome: tuple[Any, BaseException | None] | None = None
 
     async def progress(self, progress: float, total: float | None, message: str | None) -> None:
         if self.report is not None:
@@ -69,7 +71,9 @@ class PendingOperation:
         with self._scope:
             try:
                 self._outcome = await operation(self), None
-            except Exception as error:  # noqa: BLE001 - the outermost frame of this task: `next_result` raises it for the host
+            except BaseException as error:  # the outermost frame of this task: `next_result` raises it for the host
+                if is_order(error):
+                    raise
                 self._outcome = None, error
         self._changed.set()
 

@@ -42,6 +42,7 @@ from portico_gateway.policy.tool_calls import OWN_SERVER, ToolCalls, resource_na
 from portico_gateway.upstreams.catalog import APP_SCHEME, CatalogPrompt, CatalogTool, ListKind
 from portico_gateway.upstreams.names import outward_uri
 from portico_gateway.upstreams.upstreams import Upstreams
+from portico_servers.common.panics import panics_end_requests
 from portico_servers.common.refused_requests import with_reasons
 from portico_servers.common.version import package_version
 
@@ -117,7 +118,7 @@ class GatewayServer:
         self.server.add_request_handler("logging/setLevel", mcp_types.SetLevelRequestParams, self._set_log_level)
         self._tasks = Tasks(self._tool_calls, self._pending, self._answer_timeout)
         self._tasks.serve(self.server)
-        self.server.middleware.append(with_reasons)
+        self.server.middleware.extend([panics_end_requests, with_reasons])
         self.server.middleware.append(self._track_handshakes)
         self.server.middleware.append(as_servers_sent_it)
 

@@ -10,6 +10,7 @@ import platformdirs
 
 from portico_gateway.config.sections import EngineConfig, ModelConfig
 from portico_gateway.errors import ConfigError
+from portico_servers.common.regular_files import open_regular
 
 WAIT_SECONDS = 60.0  # that a conversation which may call a tool stays in memory for its result
 
@@ -50,7 +51,8 @@ def chat_template(given: str) -> str:
     if "{{" in given or "{%" in given:
         return given
     try:
-        return Path(given).expanduser().read_text(encoding="utf-8")
+        with open_regular(Path(given).expanduser()) as file:
+            return file.read().decode("utf-8")
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "it is no text"
         raise ConfigError(

@@ -216,6 +216,16 @@ class AuditLog:
                 except (sqlite3.Error, OSError) as error:
                     self._refused_at = time.monotonic()
                     self._warn(f"the audit log {self._file.path} can't be written, calls are missing in it: {error}")
+                except BaseException:  # noqa: BLE001 - the outermost loop of this thread: later calls are logged
+                    self._write_each(records)
+
+    def _write_each(self, records: list[AuditRecord]) -> None:
+        """One of them can't be written: the others are."""
+        for record in records:
+            try:
+                self._write([record])
+            except BaseException as error:  # noqa: BLE001 - the record's own, whatever is in it
+                self._warn(f"a call can't be logged: {type(error).__name__}")
 
     def _next_batch(self) -> list[AuditRecord | None]:
         """The next records, waited for: those that come within a moment of the first are written with it."""

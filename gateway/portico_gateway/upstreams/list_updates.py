@@ -43,16 +43,13 @@ class ListUpdates:
         if not self.retired:
             self._catalog.put(self._spec.name, listing)
 
+    def have_changed(self) -> None:
+        """A server of the handshake eras says so; newer ones tell through a subscription."""
+        self._stale.set()
+
     async def on_message(self, message: Any) -> None:
-        """Take change notifications of the handshake eras; newer servers tell through a subscription."""
-        if isinstance(
-            message,
-            mcp_types.ToolListChangedNotification
-            | mcp_types.PromptListChangedNotification
-            | mcp_types.ResourceListChangedNotification,
-        ):
-            self._stale.set()
-        elif isinstance(message, mcp_types.ResourceUpdatedNotification):
+        """Take what the handshake eras tell of resources."""
+        if isinstance(message, mcp_types.ResourceUpdatedNotification):
             self._catalog.tell_updated(self._spec.name, message.params.uri)
 
     async def follow(self, client: Client, connection: UpstreamConnection) -> None:

@@ -29,6 +29,7 @@ from portico_gateway.upstreams.server_requests import ServerRequests
 from portico_gateway.upstreams.wire.connection import UpstreamConnection
 from portico_gateway.upstreams.wire.messages import UNREADABLE_ANSWER, own_code
 from portico_gateway.upstreams.wire.transports import open_transport
+from portico_servers.common.panics import is_order
 from portico_servers.common.version import package_version
 
 log = logging.getLogger(__name__)
@@ -123,7 +124,9 @@ class Supervisor:
                     error: UpstreamError = UpstreamDied(self.spec.name, self._connection.describe_end())
                 except UpstreamError as known:
                     error = known
-                except Exception as unknown:  # noqa: BLE001 - the outermost loop of this server's task: the others go on
+                except BaseException as unknown:  # the outermost loop of this server's task: the others go on
+                    if is_order(unknown):
+                        raise
                     error = self._start_error(unknown)
                 self._client = None
                 log.log(logging.DEBUG if str(error) == str(self.error) else logging.WARNING, "%s", error)
@@ -147,6 +150,7 @@ class Supervisor:
         """Serve one connection until it ends. Raises where it can't be made."""
         begun = time.monotonic()
         self._connection = connection = UpstreamConnection()
+        connection.lists_changed = self._lists.have_changed
         if self.spec.problem:
             raise UpstreamUnavailable(self.spec.name, f"can't be used: {self.spec.problem}")
         with anyio.CancelScope(deadline=anyio.current_time() + self.spec.start_timeout) as starting:
@@ -201,7 +205,7 @@ class Supervisor:
         self._changed.set()
         self._changed = anyio.Event()
 
-    def _start_error(self, error: Exception) -> UpstreamError:
+    def _start_error(self, error: BaseException) -> UpstreamError:
         cause = _root_cause(error)
         name, spec = self.spec.name, self.spec
         if isinstance(cause, FileNotFoundError | NotADirectoryError) and self._connection.pid is None:

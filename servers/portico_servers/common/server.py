@@ -16,6 +16,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, CallToolResult, GetPromptResult, InputRequiredResult
 from pydantic import ValidationError
 
+from portico_servers.common.panics import panics_end_requests
 from portico_servers.common.refused_requests import with_reasons
 from portico_servers.common.tools import tool_error
 from portico_servers.common.unicode_text import plain_text, plain_value
@@ -30,7 +31,7 @@ class PorticoServer(MCPServer[LifespanResultT]):
     def __init__(self, *args: Any, **options: Any) -> None:
         """As MCPServer."""
         super().__init__(*args, **options)
-        self.middleware.append(with_reasons)
+        self.middleware.extend([panics_end_requests, with_reasons])
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[LifespanResultT, Any] | None = None

@@ -12,17 +12,20 @@ import fcntl
 import os
 import stat
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, BinaryIO
 
 import anyio
+import anyio.lowlevel
+import anyio.to_thread
 import mcp_types
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from anyio.streams.memory import MemoryObjectSendStream
 from mcp.shared.message import SessionMessage
 
 from portico_servers.common.edges import encoded
 from portico_servers.common.host_messages import Refusal, outer_id, read_host_messages
+from portico_servers.common.lines import Line, LineSplitter
 
 MAX_LINE = 64 << 20  # bytes; what is beyond is read past and not kept
 _EDGE = 4096  # bytes of the ends of a longer line that are kept
@@ -82,37 +85,44 @@ def _is_open(fd: int) -> bool:
     return True
 
 
-class _Line:
-    """Pieces of one line, of which no more than MAX_LINE bytes are kept."""
-
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
-        self._size = 0
-
-    def add(self, piece: bytes) -> None:
-        self._size += len(piece)
-        self._parts.append(piece)
-        if self._size > MAX_LINE:
-            whole = b"".join(self._parts)
-            self._parts = [whole[:_EDGE], whole[_EDGE:][-_EDGE:]]
-
-    def take(self) -> tuple[bytes, bool]:
-        """The line, and whether it was too long: then its ends alone. The next one begins."""
-        data, is_cut = b"".join(self._parts), self._size > MAX_LINE
-        self._parts, self._size = [], 0
-        return data, is_cut
-
-
-def _messages(data: bytes, is_cut: bool) -> list[FromHost]:
-    if is_cut:
+def _messages(line: Line) -> list[FromHost]:
+    if line.is_cut:
         said = mcp_types.ErrorData(code=mcp_types.INVALID_REQUEST, message=f"a message has at most {MAX_LINE >> 20} MiB")
-        return [Refusal(mcp_types.JSONRPCError(jsonrpc="2.0", id=outer_id(data)[0], error=said))]
-    return [each if isinstance(each, Refusal) else SessionMessage(each) for each in read_host_messages(data)]
+        return [Refusal(mcp_types.JSONRPCError(jsonrpc="2.0", id=outer_id(line.data)[0], error=said))]
+    return [each if isinstance(each, Refusal) else SessionMessage(each) for each in read_host_messages(line.data)]
 
 
-def _say_hung_up() -> None:
-    with suppress(OSError, ValueError):
-        print(f"{os.path.basename(sys.argv[0])}: the host reads no more", file=sys.stderr)
+class _Host:
+    """Takes messages, each a line, which `write` writes whole and in order. Where nobody reads any more they are dropped: the
+    end of stdin tells of that.
+    """
+
+    def __init__(self, write: Callable[[bytes], Awaitable[None]], close: Callable[[], Awaitable[None]]) -> None:
+        self._write = write
+        self._close = close
+        self._hung_up = False
+
+    async def send(self, item: SessionMessage, /) -> None:
+        if self._hung_up:
+            return
+        try:
+            await self._write(encoded(item.message).encode() + b"\n")
+        except OSError:
+            if not self._hung_up:
+                self._hung_up = True
+                with suppress(OSError, ValueError):
+                    print(f"{os.path.basename(sys.argv[0])}: the host reads no more", file=sys.stderr)
+
+    async def aclose(self) -> None:
+        """What was taken is written first, if the host reads it."""
+        with suppress(ConnectionError):
+            await self._close()
+
+    async def __aenter__(self) -> _Host:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
 
 
 @asynccontextmanager
@@ -124,70 +134,53 @@ async def _pipes(stdin: int, stdout: int) -> AsyncIterator[tuple[Any, Any]]:
     flow = asyncio.StreamReaderProtocol(asyncio.StreamReader())
     outgoing, _ = await loop.connect_write_pipe(lambda: flow, os.fdopen(stdout, "wb", 0, closefd=False))
     outgoing.set_write_buffer_limits(_WAITING)
-    writer = _PipeWriter(asyncio.StreamWriter(outgoing, flow, None, loop))
+    writer = asyncio.StreamWriter(outgoing, flow, None, loop)
+
+    async def write(line: bytes) -> None:
+        writer.write(line)
+        await writer.drain()
+
+    async def close() -> None:
+        writer.close()
+        with anyio.move_on_after(_FLUSH_SECONDS):
+            await writer.wait_closed()
+
+    host = _Host(write, close)
     try:
-        yield _from_pipe(reader), writer
+        yield _from_pipe(reader), host
     finally:
         incoming.close()
-        await writer.aclose()
+        await host.aclose()
 
 
 async def _from_pipe(reader: asyncio.StreamReader) -> AsyncIterator[FromHost]:
-    line = _Line()
+    lines = LineSplitter(MAX_LINE, _EDGE)
     while chunk := await reader.read(_CHUNK):
-        *ended, rest = chunk.split(b"\n")
-        for piece in ended:
-            line.add(piece)
-            for message in await _parsed(*line.take()):
+        for line in lines.feed(chunk):
+            for message in await _parsed(line):
                 yield message
-        line.add(rest)
-    for message in await _parsed(*line.take()):  # the end of stdin ends the last line, too
+    for message in await _parsed(lines.take()):  # the end of stdin ends the last line, too
         yield message
 
 
-async def _parsed(data: bytes, is_cut: bool) -> list[FromHost]:
-    return _messages(data, is_cut) if len(data) < _LARGE else await asyncio.to_thread(_messages, data, is_cut)
-
-
-class _PipeWriter:
-    """Takes messages, each a line. Where nobody reads any more they are dropped: the end of stdin tells of that."""
-
-    def __init__(self, writer: asyncio.StreamWriter) -> None:
-        self._writer = writer
-        self._hung_up = False
-
-    async def send(self, item: SessionMessage, /) -> None:
-        if self._hung_up:
-            return
-        self._writer.write(encoded(item.message).encode() + b"\n")
-        try:
-            await self._writer.drain()
-        except ConnectionError:
-            self._hung_up = True
-            _say_hung_up()
-
-    async def aclose(self) -> None:
-        """What was taken is written first, if the host reads it."""
-        self._writer.close()
-        with anyio.move_on_after(_FLUSH_SECONDS), suppress(ConnectionError):
-            await self._writer.wait_closed()
-
-    async def __aenter__(self) -> _PipeWriter:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
+async def _parsed(line: Line) -> list[FromHost]:
+    return _messages(line) if len(line.data) < _LARGE else await asyncio.to_thread(_messages, line)
 
 
 @asynccontextmanager
 async def _threads(stdin: int, stdout: int) -> AsyncIterator[tuple[Any, Any]]:
     to_server, incoming = anyio.create_memory_object_stream[FromHost](0)
-    outgoing, to_host = anyio.create_memory_object_stream[SessionMessage](0)
     source, sink = os.fdopen(stdin, "rb", closefd=False), os.fdopen(stdout, "wb", closefd=False)
+
+    turn = anyio.Lock()
+
+    async def write(line: bytes) -> None:
+        async with turn:
+            await anyio.to_thread.run_sync(_write_line, sink, line)
+
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_read, source, to_server)
-        tasks.start_soon(_write, to_host, sink)
-        yield incoming, outgoing
+        yield incoming, _Host(write, anyio.lowlevel.checkpoint)
 
 
 async def _read(source: BinaryIO, to_server: MemoryObjectSendStream[FromHost]) -> None:
@@ -202,30 +195,14 @@ async def _read(source: BinaryIO, to_server: MemoryObjectSendStream[FromHost]) -
 
 def _read_line(source: BinaryIO) -> list[FromHost] | None:
     """The messages of the next line; None at the end."""
-    line = _Line()
-    piece = source.readline(_WAITING)
-    if not piece:
-        return None
-    while piece:
-        line.add(piece)
-        piece = b"" if piece.endswith(b"\n") else source.readline(_WAITING)
-    return _messages(*line.take())
+    lines = LineSplitter(MAX_LINE, _EDGE)
+    while piece := source.readline(_WAITING):
+        if ended := lines.feed(piece):
+            return _messages(ended[0])
+    last = lines.take()
+    return _messages(last) if last.data else None
 
 
-async def _write(to_host: MemoryObjectReceiveStream[SessionMessage], sink: BinaryIO) -> None:
-    hung_up = False
-    async with to_host:
-        async for item in to_host:
-            if not hung_up:
-                hung_up = not await anyio.to_thread.run_sync(_write_line, sink, encoded(item.message))
-
-
-def _write_line(sink: BinaryIO, text: str) -> bool:
-    """Whether it could be written."""
-    try:
-        sink.write(text.encode() + b"\n")
-        sink.flush()
-    except OSError:
-        _say_hung_up()
-        return False
-    return True
+def _write_line(sink: BinaryIO, line: bytes) -> None:
+    sink.write(line)
+    sink.flush()

@@ -29,6 +29,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
+from portico_servers.common.regular_files import open_regular
 from portico_servers.db.errors import DatabaseConfigError
 from portico_servers.db.limits import StatementLimits
 from portico_servers.db.secret_columns import SECRETS
@@ -134,7 +135,8 @@ def load(path: Path, reserved_names: Collection[str] = ()) -> Config:
     DatabaseConfigError names the key, its line where that can be told, and what is wrong.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        with open_regular(path) as file:
+            text = file.read().decode("utf-8")
         return Config.model_validate(tomllib.loads(text), context=reserved_names)
     except OSError as exc:
         raise DatabaseConfigError(f"{path}: {exc.strerror or exc}") from None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from portico_servers.common.regular_files import open_regular
 from portico_servers.common.sqlite_header import SQLITE_MAGIC
 from portico_servers.db.errors import DatabaseSourceError
 
@@ -56,7 +57,7 @@ def detect_engine(target: str) -> EngineName:
         raise DatabaseSourceError(f"{target.split('://')[0]}://…: unknown kind of database; {_EXPECTED}")
     path = Path(target)
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             head = file.read(16)
     except FileNotFoundError:
         raise DatabaseSourceError(f"{target}: no such file; {_EXPECTED}") from None

@@ -6,7 +6,7 @@ import pytest
 from tests.engine.fake_executor import FakeExecutor
 from tests.engine.fakes import fake_adapter
 
-from portico_engine import AdapterError, UnknownAdapter
+from portico_engine import AdapterError, EngineError, UnknownAdapter
 from portico_engine.adapters.adapter_registry import AdapterRegistry
 
 
@@ -73,7 +73,7 @@ def test_a_place_that_could_not_be_filled_is_free(monkeypatch: pytest.MonkeyPatc
         raise MemoryError
 
     monkeypatch.setattr(executor, "load_adapter", full)
-    with pytest.raises(MemoryError):
+    with pytest.raises(EngineError, match="loading the adapter failed: memory ran out"):
         load(adapters, "a")
     monkeypatch.undo()
     load(adapters, "a")

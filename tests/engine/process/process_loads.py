@@ -9,17 +9,21 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 from tests.engine.fake_executor import FakeExecutor, FakeStep
 from tests.engine.fakes import INFO, fake_engine, tiny_tokenizer
 from tests.engine.tiny_model import CHAT_TEMPLATE
 
-from portico_engine import Engine, ModelError
+from portico_engine import Engine, EngineError, ModelError
+from portico_engine.executors.protocol import Capabilities
 from portico_engine.loading.options import LoadProgress
 from portico_engine.plan import StepPlan
+from portico_engine.request import Pooling
 
 
 @dataclass
@@ -103,6 +107,50 @@ def load_dying(_progress: LoadProgress) -> Engine:
     engine = fake_engine(ActingExecutor(vocab_size=INFO.vocab_size, act=panic))
     engine.fail_all = lambda _message: panic()  # type: ignore[method-assign]
     return engine
+
+
+class Talkative(FakeExecutor):
+    """Says in each step what no log can carry, and fails at embeddings with what no message can."""
+
+    def submit(self, plan: StepPlan) -> FakeStep:
+        log = logging.getLogger("test")
+        log.warning("%d tokens", "many")
+        log.warning("a lock", extra={"lock": threading.Lock()})
+        log.warning("a row: %s", Unsayable())
+        return super().submit(plan)
+
+    @property
+    def caps(self) -> Capabilities:
+        return replace(super().caps, embedding_size=4)
+
+    def embed(self, texts: Sequence[Sequence[int]], pooling: Pooling | None = None) -> npt.NDArray[np.float32]:
+        error = EngineError("no embedding")
+        match len(texts):
+            case 1:
+                error.lock = threading.Lock()  # type: ignore[attr-defined]
+            case 2:
+                error.parts = Explosive()  # type: ignore[attr-defined]
+            case 3:
+                raise Unsayable
+            case 4:
+                raise Panic("dead")
+        raise error
+
+
+class Unsayable(Exception):
+    def __str__(self) -> str:
+        raise ValueError("no words")
+
+
+class Explosive:
+    """Can be sent, and not be read."""
+
+    def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
+        return panic, ()
+
+
+def load_talkative(_progress: LoadProgress) -> Engine:
+    return fake_engine(Talkative(vocab_size=INFO.vocab_size))
 
 
 def tell_frozen() -> None:

@@ -138,6 +138,13 @@ class FakeEngine:
         return bool(self._live or self._failed)
 
     def step(self) -> list[Delta]:
+        try:
+            return self._step()
+        except Exception as error:
+            self.fail_all(f"the engine failed in a step ({type(error).__name__}: {error})")
+            raise
+
+    def _step(self) -> list[Delta]:
         deltas, self._failed = self._failed, []
         if self.endless:
             time.sleep(0.002)

@@ -188,10 +188,15 @@ async def test_unknown_paths_and_methods_have_the_same_shape(serve: Any) -> None
     assert "not allowed" in wrong.json()["error"]["message"]
 
 
-async def test_an_internal_fault_is_a_500_without_a_stack_trace(serve: Any, fakes: Any) -> None:
+class Panic(BaseException):
+    """As pyo3's PanicException: no Exception."""
+
+
+@pytest.mark.parametrize("fault", [ZeroDivisionError("secret detail"), Panic("secret detail")])
+async def test_an_internal_fault_is_a_500_without_a_stack_trace(serve: Any, fakes: Any, fault: BaseException) -> None:
     class Broken(fakes.FakeEngine):  # type: ignore[name-defined, misc]
         def render_chat(self, *_: Any) -> Any:
-            raise ZeroDivisionError("secret detail")
+            raise fault
 
     async with serve(Broken()) as client:
         response = await client.post("/v1/chat/completions", json={"model": "fake", "messages": USER})

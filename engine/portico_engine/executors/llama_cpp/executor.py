@@ -143,9 +143,10 @@ class LlamaCppExecutor:
             except BaseException:
                 self._blocks.abandon(batch)
                 raise
+        damaged = [i for i, row in enumerate(plan.rows) if not (logits[row.slot] < np.inf).all()]
         found = [logits[row.slot] for row in plan.rows if row.logits_indices]
         every = np.concatenate(found) if found else np.zeros((0, self._model.vocab_size), np.float32)
-        return HostStep(plan, every[:, : self.caps.vocab_size])
+        return HostStep(plan, every[:, : self.caps.vocab_size], damaged)
 
     def embed(self, texts: Sequence[Sequence[int]], pooling: Pooling | None = None) -> npt.NDArray[np.float32]:
         """See `Executor.embed`. The context for it is made when it is first asked for."""
@@ -173,9 +174,10 @@ class LlamaCppExecutor:
         self._model.close()
 
     def _read(self, rows: list[Row], logits: dict[int, np.ndarray]) -> None:
+        """The logits behind a part of a prompt, which nobody asks for, say whether its keys and values are numbers."""
         needs_logits: list[bool] = []
         for row in rows:
-            indices = set(row.logits_indices)
+            indices = set(row.logits_indices or (len(row.tokens) - 1,))
             needs_logits += [i in indices for i in range(len(row.tokens))]
         found = self._context.decode(
             [token for row in rows for token in row.tokens],
@@ -185,9 +187,9 @@ class LlamaCppExecutor:
         )
         at = 0
         for row in rows:
-            order = sorted(row.logits_indices)
+            order = sorted(row.logits_indices) or [len(row.tokens) - 1]
             of_row = found[at : at + len(order)]
-            if order != list(row.logits_indices):
+            if row.logits_indices and order != list(row.logits_indices):
                 of_row = of_row[[order.index(i) for i in row.logits_indices]]
             logits[row.slot] = of_row
             at += len(order)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import torch
 
+from portico_engine.executors.torch.transfer import Readback
 from portico_engine.plan import Row
 
 
@@ -31,7 +32,30 @@ def damaged_rows(hidden: torch.Tensor, rows: Sequence[Row]) -> list[int]:
     """Rows of which some token's state, in hidden [tokens, hidden], is no number: nor may be the keys and values made of it."""
     if math.isfinite(float(hidden.sum())):  # one pass for what always is so; opposite infinities make NaN
         return []
-    whole = torch.isfinite(hidden).all(-1).tolist()
+    return _not_whole(torch.isfinite(hidden).all(-1).tolist(), rows)
+
+
+class StatesUnderWay:
+    """The same of what a device is computing, in parts, without waiting for it. A part whose rows all have logits is left out:
+    those tell.
+    """
+
+    def __init__(self) -> None:
+        self._parts: list[tuple[Sequence[Row], Readback]] = []
+
+    def add(self, rows: Sequence[Row], hidden: torch.Tensor) -> None:
+        """The states of these rows, hidden [tokens or more, hidden]."""
+        if not all(row.logits_indices for row in rows):
+            n_tokens = sum(len(row.tokens) for row in rows)
+            self._parts.append((rows, Readback(torch.isfinite(hidden[:n_tokens]).all(-1))))
+
+    def damaged_slots(self) -> set[int]:
+        """Whose states are no numbers; waits for them."""
+        return {rows[i].slot for rows, whole in self._parts for i in _not_whole(whole.tolist(), rows)}
+
+
+def _not_whole(whole: Sequence[bool], rows: Sequence[Row]) -> list[int]:
+    """Rows of which not every token is whole."""
     out: list[int] = []
     first = 0
     for i, row in enumerate(rows):

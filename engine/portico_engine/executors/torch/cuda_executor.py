@@ -21,7 +21,7 @@ from portico_engine.adapters.adapter import Adapter, AdapterLimits
 from portico_engine.errors import ModelError
 from portico_engine.executors.kv_ops import run_ops
 from portico_engine.executors.protocol import AS_COMPUTED, BlockStore, Capabilities, Offloading, Sizes, SizesFor
-from portico_engine.executors.torch.batch import logits_indices
+from portico_engine.executors.torch.batch import StatesUnderWay, logits_indices
 from portico_engine.executors.torch.cuda_attention import SHORT, CUDAPagedKV, MixedAttention, PagedAttention
 from portico_engine.executors.torch.cuda_batch import ADDRESSES, BlockTables, RaggedBatch, addresses, place_followed
 from portico_engine.executors.torch.cuda_graphs import SIZES, StepGraphs
@@ -181,7 +181,8 @@ class TorchCUDAExecutor:
             if self._host is not None:
                 self._host.settle(block for row in plan.rows for block in row.block_table)
             self._tables.update(plan.rows)
-            return CUDAStep(plan, self._logits(plan.rows)[:, : self.caps.vocab_size], self._sampled)
+            states = StatesUnderWay()
+            return CUDAStep(plan, self._logits(plan.rows, states)[:, : self.caps.vocab_size], self._sampled, states)
 
     @torch.inference_mode()
     def embed(self, texts: Sequence[Sequence[int]], pooling: Pooling | None = None) -> npt.NDArray[np.float32]:
@@ -242,7 +243,7 @@ class TorchCUDAExecutor:
         fallbacks.record("layers", reason)
         return None
 
-    def _logits(self, rows: Sequence[Row]) -> Tensor:
+    def _logits(self, rows: Sequence[Row], states: StatesUnderWay) -> Tensor:
         """In the rows' order, whatever the parts that they are computed in."""
         parts: list[tuple[list[Row], Tensor]] = []
         for part, fits in self._parts(rows):
@@ -250,7 +251,11 @@ class TorchCUDAExecutor:
                 parts[-1] = parts[-1][0], parts[-1][1].clone()  # before the next replay overwrites it
             at = logits_indices(part)
             graphs = self._graphs if fits else None
-            parts.append((part, graphs.logits(part, at, self._sampled) if graphs else self._run(part, at)))
+            if graphs is None:
+                parts.append((part, self._run(part, at, states)))
+            else:
+                parts.append((part, graphs.logits(part, at, self._sampled)))
+                states.add(part, graphs.hidden)
         if len(parts) == 1:
             return parts[0][1]
         places: dict[int, range] = {}  # by slot: where its logits are
@@ -278,7 +283,7 @@ class TorchCUDAExecutor:
         if len(short) < len(rows):
             yield [row for row in rows if self._graphs is None or not _is_short(row)], False
 
-    def _run(self, rows: Sequence[Row], at: Sequence[int]) -> Tensor:
+    def _run(self, rows: Sequence[Row], at: Sequence[int], states: StatesUnderWay) -> Tensor:
         """Logits of rows that fit no graph."""
         host = np.empty((ADDRESSES, sum(len(row.tokens) for row in rows)), np.int32)
         addresses(rows, host)
@@ -291,6 +296,7 @@ class TorchCUDAExecutor:
         if self._adapters is not None:
             self._adapters.begin(batch.adapters if any(row.adapter is not None for row in rows) else None)
         hidden = self._decoder.hidden(batch.tokens, batch.positions, attend)
+        states.add(rows, hidden)
         return self._decoder.logits(hidden[to_device(np.array(at, np.int64), self._device)])
 
 

@@ -72,6 +72,11 @@ class StepGraphs:
         if progress:
             progress("graphs", 1.0)
 
+    @property
+    def hidden(self) -> Tensor:
+        """The states that the last logits were made of, float32 [SIZES[-1], hidden], valid until the next ones."""
+        return self._hidden
+
     def logits(self, rows: Sequence[Row], wanted: Sequence[int], sampled: Tensor) -> Tensor:
         """The logits after the tokens that `wanted` names, float32 [wanted, vocab_size], valid until the next call. The rows'
         block tables are there; `sampled`: see `place_followed`.

@@ -5,7 +5,7 @@ It owns neither the logits' making nor the order of rows, which is the plan's.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import accumulate
 
 import numpy as np
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from portico_engine.executors.step_result import assemble_result
-from portico_engine.executors.torch.batch import target_tokens
+from portico_engine.executors.torch.batch import StatesUnderWay, target_tokens
 from portico_engine.executors.torch.device_faults import named_faults
 from portico_engine.executors.torch.sampler import BatchSample, SampleRequest
 from portico_engine.executors.torch.transfer import to_device
@@ -24,9 +24,14 @@ from portico_engine.plan import Bias, StepPlan, StepResult
 class CUDAStep:
     """`executors.protocol.PendingStep`. `logits` has a row for each of the plan's `logits_indices`, in order."""
 
-    def __init__(self, plan: StepPlan, logits: Tensor, sampled: Tensor | None = None) -> None:
-        """`sampled` int32 [slots] on the logits' device gets each row's token: what the next step's rows may follow."""
+    def __init__(
+        self, plan: StepPlan, logits: Tensor, sampled: Tensor | None = None, states: StatesUnderWay | None = None
+    ) -> None:
+        """`sampled` int32 [slots] on the logits' device gets each row's token: what the next step's rows may follow. `states`
+        are those that the logits don't tell of.
+        """
         self._plan = plan
+        self._states = states
         self.logits = logits
         self._last = sampled
         self._sample: BatchSample | None = None
@@ -50,7 +55,12 @@ class CUDAStep:
         if self._sample is None:
             self.sample(bitmask, bias)
         with named_faults(str(self.logits.device)):
-            return assemble_result(self._plan.rows, self._scores(), () if self._sample is None else self._sample.read())
+            sampled = () if self._sample is None else self._sample.read()
+            return assemble_result(self._plan.rows, self._scores(), sampled, self._damaged())
+
+    def _damaged(self) -> Collection[int]:
+        slots = set() if self._states is None else self._states.damaged_slots()
+        return [i for i, row in enumerate(self._plan.rows) if row.slot in slots]
 
     def _scores(self) -> Sequence[float]:
         """Log-probabilities of all targets, in plan order."""

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from portico_engine.executors.torch.transfer import Readback, to_device
 from portico_engine.kernels import reference
-from portico_engine.sampling import SampledToken, SamplingState, TopLogprobs, uniform
+from portico_engine.sampling import COLDEST, WEAKEST, SampledToken, SamplingState, TopLogprobs, uniform
 
 
 class SampleRequest(NamedTuple):
@@ -84,7 +84,8 @@ def _penalize(logits: Tensor, requests: Sequence[SampleRequest]) -> None:
         if params.repetition_penalty != 1.0 and state.seen:
             seen = to_device(np.array(list(state.seen), np.int64), logits.device)
             values = logits[i, seen]
-            logits[i, seen] = torch.where(values > 0, values / params.repetition_penalty, values * params.repetition_penalty)
+            penalty = max(params.repetition_penalty, WEAKEST)
+            logits[i, seen] = torch.where(values > 0, values / penalty, values * penalty)
         if (params.frequency_penalty or params.presence_penalty) and state.counts:
             tokens = to_device(np.array(list(state.counts.keys()), np.int64), logits.device)
             counts = to_device(np.array(list(state.counts.values()), np.float32), logits.device)
@@ -121,7 +122,8 @@ def _draw(logits: Tensor, top: Tensor, states: Sequence[SamplingState]) -> Tenso
     def column(values: list[float], dtype: npt.DTypeLike = np.float32) -> Tensor:
         return to_device(np.array(values, dtype), logits.device).unsqueeze(1)
 
-    weights = ((logits - top.unsqueeze(1)) / column([p.temperature for p in params])).exp_()  # the likeliest has 1
+    temperatures = column([max(p.temperature, COLDEST) for p in params])
+    weights = ((logits - top.unsqueeze(1)) / temperatures).exp_()  # the likeliest has 1
     if any((p.top_k and p.top_k < vocab) or p.top_p < 1.0 for p in params):
         best, order = weights.sort(dim=-1, descending=True, stable=True)
         rank = torch.arange(vocab, device=logits.device)

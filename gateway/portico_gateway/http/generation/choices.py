@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeAlias
 from portico_gateway.http.generation.answer import GeneratedAnswer, Piece
 from portico_gateway.http.generation.prepare import PreparedRequest
 from portico_gateway.http.generation.stream import PieceStream, collect, start_stream
+from portico_servers.common.panics import is_order
 
 _HELD = 256  # pieces that wait for whoever reads them
 
@@ -86,7 +87,9 @@ async def _drain(choice: int, pieces: PieceStream, queue: asyncio.Queue[ChoicePi
         async with aclosing(pieces):
             async for piece in pieces:
                 await queue.put(ChoicePiece(choice, piece))
-    except Exception as error:  # noqa: BLE001 - whoever reads raises it
+    except BaseException as error:
+        if is_order(error):
+            raise
         await queue.put(error)
     else:
         await queue.put(ChoicePiece(choice, None))

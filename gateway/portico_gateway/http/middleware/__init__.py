@@ -7,6 +7,7 @@
     auth.py         AuthMiddleware: what a key's scopes open
     keys.py         BearerTokenVerifier: what a bearer token stands for
     introspection.py  what the authorization server says of a token, asked once
+    panics.py       PanicMiddleware: a panic of native code is an error as others
     body.py         BodyMiddleware: reads the body, within a size, a time and the bounds of its JSON
 
 Refusals have the shape of the API that was called; which one that is, and where its clients send their key, `apis.py` says.

@@ -29,6 +29,7 @@ from portico_gateway.http.generation.prepare import prepare
 from portico_gateway.http.generation.request import GenerationRequest, ToolCall, Turn
 from portico_gateway.http.generation.stream import PieceStream, start_stream
 from portico_gateway.http.server_tools.toolset import Listing, ServerTool, Toolset
+from portico_servers.common.panics import is_order
 
 if TYPE_CHECKING:
     from portico_engine import EngineClient
@@ -155,7 +156,9 @@ class ToolLoop:
             async with self.open_toolset() as toolset, aclosing(self._run(toolset)) as events:
                 async for event in events:
                     await queue.put(event)
-        except Exception as error:  # noqa: BLE001 - whoever reads raises it
+        except BaseException as error:
+            if is_order(error):
+                raise
             await queue.put(error)
         else:
             await queue.put(None)

@@ -5,6 +5,7 @@
     server_process.py  how that is started: by itself, or where it is one of ours
     fork_server.py     forked from a process that has imported what it needs
     pipe_requests.py   requests over its pipes: a line out, and the line that answers it
+    whole_messages.py  which of its lines are one message
     asked_requests.py  how much a server may ask, and the answers that need no session
     process_tree.py    the end of all that a server started, also when this gateway is killed
     stderr_log.py      what a server writes to stderr, bounded

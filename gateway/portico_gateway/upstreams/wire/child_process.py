@@ -11,7 +11,6 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,8 @@ from portico_gateway.upstreams.wire.pipe_requests import PipeRequests
 from portico_gateway.upstreams.wire.process_tree import GUARDIAN, MARK_VARIABLE, end_marked, find_descendants
 from portico_gateway.upstreams.wire.server_process import ServerProcess, start_server
 from portico_gateway.upstreams.wire.stderr_log import StderrLog
+from portico_gateway.upstreams.wire.whole_messages import MessageLines
+from portico_servers.common.lines import Line, LineSplitter
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ async def _streams(
 ) -> AsyncIterator[tuple[Any, Any]]:
     to_session, read = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     write, from_session = anyio.create_memory_object_stream[SessionMessage](0)
-    answers = QuickAnswers(spec.name, process.send)
+    answers = QuickAnswers(spec.name, lambda given: process.send(b"".join(write_message(answer) + b"\n" for answer in given)))
     mender = connection.mender
     assert mender is not None
 
@@ -99,8 +100,8 @@ async def _streams(
         elif isinstance(message, JSONRPCRequest) and message.method == "ping":
             await answers.pong(message)
         elif not mender.requests.admit(message):
-            assert isinstance(message, JSONRPCRequest)
-            await answers.refuse(message)
+            if isinstance(message, JSONRPCRequest):
+                await answers.refuse(message)
         elif mender.is_wanted(message):
             await to_session.send(SessionMessage(message))
 
@@ -146,37 +147,21 @@ async def _streams(
             tasks.cancel_scope.cancel()
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """A line of the server's output, without its end. `cut`: it was too long, and these are its first and its last bytes."""
-
-    data: bytes
-    cut: bool = False
-
-
-async def _lines(process: ServerProcess) -> AsyncIterator[_Line]:
-    """The lines that the server writes, the last one without its end too where it is whole. Of one beyond MAX_MESSAGE bytes its
-    ends are kept alone."""
-    parts: list[bytes] = []
-    size = 0
+async def _lines(process: ServerProcess) -> AsyncIterator[Line]:
+    """The lines that the server writes, those of one message together; the last one without its end too where it is whole."""
+    splitter, texts = LineSplitter(MAX_MESSAGE, _CUT_LINE), MessageLines(MAX_MESSAGE)
     async for chunk in process.output():
-        *whole, rest = chunk.split(b"\n")
-        for line in whole:
-            data = b"".join(parts) + line
-            yield _Line(data, size + len(line) > MAX_MESSAGE)
-            parts, size = [], 0
-        size += len(rest)
-        if size <= MAX_MESSAGE:
-            parts.append(rest)
-        else:
-            known = b"".join([*parts, rest])
-            parts = [known[:_CUT_LINE], known[_CUT_LINE:][-_CUT_LINE:]]
-    if (last := b"".join(parts).rstrip()).endswith(b"}"):
-        yield _Line(last, size > MAX_MESSAGE)
+        for line in splitter.feed(chunk):
+            for text in [*texts.end(), line.data] if line.is_cut else texts.feed(line.data):
+                yield Line(text, line.is_cut or len(text) > MAX_MESSAGE)
+    last = splitter.take()
+    if last.data.rstrip().endswith(b"}"):
+        for text in texts.feed(last.data):
+            yield Line(text, last.is_cut)
 
 
-async def _read(line: _Line) -> list[JSONRPCMessage]:
-    if line.cut:
+async def _read(line: Line) -> list[JSONRPCMessage]:
+    if line.is_cut:
         return unreadable(line.data, f"its answer has more than {MAX_MESSAGE >> 20} MiB")
     if len(line.data) > LARGE:
         return await anyio.to_thread.run_sync(read_messages, line.data)

@@ -6,6 +6,7 @@ Whoever carries the connection writes it; supervision and error messages read it
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,7 @@ class UpstreamConnection:
         self.stderr: StderrLog | None = None
         self.requests: PipeRequests | None = None  # where it has pipes
         self.mender: AnswerMender | None = None
+        self.lists_changed: Callable[[], None] = lambda: None  # the server says that they have
 
     def describe_end(self) -> str:
         """`exited with code 2: no such file`: the exit and the last line that the server wrote to stderr, as far as known."""

@@ -29,13 +29,14 @@ from mcp_types.version import LATEST_HANDSHAKE_VERSION, LATEST_MODERN_VERSION, M
 from pydantic import ValidationError
 
 from portico_gateway.upstreams.wire.answers import mend_result
-from portico_gateway.upstreams.wire.asked_requests import AskedRequests
+from portico_gateway.upstreams.wire.asked_requests import AskedRequests, QuickAnswers
 from portico_gateway.upstreams.wire.connection import UpstreamConnection
 from portico_gateway.upstreams.wire.messages import id_number, scrubbed
 
 log = logging.getLogger(__name__)
 
 _MAX_WAITING = 10_000  # requests whose methods are remembered; answers to older ones are passed on as they are
+_LISTS_CHANGED = frozenset(f"notifications/{kind}/list_changed" for kind in ("tools", "prompts", "resources"))
 _MAX_TOLD = 100  # different repairs of one connection that are logged
 # The SDK counts from 1. A server that sends answers ahead of what it is asked would be believed, so ids on the wire begin here.
 FIRST_ID = 1 << 29
@@ -49,10 +50,12 @@ class _Waiting(NamedTuple):
 class AnswerMender:
     """Of one connection to the server named `server`."""
 
-    def __init__(self, server: str, *, modern: bool = False) -> None:
-        """`modern`: the connection speaks 2026-07-28 without having asked."""
+    def __init__(self, server: str, *, modern: bool = False, lists_changed: Callable[[], None] = lambda: None) -> None:
+        """`modern`: the connection speaks 2026-07-28 without having asked. `lists_changed` is called where a server of the eras
+        before says so."""
         self._server = server
-        self.requests = AskedRequests()
+        self._lists_changed = lists_changed
+        self.requests = AskedRequests(server)
         self._version = LATEST_MODERN_VERSION if modern else LATEST_HANDSHAKE_VERSION
         self._waiting: OrderedDict[str, _Waiting] = OrderedDict()  # requests without an answer, by their ids on the wire
         self._told: set[str] = set()
@@ -77,9 +80,17 @@ class AnswerMender:
             self._waiting.pop(str(message.params["requestId"]), None)
 
     def is_wanted(self, message: mcp_types.JSONRPCMessage) -> bool:
-        """Whether it is no answer, nor word of progress, to what nobody waits for."""
+        """Whether it is no answer, nor word of progress, to what nobody waits for. That lists have changed is told at once, and
+        no more wanted: it may be said without end."""
         if isinstance(message, JSONRPCNotification) and message.method == "notifications/progress":
             return str(_wire_id((message.params or {}).get("progressToken"))) in self._waiting
+        if (
+            isinstance(message, JSONRPCNotification)
+            and message.method in _LISTS_CHANGED
+            and self._version not in MODERN_PROTOCOL_VERSIONS
+        ):
+            self._lists_changed()
+            return False
         if not isinstance(message, JSONRPCResponse | JSONRPCError) or message.id is None or str(message.id) in self._waiting:
             return True
         if isinstance(number := id_number(message.id), int) and number < FIRST_ID:
@@ -140,12 +151,16 @@ def _wire_id(identity: Any) -> Any:
 
 
 class MendedReadStream:
-    """A read stream whose answers are mended, and which tells its connection when it ends."""
+    """A read stream whose answers are mended, and which tells its connection when it ends. Requests beyond what is allowed are
+    refused by `answers`, where it isn't said by whoever reads pipes."""
 
-    def __init__(self, inner: Any, mender: AnswerMender, connection: UpstreamConnection) -> None:
+    def __init__(
+        self, inner: Any, mender: AnswerMender, connection: UpstreamConnection, answers: QuickAnswers | None = None
+    ) -> None:
         self._inner = inner
         self._mender = mender
         self._connection = connection
+        self._answers = answers
 
     @property
     def last_context(self) -> Any:
@@ -163,8 +178,10 @@ class MendedReadStream:
                 return item
             if not self._mender.is_wanted(item.message):
                 continue
-            if self._connection.requests is None and not self._mender.requests.admit(item.message):
-                continue  # whoever reads pipes has counted them, and refused it
+            if self._answers is not None and not self._mender.requests.admit(item.message):
+                if isinstance(item.message, JSONRPCRequest):
+                    await self._answers.refuse(item.message)
+                continue
             if self._mender.received(item.message):
                 return item
 

@@ -7,20 +7,23 @@ knows nothing of sessions, tools or restarts.
 from __future__ import annotations
 
 import urllib.request
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import anyio
 import httpx2
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
-from mcp_types import ClientCapabilities
+from mcp.shared.message import SessionMessage
+from mcp_types import ClientCapabilities, JSONRPCMessage
 
 from portico_gateway.config.server_spec import OAuthClient, UpstreamSpec
 from portico_gateway.upstreams.oauth.authorization import Authorization, AuthorizedTransport
+from portico_gateway.upstreams.wire.asked_requests import QuickAnswers
 from portico_gateway.upstreams.wire.child_process import child_process_streams
 from portico_gateway.upstreams.wire.connection import UpstreamConnection
 from portico_gateway.upstreams.wire.http_answers import AnswerTransport
@@ -39,9 +42,29 @@ async def open_transport(
 ) -> AsyncIterator[tuple[Any, Any]]:
     """The (read, write) streams of a new connection to `spec`; `declared` says what the sender of a request can be asked, where
     that is less than what the connection declares. Raises OSError or httpx2's errors where there is none."""
-    connection.mender = mender = AnswerMender(spec.name, modern=spec.era == "modern")
+    mender = AnswerMender(spec.name, modern=spec.era == "modern", lists_changed=connection.lists_changed)
+    connection.mender = mender
     async with _wire(spec, connection, log_dir) as (read, write):
-        yield MendedReadStream(read, mender, connection), WatchedWriteStream(write, mender, declared)
+        if spec.transport == "stdio":  # whoever reads pipes refuses what is too much
+            yield MendedReadStream(read, mender, connection), WatchedWriteStream(write, mender, declared)
+            return
+        async with _answering(spec.name, write) as answers:
+            yield MendedReadStream(read, mender, connection, answers), WatchedWriteStream(write, mender, declared)
+
+
+@asynccontextmanager
+async def _answering(server: str, write: Any) -> AsyncIterator[QuickAnswers]:
+    async def send(answers: Sequence[JSONRPCMessage]) -> None:
+        for answer in answers:
+            await write.send(SessionMessage(answer))
+
+    answers = QuickAnswers(server, send)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(answers.write)
+        try:
+            yield answers
+        finally:
+            tasks.cancel_scope.cancel()
 
 
 def _wire(spec: UpstreamSpec, connection: UpstreamConnection, log_dir: Path) -> AbstractAsyncContextManager[tuple[Any, Any]]:

@@ -22,13 +22,14 @@ import anyio
 import anyio.abc
 
 from portico_servers.code.errors import BadPattern, ToolMissing
+from portico_servers.code.external.ignore_pipes import pipes_opened
 from portico_servers.code.external.tracked_hidden import tracked_hidden_folders
 
 # What rg is told whenever it walks: the index and regex search must agree on what exists.
 NEVER = ("node_modules", "__pycache__", "*.egg-info")
 WALK = ("--no-config", "--no-require-git", "--no-messages", *(f"--glob=!{name}" for name in NEVER))
 WHOLE_TREE = (".",)
-LIST_SECONDS = 120.0  # a million files take two; a pipe in a place of an ignore file would take for ever
+LIST_SECONDS = 120.0  # a million files take two
 MAX_PER_FILE = 50
 _MAX_COLUMNS = 400
 _READ_BYTES = 65_536
@@ -72,14 +73,15 @@ def list_names(root: Path) -> Iterator[bytes]:
     """Every file under `root` that is not ignored, relative to it, as the system spells it; none at all if the root is gone.
     Links are not followed. Raises `ToolMissing`, TimeoutError."""
     try:
-        done = subprocess.run(
-            [ripgrep_program(), "--files", "--null", *WALK, "--", *walk_from(root)],
-            cwd=root,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            check=False,
-            timeout=LIST_SECONDS,
-        )
+        with pipes_opened(root):
+            done = subprocess.run(
+                [ripgrep_program(), "--files", "--null", *WALK, "--", *walk_from(root)],
+                cwd=root,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                check=False,
+                timeout=LIST_SECONDS,
+            )
     except subprocess.TimeoutExpired:
         raise TimeoutError(f"listing its files took longer than {LIST_SECONDS:.0f} s") from None
     except (FileNotFoundError, NotADirectoryError):
@@ -155,7 +157,8 @@ async def _run(
     )
     assert process.stdout is not None
     try:
-        yield process, process.stdout
+        with pipes_opened(root):
+            yield process, process.stdout
     finally:
         if process.returncode is None:
             process.kill()

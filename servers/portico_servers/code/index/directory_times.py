@@ -17,11 +17,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from portico_servers.code.external.ignore_pipes import IGNORE_FILES
 from portico_servers.code.external.ripgrep import NEVER
 from portico_servers.code.external.tracked_hidden import tracked_hidden_folders
 from portico_servers.code.index.files import UNSETTLED, settled
 
-_IGNORE_FILES = (".gitignore", ".ignore", ".rgignore")
 _IDLE = 2_000  # directories without a wanted file that are watched too: empty ones, and those of ignored files
 
 
@@ -76,7 +76,7 @@ def _entries(place: str) -> Iterator[tuple[str, bool]]:
                 if entry.is_dir(follow_symlinks=False):
                     if not entry.name.startswith(".") and not any(fnmatch.fnmatchcase(entry.name, never) for never in NEVER):
                         yield entry.name, True
-                elif entry.name in _IGNORE_FILES:
+                elif entry.name in IGNORE_FILES:
                     yield entry.name, False
     except OSError:
         return
@@ -84,7 +84,7 @@ def _entries(place: str) -> Iterator[tuple[str, bool]]:
 
 def _above(root: Path) -> list[str]:
     """Ignore files that hold for `root` without lying in its tree."""
-    places = [str(parent / name) for parent in root.parents for name in _IGNORE_FILES]
+    places = [str(parent / name) for parent in root.parents for name in IGNORE_FILES]
     return [path for path in (*places, str(root / ".git/info/exclude")) if os.path.lexists(path)]
 
 

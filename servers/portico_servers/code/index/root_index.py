@@ -138,6 +138,9 @@ class RootIndex:
         except (OSError, sqlite3.Error, ToolMissing) as error:
             self.failure = f"the index of {self.name} stopped: {error}"
             logger.error("%s", self.failure)
+        except BaseException as error:
+            self.failure = f"the index of {self.name} stopped ({type(error).__name__}: {error})"
+            logger.exception("%s", self.failure)
         finally:
             self.opened.set()
             self.ready.set()

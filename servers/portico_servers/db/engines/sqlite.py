@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from portico_servers.common.regular_files import open_regular
 from portico_servers.common.sqlite_header import SQLITE_MAGIC
 from portico_servers.db.engines import sqlite_authorizer, sqlite_schema
 from portico_servers.db.engines.base import Parameters, StatementResult, collect
@@ -42,7 +43,7 @@ def check_file(path: Path) -> None:
     """DatabaseSourceError unless `path` is a readable SQLite database (an empty file is one, without tables)."""
     expected = "expected a SQLite database file"
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             head = file.read(len(SQLITE_MAGIC))
     except FileNotFoundError:
         raise DatabaseSourceError(f"{path}: no such file; {expected}") from None
@@ -199,7 +200,7 @@ def _schema_version(connection: sqlite3.Connection) -> str:
 
 
 def _has_wal(path: Path) -> bool:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         head = file.read(20)
     return len(head) == 20 and head[18] == 2
 

@@ -118,7 +118,7 @@ class Indexer:
             self.update(mine)
             if self._watch and not self._stop.is_set():
                 self._follow(mine, library_versions)
-        except Exception as error:  # the outermost loop of this thread: it must end in a state that is told
+        except BaseException as error:
             log.exception("the indexer stopped")
             self.progress.set(phase="failed", problem=f"indexing failed: {error}")
 

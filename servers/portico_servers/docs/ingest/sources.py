@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
+from portico_servers.common.regular_files import open_regular
 from portico_servers.common.unicode_text import plain_text
 from portico_servers.docs.errors import SourceError
 from portico_servers.docs.ingest.readers import kind_of
@@ -89,7 +90,7 @@ def checked_root(root: Path) -> Path:
 def sphinx_project(root: Path) -> tuple[str, str]:
     """(project, version) that Sphinx wrote into the HTML it made; empty strings elsewhere."""
     try:
-        with (root / "objects.inv").open("rb") as file:
+        with open_regular(root / "objects.inv") as file:
             head = file.read(2_000).decode("utf-8", errors="replace").split("\n")
     except OSError:
         return "", ""
@@ -222,14 +223,10 @@ def _gitignore(directory: Path) -> GitIgnoreSpec | None:
     from pathspec import GitIgnoreSpec
 
     try:
-        # Neither a link (it may lead outside) nor a pipe (it may never end) is opened.
-        descriptor = os.open(directory / ".gitignore", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open_regular(directory / ".gitignore", follow=False) as file:  # a link may lead outside
+            lines = file.read(_MAX_IGNORE_BYTES).decode("utf-8", "replace").splitlines()
     except OSError:
         return None
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return None
-        lines = file.read(_MAX_IGNORE_BYTES).decode("utf-8", "replace").splitlines()
     return GitIgnoreSpec.from_lines(filter(_is_pattern, lines))
 
 

@@ -322,3 +322,19 @@ def test_a_step_that_cannot_be_captured_is_launched_part_by_part_and_that_is_tol
     assert "not permitted" in fallbacks.described()["graphs"]
     reference = ReferenceDecoder(GGUFFile(tiny_path)).logits(PROMPT)
     assert divergence(run(executor, [70]), reference) < 4e-3
+
+
+@pytest.mark.parametrize("graphs", [True, False])
+@pytest.mark.parametrize("count", [1, 5, 40])
+def test_a_part_of_a_prompt_whose_states_are_no_numbers_is_told(tiny_path: Path, graphs: bool, count: int) -> None:
+    """Nothing is sampled behind it, and its keys and values would be found by others. What they read is well."""
+    executor = load(tiny_path, graphs=graphs)
+    executor._kv.tensor.fill_(float("nan"))
+    tokens = PROMPT[:count]
+    reads_none = Row(0, tokens, 16, (0, 1, 2, 3))
+    well = Row(1, tokens, 0, (4, 5, 6))
+    sampled = Row(2, PROMPT[:1], 0, (7,), (0,), SamplingState(GREEDY, 0, 0))
+    result = executor.submit(StepPlan((reads_none, well, sampled))).finish()
+    assert result.failed_rows == (0,)
+    assert [len(each) for each in result.tokens] == [0, 0, 1]
+    assert executor.submit(StepPlan((well,))).finish().failed_rows == ()
