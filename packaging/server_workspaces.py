@@ -6,7 +6,8 @@ usage: python packaging/server_workspaces.py --out FILE [--folder DIR] [--count 
 Code is of installed packages, documentation Portico's own and that of installed packages, databases are written here. None is
 one that an evaluation asks about. What is kept of other people's work, in a file that is not distributed, are names, headings,
 sentences that are asked about, and first sentences of docstrings. `--check` writes the same workspaces anew, makes questions
-over them, calls the running servers as the questions' calls say, and counts which of them find what they are to find.
+over them, calls the running servers as the questions' calls say, and counts which of them find what they are to find; a search
+is made a second time with the words alone that say something.
 """
 
 from __future__ import annotations
@@ -32,6 +33,11 @@ PACKAGES = (
     "anyio", "jsonschema", "watchfiles", "platformdirs", "markdown_it", "packaging", "psutil", "filelock",
     "pypdf", "prompt_toolkit", "fsspec", "mpmath", "referencing", "httpx", "mcp", "huggingface_hub",
 )  # fmt: skip
+_EMPTY = frozenset(
+    "a an and are as be can could do does for from give go happens have how i if in into is it its me my of on or our say show "
+    "so tell that the there this to use used was we what when where which who why will with you your please code docs manual "
+    "documentation function method class source find explain anything about should need know way".split()
+)
 MOST = 700  # names or topics of a workspace
 _LOAD_SECONDS = 600.0
 
@@ -150,12 +156,19 @@ async def check(file: Path, folder: Path, count: int) -> None:
             for made in rng.sample(every, min(each, len(every))):
                 outcome = await _outcome(host, made)
                 found.setdefault(made.tool, Counter())[outcome] += 1
+                if "query" in made.arguments and made.finding is not None:
+                    words = made._replace(arguments={"query": " ".join(_said(made.arguments["query"]))})
+                    found.setdefault(f"{made.tool}, by words", Counter())[await _outcome(host, words)] += 1
                 if outcome not in ("found", "answered"):
                     print(f"{outcome}: {made.question!r} -> {made.tool} {json.dumps(made.arguments)}", flush=True)
     for tool, outcomes in sorted(found.items()):
         print(f"{tool}: {dict(outcomes)}")
-    total = sum(found.values(), Counter())
+    total: Counter[str] = sum((outcomes for tool, outcomes in found.items() if "," not in tool), Counter())
     print(f"all: {dict(total)}; {(total['found'] + total['answered']) / total.total():.1%} of {total.total()} find or answer")
+
+
+def _said(query: str) -> list[str]:
+    return [word for word in query.split() if word.lower().strip("?,.'") not in _EMPTY] or query.split()
 
 
 async def _indexed(host: Any) -> None:

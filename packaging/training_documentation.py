@@ -124,10 +124,9 @@ def _of_page(text: str) -> Iterator[tuple[str, str, str]]:
 
 
 def _of_sentence(sentence: str) -> Iterator[tuple[str, str, str]]:
-    terms = _TERM.findall(sentence)
+    terms = [term for term in _TERM.findall(sentence) if _MEANT.search(term) and term.lower() not in _LITERALS]
     for term in terms:
-        if _MEANT.search(term) and term.lower() not in _LITERALS:
-            yield "term", term, term
+        yield "term", term, term
     for kind, told in _TOLD.items():
         if terms and told.search(sentence):
             yield kind, terms[0], sentence

@@ -48,15 +48,24 @@ def _defined(body: Sequence[ast.stmt], owner: str) -> Iterator[dict[str, Any]]:
 
 
 def _told(name: str, kind: str, node: ast.stmt, owner: str) -> dict[str, Any]:
-    about, raises = "", set[str]()
+    about, raises, defaults = "", set[str](), list[str]()
     if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
         about = _first_sentence(ast.get_docstring(node) or "")
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
         raises = {_name(inner.exc) for inner in ast.walk(node) if isinstance(inner, ast.Raise)}
+        defaults = _defaults(node.args)
     return {
         "name": name, "kind": kind, "line": node.lineno, "owner": owner, "about": about,
-        "raises": sorted(one for one in raises if one[:1].isupper()),
+        "raises": sorted(one for one in raises if one[:1].isupper()), "defaults": defaults,
     }  # fmt: skip
+
+
+def _defaults(arguments: ast.arguments) -> list[str]:
+    """Parameters with a literal default that says something."""
+    plain = [*arguments.posonlyargs, *arguments.args]
+    pairs = [*zip(plain[len(plain) - len(arguments.defaults) :], arguments.defaults, strict=True)]
+    pairs += [(a, d) for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if d is not None]
+    return [argument.arg for argument, default in pairs if isinstance(default, ast.Constant) and default.value is not None]
 
 
 def _first_sentence(docstring: str) -> str:

@@ -37,7 +37,8 @@ def _defined(workspace: Workspace, rng: random.Random) -> Asked | None:
     if symbol.raises:
         forms += [*phrases("code")["raises"]] * 2
     name = _name(symbol, workspace, rng)
-    question = _filled(rng.choice(forms), symbol, name)
+    form = rng.choice(phrases("code")["default"]) if symbol.defaults and rng.random() < 0.15 else rng.choice(forms)
+    question = _filled(form, symbol, name, rng)
     return asked(question, "code__find_symbol", {"name": name}, rng, Finding(symbol.file, symbol.line), "code")
 
 
@@ -47,7 +48,7 @@ def _used(workspace: Workspace, rng: random.Random) -> Asked | None:
         return None
     use = rng.choice(sorted(symbol.uses))
     file, line = symbol.uses[use]
-    question = _filled(rng.choice([*phrases("code")[f"used: {use}"], *phrases("code")["used: any"]]), symbol, symbol.name)
+    question = _filled(rng.choice([*phrases("code")[f"used: {use}"], *phrases("code")["used: any"]]), symbol, symbol.name, rng)
     arguments = {"name": symbol.name}
     if rng.random() < 0.12:
         question = f"{question.rstrip('?.')} in {file}?"
@@ -69,8 +70,11 @@ def _described(workspace: Workspace, rng: random.Random) -> Asked | None:
         question = rng.choice(phrases("code")["what it is"]).format(reworded(said[:1].lower() + said[1:], rng))
         return asked(question, "code__search", {"query": QUERY}, rng, finding, "code")
     does, do = made
+    kinds = ["done"] * 8 + ["raises done"] * 3 * bool(symbol.raises) + ["default done"] * 2 * bool(symbol.defaults)
     words = {"kind": symbol.kind, "does": reworded(does, rng), "do": reworded(do, rng)}
-    return asked(rng.choice(phrases("code")["done"]).format(**words), "code__search", {"query": QUERY}, rng, finding, "code")
+    words["parameter"] = _parameter(symbol, rng).replace("_", " ")
+    question = rng.choice(phrases("code")[rng.choice(kinds)]).format(**words)
+    return asked(question, "code__search", {"query": QUERY}, rng, finding, "code")
 
 
 def _in_words(workspace: Workspace, rng: random.Random) -> Asked | None:
@@ -152,8 +156,12 @@ def _name(symbol: Symbol, workspace: Workspace, rng: random.Random) -> str:
     return f"{symbol.owner}.{symbol.name}" if symbol.owner and (common or rng.random() < 0.25) else symbol.name
 
 
-def _filled(form: str, symbol: Symbol, name: str) -> str:
-    return form.format(name=name, kind=symbol.kind, file=symbol.file)
+def _filled(form: str, symbol: Symbol, name: str, rng: random.Random) -> str:
+    return form.format(name=name, kind=symbol.kind, file=symbol.file, parameter=_parameter(symbol, rng))
+
+
+def _parameter(symbol: Symbol, rng: random.Random) -> str:
+    return rng.choice(symbol.defaults) if symbol.defaults else ""
 
 
 def _shortened(about: str, rng: random.Random) -> str | None:

@@ -142,7 +142,11 @@ def _ordered(table: Table, rng: random.Random) -> _Query | None:
     columns = {"columns": [table.label]} if table.label else {}
     ask = {"aggregate": "none", **columns, **filters, "order_by": name, "order": "desc" if most else "asc", "limit": count}
     sense = "date" if column.kind == "date" else column.measure
-    adjectives = phrases("superlatives").get(f"{sense} most" if most else f"{sense} least", ())
+    extreme = f"{sense} most" if most else f"{sense} least"
+    adjectives = phrases("superlatives").get(extreme, ())
+    verbs = phrases("superlatives").get(f"{extreme} verb", ())
+    if verbs and not several and rng.random() < 0.3:
+        return _Query("superlative verb", said | {"most": rng.choice(verbs)}, ask)
     if adjectives and rng.random() < 0.6:
         return _Query("superlatives" if several else "superlative", said | {"most": rng.choice(adjectives)}, ask)
     direction = "last" if column.kind == "date" else "most"
@@ -176,9 +180,30 @@ def _grouped(table: Table, rng: random.Random) -> _Query | None:
     return _Query("count per", {"column": said, "cond": words}, {"aggregate": "count", **filters, "group_by": by})
 
 
+def _of_parent(table: Table, rng: random.Random) -> _Query | None:
+    """How many rows, or which, or how much in all, somebody or something has that they belong to."""
+    labels = [name for name, column in table.columns.items() if column.of and column.said in _LABELS and column.values]
+    if not labels:
+        return None
+    name = rng.choice(labels)
+    column, value = table.columns[name], str(rng.choice(table.columns[name].values))
+    words = {"value": value, "of": column.of}
+    filters = {"filters": [{"column": name, "op": "=", "value": value}]}
+    numbers = [number for number in table.of_kind("number", own=True) if table.columns[number].measure not in ("born", "score")]
+    draw = rng.random()
+    if draw < 0.5:
+        return _Query("of parent", words, {"aggregate": "count", **filters})
+    if draw < 0.75 or not numbers:
+        return _Query("list of parent", words, {"aggregate": "none", **filters})
+    number = rng.choice(numbers)
+    ask = {"aggregate": "sum", "columns": [number], **filters}
+    return _Query("sum of parent", words | {"column": table.columns[number].said}, ask)
+
+
+_LABELS = ("name", "title", "registration", "number", "plate", "byline")  # what rows are called by
 _OF_ITSELF = {"joined": "join", "started": "start", "began": "begin", "arrived": "arrive", "ended": "end", "sailed": "sail"}
 _KINDS: Mapping[Callable[[Table, random.Random], _Query | None], int] = {
-    _counted: 26, _listed: 14, _aggregated: 17, _different: 3, _looked_up: 16, _ordered: 14, _grouped: 14,
+    _counted: 26, _listed: 14, _aggregated: 17, _different: 3, _looked_up: 16, _ordered: 14, _grouped: 14, _of_parent: 9,
 }  # fmt: skip
 
 

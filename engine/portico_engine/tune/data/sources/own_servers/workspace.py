@@ -22,8 +22,8 @@ Place = tuple[str, int]  # file and line
 
 class Symbol(NamedTuple):
     """What a name in code is. `kind` is class, function, method or constant; `owner` a method's class; `about` the first
-    sentence of its docstring; `raises` exceptions that it names; `uses` a place for each way in which it is used: called,
-    raised, caught, subclassed, imported."""
+    sentence of its docstring; `raises` exceptions that it names, `defaults` parameters that have one; `uses` a place for each
+    way in which it is used: called, raised, caught, subclassed, imported."""
 
     name: str
     kind: str
@@ -32,6 +32,7 @@ class Symbol(NamedTuple):
     owner: str = ""
     about: str = ""
     raises: Sequence[str] = ()
+    defaults: Sequence[str] = ()
     uses: Mapping[str, Place] = {}
 
 
