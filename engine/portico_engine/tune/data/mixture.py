@@ -24,7 +24,7 @@ from portico_engine.tune.data.sources.seal_tools import seal_examples, seal_tool
 from portico_engine.tune.data.sources.spoken import home_examples, sonos_examples
 from portico_engine.tune.data.sources.tool_lists import listed_tools, livemcp_tools
 
-_OVER_SERVERS = 500  # questions a workspace and server of our own
+_OVER_SERVERS = 700  # questions a workspace and server of our own
 _ELSEWHERE = 0.04  # as many in addition, that none of our servers answers
 
 
