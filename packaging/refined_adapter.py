@@ -72,7 +72,7 @@ def main() -> None:
 
 def questions(args: argparse.Namespace) -> list[Row]:
     """In random order: over tool lists, and a share over our own servers."""
-    count = 24 if args.small else args.questions
+    count = min(24, args.questions) if args.small else args.questions
     rng = random.Random(SEED)
     tools = list(listed_tools(args.tools))
     ours: list[Row] = []
@@ -81,7 +81,9 @@ def questions(args: argparse.Namespace) -> list[Row]:
         maker = RowMaker(Neighbours(tools), [serve_system], [1.0], SEED)
         each = max(1, round(count * OVER_SERVERS / len(held_out) / 3))
         ours = [maker.as_listed(example) for example in over_servers(held_out, (), rng, each)]
-    made = questions_over(tools, serve_system, count - len(ours), seed=SEED, origin=Origin("tools/list of MCP servers", "MIT"))
+    made = questions_over(
+        tools, serve_system, max(1, count - len(ours)), seed=SEED, origin=Origin("tools/list of MCP servers", "MIT")
+    )
     rows = list(RowChecks().sound([*made, *ours]))
     rng.shuffle(rows)
     return rows
