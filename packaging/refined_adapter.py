@@ -5,7 +5,7 @@ usage: python packaging/refined_adapter.py --tools DIR --trained DIR --out DIR [
 
 The adapter in `--trained`/adapter answers questions over the tool lists in `--tools`, and over those workspaces of our own
 servers that it was not trained on, three times each at temperature 1, under the grammar; supervised training goes on from it
-with what was right, and with what is right where its answer was not. `--minutes` ends the answers when half of it is up.
+with what was right, and with what is right where its answer was not. `--minutes` ends the answers when two thirds are up.
 Preferences after that were measured and left out (docs/tuning.md): they cost calls where a tool fits.
 """
 
@@ -114,7 +114,7 @@ def refine(args: argparse.Namespace) -> None:
     )  # fmt: skip
     caller = ToolCaller(engine, config, max_tokens=200)
     caller.use_file(start)
-    log = list(answered(caller, rows, began + 30 * args.minutes))
+    log = list(answered(caller, rows, began + 40 * args.minutes))
     pairs = [row for row in log if isinstance(row, PairRow)]
     print(f"{len(log) - len(pairs)} answers kept, {len(pairs)} put right", flush=True)
     renderer = ChatRenderer(model_path)

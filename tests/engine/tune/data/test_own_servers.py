@@ -11,13 +11,15 @@ import pytest
 
 from portico_engine import Tool
 from portico_engine.tune.data.example import Example
+from portico_engine.tune.data.mixture import over_servers
 from portico_engine.tune.data.row_checks import satisfies
 from portico_engine.tune.data.rows import Neighbours, Row, RowMaker
 from portico_engine.tune.data.sources.own_servers.about_code import about_code
 from portico_engine.tune.data.sources.own_servers.about_data import about_data
 from portico_engine.tune.data.sources.own_servers.asked import Asked
 from portico_engine.tune.data.sources.own_servers.conditions import condition
-from portico_engine.tune.data.sources.own_servers.examples import server_examples
+from portico_engine.tune.data.sources.own_servers.examples import questions_over, server_examples
+from portico_engine.tune.data.sources.own_servers.phrases import read_phrases
 from portico_engine.tune.data.sources.own_servers.sentences import reworded, third_person
 from portico_engine.tune.data.sources.own_servers.workspace import Column, Symbol, Table, Topic, Workspace, read_workspaces
 
@@ -243,3 +245,34 @@ def test_what_the_program_writes_is_read_as_it_was(tmp_path: Path) -> None:
     assert (read.tools, read.topics) == (HARBOUR.tools, HARBOUR.topics)
     assert [symbol.uses for symbol in read.symbols] == [symbol.uses for symbol in HARBOUR.symbols]
     assert list(read.tables[0].columns) == list(BOATS.columns)
+
+
+def test_nothing_of_a_form_is_left_open() -> None:
+    every = [made.question for seed in range(400) for made in questions_over(HARBOUR, random.Random(seed), 3)]
+    assert len(every) > 2000
+    assert not [question for question in every if "{" in question or "  " in question or not question.strip("?. ")]
+
+
+def test_a_name_is_written_as_it_is_wherever_it_stands() -> None:
+    for made in (made for seed in range(200) for made in questions_over(HARBOUR, random.Random(seed), 3)):
+        if "name" in made.arguments:
+            assert made.arguments["name"] in made.question, made
+
+
+def test_forms_are_told_from_keys() -> None:
+    assert read_phrases("# about\n[one]\nWhat is {}?\n\n[two]\na\nb\n") == {"one": ["What is {}?"], "two": ["a", "b"]}
+
+
+@pytest.mark.parametrize(("text", "what"), [("What is {}?\n", "below no"), ("[one]\na\n[one]\nb\n", "twice")])
+def test_forms_that_are_no_forms_are_refused(text: str, what: str) -> None:
+    with pytest.raises(ValueError, match=what):
+        read_phrases(text)
+
+
+def test_a_few_questions_of_others_are_answered_by_none_of_our_tools() -> None:
+    other = Example("Wake me at seven.", (), "elsewhere", "MIT")
+    found = list(over_servers([HARBOUR], [other] * 40, random.Random(1), 100))
+    none = [example for example in found if not example.calls]
+    assert 0.02 < len(none) / len(found) < 0.08
+    assert all(example.offered == TOOLS and example.origin == "elsewhere" for example in none)
+    assert all(json.loads(row.completion)["name"] for row in rows(found[:20], renamed=0.0) if row.completion.startswith("{"))
