@@ -136,7 +136,7 @@ def _round(value: int, rng: random.Random) -> int:
     """As people say bounds: rounded, mostly."""
     if value < 20 or 1500 < value < 2100 or rng.random() < 0.2:
         return value
-    step = 10 ** (len(str(value)) - 1)
+    step = int("1" + "0" * (len(str(value)) - 1))
     return max(step // 2 or 1, round(value / (step / 2)) * step // 2)
 
 
