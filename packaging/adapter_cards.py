@@ -17,7 +17,8 @@ from typing import Any
 
 SOURCES = {
     "our servers": (
-        "questions of ours over our three servers, as `packaging/server_workspaces.py` starts them",
+        "questions of ours over our three servers, as `packaging/server_workspaces.py` starts them; some put first sentences "
+        "of docstrings (of packages under BSD, MIT and Apache-2.0) as questions",
         "Apache-2.0",
     ),
     "portico": ("questions and tools of our own, in `engine/portico_engine/tune/data/own`", "Apache-2.0"),

@@ -12,7 +12,8 @@ import pytest
 
 from portico_engine import Tool
 from portico_engine.tune.data.sources.own import own_examples
-from portico_engine.tune.data.sources.own_servers import Table, Workspace, server_examples
+from portico_engine.tune.data.sources.own_servers.examples import server_examples
+from portico_engine.tune.data.sources.own_servers.workspace import Column, Table, Workspace
 
 ROOT = Path(__file__).resolve().parents[1]
 TRAINING: dict[str, Any] = {
@@ -51,9 +52,9 @@ def test_rows_of_a_source_that_is_not_described_are_no_card(cards: ModuleType) -
 
 def test_what_our_own_rows_name_as_origin_and_licence_is_described_so(cards: ModuleType) -> None:
     example = next(own_examples(random.Random(1), 1, 0))
-    table = Table("boats", {"name": "text"}, {})
+    table = Table("boats", "boats", "boat", "name", {"name": Column("text", "name")})
     tools = (Tool("db__tables", "", {"type": "object", "properties": {}}),)
-    of_servers = next(server_examples([Workspace(tools, (), (), (), (table,))], random.Random(1), 40))
+    of_servers = next(server_examples([Workspace(tools, tables=(table,))], random.Random(1), 40))
     for found in (example, of_servers):
         assert cards.SOURCES[found.origin][1] == found.licence
 

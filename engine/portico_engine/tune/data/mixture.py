@@ -17,13 +17,15 @@ from portico_engine.tune.data.rows import Neighbours, Row, RowMaker, SystemText
 from portico_engine.tune.data.schema_questions import ask_tool
 from portico_engine.tune.data.sources.intents import clinc_examples, metatool_examples
 from portico_engine.tune.data.sources.own import own_examples, own_specs
-from portico_engine.tune.data.sources.own_servers import read_workspaces, server_examples
+from portico_engine.tune.data.sources.own_servers.examples import server_examples
+from portico_engine.tune.data.sources.own_servers.workspace import HELD_OUT, Workspace, read_workspaces
 from portico_engine.tune.data.sources.rlla import rlla_examples
 from portico_engine.tune.data.sources.seal_tools import seal_examples, seal_tools
 from portico_engine.tune.data.sources.spoken import home_examples, sonos_examples
 from portico_engine.tune.data.sources.tool_lists import listed_tools, livemcp_tools
 
-_OVER_SERVERS = 500  # questions a workspace and server of our own
+_OVER_SERVERS = 700  # questions a workspace and server of our own
+_ELSEWHERE = 0.04  # as many in addition, that none of our servers answers
 
 
 class Sources(NamedTuple):
@@ -61,10 +63,23 @@ def default_rows(
         alike = of_tool[repr(rng.choice(short).calls[0].tool)] if rng.random() < 0.5 else []
         rows.append(maker.joined(rng.sample(alike if len(alike) >= count else short, count)))
     if sources.workspaces is not None:
-        over = read_workspaces(sources.workspaces)
-        rows += [maker.as_listed(example) for example in server_examples(over, rng, max(1, int(_OVER_SERVERS * scale)))]
+        over = read_workspaces(sources.workspaces)[:-HELD_OUT]
+        rows += [maker.as_listed(example) for example in over_servers(over, short, rng, max(1, int(_OVER_SERVERS * scale)))]
     rng.shuffle(rows)
     yield from rows
+
+
+def over_servers(
+    workspaces: Sequence[Workspace], others: Sequence[Example], rng: random.Random, each: int
+) -> Iterator[Example]:
+    """Questions over our servers, and a few of the others with our tools at hand alone: none of these answers them."""
+    count = 0
+    for example in server_examples(workspaces, rng, each):
+        count += 1
+        yield example
+    for example in rng.sample(others, min(len(others), round(count * _ELSEWHERE))):
+        offered = rng.choice(workspaces).tools
+        yield Example(example.question, (), example.origin, example.licence, example.domain, offered)
 
 
 def _kin_only(maker: RowMaker, answered: Sequence[Example], own: Sequence[Tool], rng: random.Random, count: int) -> list[Row]:

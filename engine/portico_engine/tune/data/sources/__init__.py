@@ -1,8 +1,7 @@
 """Data sets as examples. Each module names its set, its paper and its licence.
 
 own.py             our own tools and questions
-own_servers.py     our three servers over workspaces, with all of their tools
-server_phrases.py  how people ask about code, documentation and data
+own_servers/       our three servers over workspaces, with all of their tools
 seal_tools.py      Seal-Tools
 intents.py         CLINC150 and MetaTool: which tool, and whether any
 rlla.py            ToolRL's RLLA
