@@ -40,7 +40,8 @@ class RetainedPrefixes:
         self._ends: list[tuple[float, int, _Pin]] = []  # heap of (until, order, pin); ended ones among them
         self._pinned: Counter[int] = Counter()  # pins by block
         self._latest: dict[int, list[tuple[float, int, _Pin]]] = {}  # heap of (minus until, order, pin) by block; the same
-        self._by_last: dict[int, dict[tuple[int, ...], set[_Pin]]] = {}  # by the last block, and by what stands behind it
+        # By the last block, and by what stands behind it: its length, then itself.
+        self._by_last: dict[int, dict[int, dict[tuple[int, ...], set[_Pin]]]] = {}
 
     def pin(self, blocks: Iterable[int], last: int, rest: Sequence[int], seconds: float) -> None:
         """Pin a conversation's blocks. `last` is the last full one of its prompt, `rest` the prompt's tokens behind that."""
@@ -51,7 +52,7 @@ class RetainedPrefixes:
                 self._end(over)
         pin = _Pin(last, tuple(rest), now + seconds, set(blocks))
         self._pins.add(pin)
-        self._by_last.setdefault(last, {}).setdefault(pin.rest, set()).add(pin)
+        self._by_last.setdefault(last, {}).setdefault(len(pin.rest), {}).setdefault(pin.rest, set()).add(pin)
         order = next(self._order)
         heapq.heappush(self._ends, (pin.until, order, pin))
         for block in pin.blocks:
@@ -71,9 +72,8 @@ class RetainedPrefixes:
         pinned for that.
         """
         blocks: set[int] = set()
-        waiting = self._by_last.get(last, {})
-        for rest in [rest for rest in waiting if rest == tuple(following[: len(rest)])]:
-            for pin in tuple(waiting[rest]):
+        for length, waiting in tuple(self._by_last.get(last, {}).items()):
+            for pin in tuple(waiting.get(tuple(following[:length]), ())):
                 blocks |= pin.blocks
                 self._end(pin)
         return blocks
@@ -110,12 +110,15 @@ class RetainedPrefixes:
             if not self._pinned[block]:
                 del self._pinned[block], self._latest[block]
         pin.blocks.clear()
-        waiting = self._by_last.get(pin.last, {})
+        of_last = self._by_last.get(pin.last, {})
+        waiting = of_last.get(len(pin.rest), {})
         if pin in waiting.get(pin.rest, ()):
             waiting[pin.rest].remove(pin)
             if not waiting[pin.rest]:
                 del waiting[pin.rest]
             if not waiting:
+                del of_last[len(pin.rest)]
+            if not of_last:
                 del self._by_last[pin.last]
 
     def check_integrity(self) -> None:
@@ -125,8 +128,10 @@ class RetainedPrefixes:
         assert self._pins <= {pin for _, _, pin in self._ends}
         for pin in self._pins:
             assert all(pin in (held for _, _, held in self._latest[block]) for block in pin.blocks)
-        for last, waiting in self._by_last.items():
+        assert all(self._by_last.values())
+        for last, length, waiting in [(last, *each) for last, of_last in self._by_last.items() for each in of_last.items()]:
             assert waiting
             for rest, pins in waiting.items():
                 assert pins
+                assert len(rest) == length
                 assert all((pin.last, pin.rest) == (last, rest) and last in pin.blocks and pin in self._pins for pin in pins)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from tests.engine.fakes import Clock
 
 from portico_engine.kv.retention import RetainedPrefixes
@@ -24,6 +26,26 @@ def test_another_question_behind_the_same_block_is_nobodys_return() -> None:
     assert pins.resolve(1, [7]) == set()
     assert pins.resolve(1, [7, 9, 5]) == {1, 3}
     assert sorted(pins.pinned()) == [1, 2]
+    pins.check_integrity()
+
+
+class _Sliced(tuple[int, ...]):
+    """Counts how often a part of it is looked at."""
+
+    parts = 0
+
+    def __getitem__(self, at: Any) -> Any:
+        self.parts += 1
+        return super().__getitem__(at)
+
+
+def test_a_prompt_is_compared_with_one_beginning_a_length_however_many_wait() -> None:
+    pins = RetainedPrefixes(Clock())
+    for number in range(300):
+        pins.pin([1, number + 2], 1, (7, number)[: 1 + number % 2], 10)
+    following = _Sliced((7, 33, 5))
+    assert pins.resolve(1, following) == {1, *range(2, 302, 2), 35}
+    assert following.parts <= 2
     pins.check_integrity()
 
 
