@@ -98,7 +98,15 @@ class Child:
         except Exception as error:  # noqa: BLE001 - one request's fault doesn't end the process
             self._send(messages.Failure(message.number, _portable(error)))
             return
-        self._reply_when_done(message.number, self._engine_thread.submit, request, message.number)
+        try:
+            self._engine_thread.submit(request, message.number).add_done_callback(partial(self._refuse, message.number))
+        except EngineError as error:
+            self._send(messages.Failure(message.number, error))
+
+    def _refuse(self, number: int, submission: Future[None]) -> None:
+        """Tell of a request that was not accepted; of one that was, its deltas do."""
+        if (error := submission.exception()) is not None:
+            self._send(messages.Failure(number, _portable(error)))
 
     def _request_prior(self, number: int, name: str) -> CallPrior:
         """Ask the parent, in the middle of a step."""

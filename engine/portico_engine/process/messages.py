@@ -38,7 +38,9 @@ class LoadEngine(NamedTuple):
 
 
 class Submit(NamedTuple):
-    """To the child: generate. Grammar and prior are beside the request, as `GrammarSender` and `split_prior` make them."""
+    """To the child: generate. Grammar and prior are beside the request, as `GrammarSender` and `split_prior` make them. A
+    request that is accepted is answered by its deltas alone, any other by a Failure.
+    """
 
     number: int
     request: Request
@@ -102,7 +104,7 @@ class EngineLoaded(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """To the parent: what a call or a submission came to."""
+    """To the parent: what a call came to."""
 
     number: int
     value: Any
