@@ -29,7 +29,7 @@ def check_request(request: Request, caps: Capabilities) -> int:
         raise RequestError("stop holds an empty string, which would stop everything")
     if len(request.prompt) >= caps.context_length:
         raise ContextOverflow(len(request.prompt), caps.context_length)
-    for token in request.prompt:
+    for token in (min(request.prompt), max(request.prompt)):
         if not 0 <= token < caps.vocab_size:
             raise RequestError(f"the prompt holds the token {token}; the vocabulary has {caps.vocab_size}")
     if not 0 <= request.keep <= len(request.prompt):

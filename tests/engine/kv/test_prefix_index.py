@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portico_engine.kv.hashing import BlockKeys, block_content
+from portico_engine.kv.hashing import BlockKeys, Salt, block_content
 from portico_engine.kv.prefix_index import PrefixIndex
 
 ROOT = b"r" * 32
@@ -64,9 +64,9 @@ def test_the_longest_state_that_a_prompt_begins_with_is_found_among_all(tails: l
     for block, tokens in enumerate(tails):
         assert index.add_state(block, block_content(ROOT, tokens), None)
     begun = [tokens for tokens in tails if asked[: len(tokens)] == tokens]
-    block, length = index.match_state(BlockKeys(ROOT, SIZE), asked, len(asked))
+    found, length = index.match_state(BlockKeys(ROOT, SIZE), asked, len(asked))
     assert length == max(map(len, begun), default=0)
-    assert block is None or tails[block] == asked[:length]
+    assert found is None or tails[found] == asked[:length]
 
 
 @given(Tails)
@@ -76,3 +76,17 @@ def test_what_is_forgotten_leaves_the_others_in_order(tails: list[tuple[int, ...
         if block in index:
             index.remove(block)
             index.check_integrity()
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 1), max_size=40), min_size=1, max_size=6),
+    st.sampled_from((None, Salt(b"a tenant", 0), Salt(b"a tenant", 2))),
+)
+def test_keys_made_after_another_prompt_are_those_that_are_made_alone(prompts: list[list[int]], salt: Salt | None) -> None:
+    like: BlockKeys | None = None
+    for prompt in prompts:
+        full = len(prompt) // 4
+        like, alone = BlockKeys(ROOT, 4, salt, like=like), BlockKeys(ROOT, 4, salt)
+        for first in (0, full // 2):
+            assert like.span(first, full, prompt) == alone.span(first, full, prompt)
+            assert [like.parent(at) for at in range(full + 1)] == [alone.parent(at) for at in range(full + 1)]
