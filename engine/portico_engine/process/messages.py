@@ -157,6 +157,7 @@ class Wire:
     """The child's end of the socket. Any thread may send, one receives."""
 
     def __init__(self, sock: socket.socket) -> None:
+        self.received_bytes = 0  # of the message that came last
         self._socket = sock
         self._stream = sock.makefile("rb")
         self._lock = threading.Lock()
@@ -175,4 +176,5 @@ class Wire:
             body = self._stream.read(size)
         except ConnectionError:  # the parent was gone before it had read all
             return None
+        self.received_bytes = size
         return pickle.loads(body) if size and len(body) == size else None
