@@ -152,4 +152,5 @@ def load_costless(path: Path, seconds: float, profile: Path | None, progress: Lo
     info = ModelInfo(path.stem, "llama", CONTEXT, tokenizer.vocab_size, 0, "none", file.size, "torch", "costless")
     engine = CostlessEngine(executor, tokenizer, info, chat_template=str(file.metadata["tokenizer.chat_template"]))
     engine._timing = StepTiming(time.thread_time)
+    assert engine.template_problem() is None, "its template is compiled now, as `load_engine` does"
     return engine

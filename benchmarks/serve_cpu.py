@@ -53,7 +53,7 @@ def serve(step_seconds: float, profile: Path | None, arguments: Sequence[str]) -
     def engine_loader(path: Path, **_options: Any) -> Any:
         return partial(load_costless, path, step_seconds, None if profile is None else profile / PROFILE)
 
-    portico_engine.engine_loader = engine_loader  # type: ignore[assignment]
+    portico_engine.engine_loader = engine_loader
     sys.argv = ["portico", *arguments]
     if profile is None:
         portico()

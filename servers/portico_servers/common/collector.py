@@ -1,5 +1,5 @@
-"""The collector of cyclic garbage rests while a process imports and builds what stays for its life, and is seldom asked while it
-serves; also the gateway's.
+"""The collector of cyclic garbage rests while a process imports and builds what stays for its life, and is seldom asked while
+it serves; also the gateway's.
 
 A start makes hundreds of thousands of objects that are all kept. Looking through them again and again is a fifth of its time. A
 call makes thousands that are all forgotten, hardly any of them in cycles.
