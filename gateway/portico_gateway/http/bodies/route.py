@@ -1,7 +1,7 @@
 """Routes whose bodies are parsed within bounds and beside the event loop; their signature and their schema stay FastAPI's.
 
 The endpoint gets its pydantic object as FastAPI would give it; only who makes it is different. One that takes nothing but a
-body and the request, and answers for itself, is called at once: FastAPI's way to it is there for all that it might take besides.
+body and the request, and answers for itself, is called at once: FastAPI's way to it is for all that it might take besides.
 """
 
 from __future__ import annotations
