@@ -11,6 +11,7 @@ from portico_engine.grammar import compile_schema
 from portico_engine.grammar.compiled import CompiledGrammar
 from portico_engine.grammar.llguidance.factory import LLGuidanceFactory
 from portico_engine.grammar.llguidance.matcher import LLGuidanceMatcher
+from portico_engine.grammar.work_slice import WorkSlice
 
 WEATHER = {
     "type": "object",
@@ -162,6 +163,17 @@ def test_a_forced_run_is_found_once_for_all_who_come_there(monkeypatch: pytest.M
         runs.append(matcher.forced_tokens(99))
     assert runs[:2] == runs[2:4] == runs[4:]
     assert len(found) == 2
+
+
+def test_a_budget_that_only_nears_where_it_is_tight_has_no_mask_of_its_own() -> None:
+    matcher = start({"enum": ["one thing", "another"]})
+    planner = matcher.compiled.planner
+    assert planner is not None
+    for above, alone in ((1, False), (0, True)):
+        remaining = planner.sufficient_budget + above
+        assert matcher.prepare("run", remaining, WorkSlice())
+        assert matcher.prepare("mask", remaining, WorkSlice())
+        assert (matcher.prepared_mask(remaining) is not None) == alone
 
 
 def test_masks_are_filled_for_many_rows_on_threads_as_one_by_one() -> None:
