@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.engine.fakes import Clock
 
 from portico_engine.kv.retention import RetainedPrefixes
@@ -16,6 +18,22 @@ def test_a_block_in_two_pins_is_pinned_until_both_are_over() -> None:
     assert (pins.until(1), pins.until(2), pins.until(3)) == (10, 10, None)
     clock.now = 10.0
     assert pins.pinned() == []
+
+
+@given(st.lists(st.tuples(st.integers(1, 30), st.booleans(), st.integers(0, 9)), max_size=120))
+def test_a_block_is_pinned_as_long_as_the_longest_of_its_pins_that_were_not_ended(made: list[tuple[int, bool, int]]) -> None:
+    clock = Clock()
+    pins, ends = RetainedPrefixes(clock), dict[int, float]()
+    for number, (seconds, ended, passes) in enumerate(made):
+        pins.pin([1, number + 2], number + 2, (), seconds)
+        ends[number] = clock.now + seconds
+        if ended:
+            pins.resolve(number + 2, [])
+            del ends[number]
+        clock.now += passes
+        holding = [end for end in ends.values() if end > clock.now]
+        assert pins.until(1) == max(holding, default=None)
+        pins.check_integrity()
 
 
 def test_another_question_behind_the_same_block_is_nobodys_return() -> None:
