@@ -65,8 +65,12 @@ def serving(command: Sequence[str], folder: Path) -> Iterator[int]:
 
 
 @contextmanager
-def portico_serve(folder: Path, *options: str, guidance: str = "auto") -> Iterator[tuple[int, str]]:
-    """`portico serve` of this checkout without servers and audit log: its port and the model's name, once that answers."""
+def portico_serve(
+    folder: Path, *options: str, guidance: str = "auto", program: Sequence[str] = (sys.executable, "-c", _MAIN)
+) -> Iterator[tuple[int, str]]:
+    """`portico serve` of this checkout without servers and audit log: its port and the model's name, once that answers.
+    `program` is what takes its arguments.
+    """
     sections = {"audit": "enabled = false", "gateway": "own_servers = []", "model": f'guidance = "{guidance}"'}
     (folder / "portico.toml").write_text("".join(f"[{name}]\n{line}\n" for name, line in sections.items()))
     (folder / "work").mkdir()
@@ -74,7 +78,7 @@ def portico_serve(folder: Path, *options: str, guidance: str = "auto") -> Iterat
         build()
     except KernelsUnavailable as missing:
         print(f"without the CPU's kernels: {missing}", file=sys.stderr)
-    command = [sys.executable, "-c", _MAIN, "serve", "--port", "0", "--config", str(folder / "portico.toml"), *options]
+    command = [*program, "serve", "--port", "0", "--config", str(folder / "portico.toml"), *options]
     with serving(command, folder) as port:
         yield port, wait_for_model(port)
 

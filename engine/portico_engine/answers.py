@@ -93,16 +93,26 @@ class Answers:
 
     def _take_forced(self, seq: Sequence, matcher: Matcher) -> bool:
         """The run that the grammar forces here. Does the answer go on?"""
-        return all(
-            self._take(seq, SampledToken(token, 0.0, ((token, 0.0),)), forced=True)
-            for token in matcher.forced_tokens(seq.remaining)
-        )
+        run = matcher.forced_tokens(seq.remaining)
+        if seq.request.stop or not seq.ends.isdisjoint(run):
+            return all(self._take(seq, SampledToken(token, 0.0, ((token, 0.0),)), forced=True) for token in run)
+        return not run or self._take_run(seq, matcher, run)
+
+    def _take_run(self, seq: Sequence, matcher: Matcher, run: list[int]) -> bool:
+        """As `_take`, all tokens of a forced run in which no text and no token ends the answer."""
+        n_taken = matcher.accept_tokens(run)
+        seq.append_run(run[:n_taken])
+        self._generated += n_taken
+        self._forced += n_taken
+        if n_taken < len(run) and not matcher.is_terminated():
+            self._refuse(seq, matcher, run[n_taken])
+            return False
+        return self._goes_on(seq)
 
     def _take(self, seq: Sequence, sampled: SampledToken, *, forced: bool) -> bool:
         """One token, however it came: grammar, text, stop checks, length. Does the answer go on?"""
         if seq.matcher is not None and not seq.matcher.accept_token(sampled.token):
-            refused = f"the grammar refused the token {sampled.token}, which its own mask allowed"
-            self.end(seq, FinishReason.ERROR, seq.matcher.error() or refused)
+            self._refuse(seq, seq.matcher, sampled.token)
             return False
         seq.append(sampled, forced=forced)
         self._generated += 1
@@ -111,6 +121,14 @@ class Answers:
             self.end(seq, FinishReason.STOP)
             return False
         seq.append_text(seq.detokenizer.add(sampled.token))
+        return self._goes_on(seq)
+
+    def _refuse(self, seq: Sequence, matcher: Matcher, token: int) -> None:
+        refused = f"the grammar refused the token {token}, which its own mask allowed"
+        self.end(seq, FinishReason.ERROR, matcher.error() or refused)
+
+    def _goes_on(self, seq: Sequence) -> bool:
+        """Ends an answer that its text, its grammar or its length ends here. Does it go on?"""
         if seq.stops.met is not None or (seq.matcher is not None and seq.matcher.is_terminated()):
             self.end(seq, FinishReason.STOP)
         elif seq.remaining <= 0:

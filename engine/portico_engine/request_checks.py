@@ -75,9 +75,9 @@ def check_vocabulary(tokens: Sequence[int], caps: Capabilities, what: str) -> No
         array("q", tokens)
     except (TypeError, OverflowError):
         raise RequestError(f"{what} holds what is no token; tokens are whole numbers") from None
-    wrong = next((token for token in tokens if not 0 <= token < caps.vocab_size), None)
-    if wrong is not None:
-        raise RequestError(f"{what} holds the token {wrong}; the vocabulary has {caps.vocab_size}")
+    for token in (min(tokens), max(tokens)) if tokens else ():
+        if not 0 <= token < caps.vocab_size:
+            raise RequestError(f"{what} holds the token {token}; the vocabulary has {caps.vocab_size}")
 
 
 def _check_kinds(request: Request) -> None:

@@ -185,6 +185,18 @@ class Sequence:
             self._counts[sampled.token] += 1
         self._unsent.append((sampled.token, sampled.logprob, sampled.top_logprobs))
 
+    def append_run(self, run: list[int]) -> None:
+        """Tokens that a grammar forced, with their text."""
+        self.tokens += run
+        self.forced += len(run)
+        params = self.request.sampling
+        if params.repetition_penalty != 1.0:
+            self._seen.update(run)
+        if params.frequency_penalty or params.presence_penalty:
+            self._counts.update(run)
+        self._unsent += [(token, 0.0, ((token, 0.0),)) for token in run]
+        self.append_text("".join(map(self.detokenizer.add, run)))
+
     def append_text(self, text: str) -> None:
         """Text of the next token. What may be the beginning of a stop string is held back."""
         self.text += text

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from portico_gateway.errors import GatewayError
@@ -26,12 +27,15 @@ _NANOSECONDS = 1_000_000_000
 
 
 @contextmanager
-def request_span(name: str, headers: Mapping[str, str], attributes: Attributes) -> Iterator[Span]:
+def request_span(name: str, headers: Mapping[bytes, bytes], attributes: Attributes) -> Iterator[Span]:
     """A request's span, within its caller's trace where the headers name one (W3C traceparent)."""
     from opentelemetry import propagate, trace
     from opentelemetry.trace import SpanKind
 
-    parent = propagate.extract(headers)
+    if not _is_recorded() and _propagated().isdisjoint(headers):
+        yield trace.INVALID_SPAN
+        return
+    parent = propagate.extract({key.decode("latin-1"): value.decode("latin-1") for key, value in headers.items()})
     with trace.get_tracer(_NAME).start_as_current_span(name, parent, SpanKind.SERVER, attributes) as span:
         yield span
 
@@ -42,11 +46,29 @@ def call_span(tool: str, server: str) -> Iterator[Span]:
     from opentelemetry import trace
     from opentelemetry.trace import SpanKind
 
+    if not _is_recorded():
+        yield trace.get_current_span()
+        return
     attributes = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": tool, "portico.server": server}
     with trace.get_tracer(_NAME).start_as_current_span(
         f"execute_tool {tool}", kind=SpanKind.CLIENT, attributes=attributes
     ) as span:
         yield span
+
+
+def _is_recorded() -> bool:
+    """Does anybody take spans? Else none is made: each takes a context of its own."""
+    from opentelemetry import trace
+
+    return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider | trace.NoOpTracerProvider)
+
+
+@cache
+def _propagated() -> frozenset[bytes]:
+    """The headers that a caller's trace comes in."""
+    from opentelemetry import propagate
+
+    return frozenset(name.encode() for name in propagate.get_global_textmap().fields)
 
 
 class GenerationSpan:

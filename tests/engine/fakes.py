@@ -49,6 +49,9 @@ class ScriptMatcher:
         self.at += 1
         return True
 
+    def accept_tokens(self, tokens: list[int]) -> int:
+        return next((n for n, token in enumerate(tokens) if not self.accept_token(token)), len(tokens))
+
     def prepare(self, what: Prepared, remaining: int, slice: WorkSlice) -> bool:
         return True
 

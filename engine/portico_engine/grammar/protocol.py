@@ -27,6 +27,10 @@ class Matcher(Protocol):
         """Advance by a token; False, and no change, where the grammar refuses it."""
         ...
 
+    def accept_tokens(self, tokens: list[int]) -> int:
+        """As `accept_token`, one after the other; how many were accepted before one was refused."""
+        ...
+
     def prepare(self, what: Prepared, remaining: int, slice: WorkSlice) -> bool:
         """Find out what `forced_tokens(remaining)` or a mask with `remaining` asks next, as far as the slice allows; False: not
         yet all, ask again. Without it they find it out themselves, however long that takes. Another token makes it void.

@@ -18,6 +18,7 @@ from portico_engine.plan import KVOp
 
 _REUSES = 2  # a prefix that came this often again is kept below; once more is how every call's answer comes
 _SAVE_AT_ONCE = 16
+_KINDS = 64  # of prompts, whose newest is kept: the next of its kind begins with the same instructions
 
 
 class KVCache:
@@ -35,6 +36,7 @@ class KVCache:
         self._block_tokens = pool.block_tokens
         self._tables: set[BlockTable] = set()
         self._matched: tuple[tuple[BlockKeys, int, int, int], PrefixMatch] | None = None  # the last question and its answer
+        self._newest_keys: dict[tuple[bytes, Salt | None], BlockKeys] = {}  # by adapter and salt, the newest last
         self.queried_tokens = 0
         self.hit_tokens = 0
         self._below = Below(pool)
@@ -43,8 +45,13 @@ class KVCache:
         """For a new sequence's blocks; those of another salt, or of an adapter with another digest, are not known to it. Its
         first `shared_tokens` are nobody's text.
         """
-        size = self.pool.block_tokens
-        return BlockKeys(adapted_root(self._root, adapter), size, salt, shared_tokens // size)
+        size, kind = self.pool.block_tokens, (adapter, salt)
+        like = self._newest_keys.pop(kind, None)
+        names = BlockKeys(adapted_root(self._root, adapter), size, salt, shared_tokens // size, like)
+        self._newest_keys[kind] = names
+        if len(self._newest_keys) > _KINDS:
+            del self._newest_keys[next(iter(self._newest_keys))]
+        return names
 
     def can_allocate(self, tokens: Sequence[int], names: BlockKeys | None = None) -> bool:
         """Would a sequence with all these tokens, and one more, find room now?"""

@@ -63,14 +63,25 @@ class BlockKeys:
     for.
     """
 
-    def __init__(self, root: bytes, block_tokens: int, salt: Salt | None = None, shared_blocks: int = 0) -> None:
-        """The first `shared_blocks` hold nobody's text."""
+    def __init__(
+        self,
+        root: bytes,
+        block_tokens: int,
+        salt: Salt | None = None,
+        shared_blocks: int = 0,
+        like: BlockKeys | None = None,
+    ) -> None:
+        """The first `shared_blocks` hold nobody's text. `like` has the same root and salt: what the tokens have in common with
+        its own is not hashed again.
+        """
         self.salt = salt
         self.shared_blocks = shared_blocks
         self.block_tokens = block_tokens
         self._keys: list[bytes] = []
         self._contents = bytearray()  # one behind the other
         self._parents = [self._salted(root, 0)]  # of each block: the key that it hangs on
+        self._packed = bytearray()  # tokens of the blocks whose keys are known
+        self._like: BlockKeys | None = like if like is None or like._keys else like._like
 
     def parent(self, block: int) -> bytes:
         """What block number `block` hangs on. The keys before it are known."""
@@ -94,15 +105,27 @@ class BlockKeys:
     def forked(self, n_blocks: int) -> BlockKeys:
         """Of a sequence that shares the first `n_blocks` blocks, whose keys are known, and goes on by itself."""
         other = BlockKeys(b"", self.block_tokens, self.salt, self.shared_blocks)
-        other._keys, other._parents = self._keys[:n_blocks], self._parents[: n_blocks + 1]
-        other._contents = self._contents[: n_blocks * (KEY_BYTES + self.block_tokens * TOKEN_BYTES)]
+        other._take(self, n_blocks)
         return other
+
+    def _take(self, other: BlockKeys, n_blocks: int) -> None:
+        """The first so many blocks are the other's."""
+        size = self.block_tokens * TOKEN_BYTES
+        self._keys, self._parents = other._keys[:n_blocks], other._parents[: n_blocks + 1]
+        self._contents = other._contents[: n_blocks * (KEY_BYTES + size)]
+        self._packed = other._packed[: n_blocks * size]
 
     def _extend(self, n_blocks: int, tokens: Sequence[int]) -> None:
         known, size = len(self._keys), self.block_tokens
         if n_blocks <= known:
             return
         packed = block_content(b"", tokens[known * size : n_blocks * size])
+        if self._like is not None:
+            like, self._like = self._like, None
+            known = _common_bytes(like._packed, packed) // (size * TOKEN_BYTES)
+            self._take(like, known)
+            packed = packed[known * size * TOKEN_BYTES :]
+        self._packed += packed
         for at in range(known, n_blocks):
             begin = (at - known) * size * TOKEN_BYTES
             content = self._parents[at] + packed[begin : begin + size * TOKEN_BYTES]
@@ -113,3 +136,10 @@ class BlockKeys:
 
     def _salted(self, key: bytes, block: int) -> bytes:
         return salted_key(key, self.salt.value) if self.salt is not None and self.salt.first_block == block else key
+
+
+def _common_bytes(one: bytes | bytearray, other: bytes) -> int:
+    """From the beginning."""
+    size = min(len(one), len(other))
+    differs = int.from_bytes(one[:size], "little") ^ int.from_bytes(other[:size], "little")
+    return ((differs & -differs).bit_length() - 1) // 8 if differs else size

@@ -8,6 +8,8 @@ garbage, at once.
 
 from __future__ import annotations
 
+from array import array
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -18,6 +20,7 @@ import numpy.typing as npt
 from portico_engine.kv.hashing import KEY_BYTES, TOKEN_BYTES, BlockKeys, block_content, chain_key, content_tokens
 
 _START = KEY_BYTES + TOKEN_BYTES  # bytes of a content that name a parent and the first token behind it
+_NONE = array("l")
 _LOOKED_UP = 128  # blocks at once at first, then twice as many: a new prompt is not hashed to its end for nothing
 
 
@@ -51,7 +54,9 @@ class PrefixIndex:
         self._tails: dict[int, bytes] = {}  # contents of those that are not
         self._keys: dict[int, bytes] = {}  # of the full ones
         self._by_key: dict[bytes, int] = {}
-        self._children: dict[bytes, tuple[int, ...]] = {}  # by parent and first token
+        # By parent and first token, in the order of their contents: what has most in common with another content stands beside
+        # its place, however many conversations part behind one prompt.
+        self._children: dict[bytes, array[int]] = {}
         self.version = 0  # counts every change
 
     def __contains__(self, block: int) -> bool:
@@ -126,11 +131,29 @@ class PrefixIndex:
         best, best_tokens = None, 0
         if at < limit:
             wanted = block_content(parent, tokens[at : min(limit, at + self._block_tokens)])
-            for block in self._children.get(wanted[:_START], ()):
+            siblings = self._siblings(wanted)
+            place = self._place(siblings, wanted)
+            for block in siblings[max(0, place - 1) : place + 1]:
                 same = _common_tokens(self._content(block), wanted)
                 if same > best_tokens:
                     best, best_tokens = block, same
         return best, best_tokens
+
+    def _siblings(self, content: bytes) -> array[int]:
+        """The children of its parent that begin with its first token."""
+        return self._children.get(content[:_START], _NONE)
+
+    def _place(self, siblings: array[int], content: bytes) -> int:
+        """Of the first whose content is not before this one. Where one begins with it, that one does."""
+        return bisect_left(siblings, content, key=self._content)
+
+    def _beginning_with(self, content: bytes) -> int | None:
+        """A child whose content begins with this one."""
+        siblings = self._siblings(content)
+        place = self._place(siblings, content)
+        if place == len(siblings) or not self._content(siblings[place]).startswith(content):
+            return None
+        return siblings[place]
 
     def match_state(self, names: BlockKeys, tokens: Sequence[int], limit: int) -> tuple[int | None, int]:
         """The block all of whose tokens end the longest beginning of `tokens[:limit]` of which there is such a block, and the
@@ -141,11 +164,10 @@ class PrefixIndex:
             if at:
                 names.key(at - 1, tokens)
             wanted = block_content(names.parent(at), tokens[at * size : min(limit, (at + 1) * size)])
-            ends = [(content, block) for block in self._children.get(wanted[:_START], ()) if (content := self._content(block))]
-            ends = [end for end in ends if wanted.startswith(end[0])]
-            if ends:
-                content, block = max(ends, key=lambda end: len(end[0]))
-                return block, at * size + (len(content) - KEY_BYTES) // TOKEN_BYTES
+            for n_bytes in range(len(wanted), KEY_BYTES, -TOKEN_BYTES):
+                block = self._beginning_with(wanted[:n_bytes])
+                if block is not None and len(self._content(block)) == n_bytes:
+                    return block, at * size + (n_bytes - KEY_BYTES) // TOKEN_BYTES
         return None, 0
 
     def add_state(self, block: int, content: bytes, key: bytes | None) -> bool:
@@ -153,12 +175,13 @@ class PrefixIndex:
         the same.
         """
         assert not self._indexed[block]
-        if any(self._content(other) == content for other in self._children.get(content[:_START], ())):
+        other = self._beginning_with(content)
+        if other is not None and self._content(other) == content:
             return False
         if key is not None:
             return self.add_full(block, content, key)
         self._tails[block] = content
-        self._add(block, content[:_START])
+        self._add(block, content)
         return True
 
     def add_full(self, block: int, content: bytes, key: bytes) -> bool:
@@ -170,32 +193,32 @@ class PrefixIndex:
         self._by_key[key] = block
         self._keys[block] = key
         self._full[block * self._size : (block + 1) * self._size] = content
-        self._add(block, content[:_START])
+        self._add(block, content)
         return True
 
     def add_tail(self, block: int, content: bytes) -> bool:
         """Index an unfilled block; False where an indexed block holds these tokens already."""
         assert not self._indexed[block]
         assert KEY_BYTES < len(content) < self._size
-        if any(self._content(other).startswith(content) for other in self._children.get(content[:_START], ())):
+        if self._beginning_with(content) is not None:
             return False
         self._tails[block] = content
-        self._add(block, content[:_START])
+        self._add(block, content)
         return True
 
     def remove(self, block: int) -> None:
         """Forget a block. What was indexed behind it stays, and becomes reachable again with it."""
         self.version += 1
-        start = self._content(block)[:_START]
+        content = self._content(block)
+        siblings = self._siblings(content)
+        if len(siblings) == 1:
+            del self._children[content[:_START]]
+        else:
+            del siblings[self._place(siblings, content)]
         self._indexed[block] = False
         if self._tails.pop(block, None) is None:
             del self._by_key[self._keys.pop(block)]
             self._full[block * self._size : (block + 1) * self._size] = bytes(self._size)
-        siblings = self._children[start]
-        if len(siblings) == 1:
-            del self._children[start]
-        else:
-            self._children[start] = tuple(other for other in siblings if other != block)
 
     def __iter__(self) -> Iterator[int]:
         """All indexed blocks."""
@@ -206,16 +229,20 @@ class PrefixIndex:
         tail = self._tails.get(block)
         return bytes(self._full[block * self._size : (block + 1) * self._size]) if tail is None else tail
 
-    def _add(self, block: int, start: bytes) -> None:
+    def _add(self, block: int, content: bytes) -> None:
         self.version += 1
         self._indexed[block] = True
-        self._children[start] = (*self._children.get(start, ()), block)
+        siblings = self._children.setdefault(content[:_START], array("l"))
+        siblings.insert(self._place(siblings, content), block)
 
     def check_integrity(self) -> None:
         """Assert that the views agree."""
         listed = [block for siblings in self._children.values() for block in siblings]
         assert sorted(listed) == sorted(self) == np.flatnonzero(self._indexed).tolist()
         assert {key: block for block, key in self._keys.items()} == self._by_key
+        for siblings in self._children.values():
+            contents = [*map(self._content, siblings)]
+            assert contents == sorted(set(contents)), "one after the other, none twice"
         for block in self:
             entry = self.entry(block)
             assert (entry.key is not None) == (len(entry.tokens) == self._block_tokens)

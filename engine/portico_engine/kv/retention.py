@@ -7,15 +7,18 @@ is the eviction policy's business.
 from __future__ import annotations
 
 import heapq
+from bisect import insort
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import count
+from operator import attrgetter
 
 import numpy as np
 import numpy.typing as npt
 
-_ENDED = 64  # entries of ended pins that a block's heap may hold, beside as many as it has pins
+_ENDED = 64  # ended pins that a block's list may hold, beside as many as it has that hold
+_END = attrgetter("until")
 
 
 @dataclass(slots=True, eq=False)
@@ -39,8 +42,9 @@ class RetainedPrefixes:
         self._pins: set[_Pin] = set()
         self._ends: list[tuple[float, int, _Pin]] = []  # heap of (until, order, pin); ended ones among them
         self._pinned: Counter[int] = Counter()  # pins by block
-        self._latest: dict[int, list[tuple[float, int, _Pin]]] = {}  # heap of (minus until, order, pin) by block; the same
-        self._by_last: dict[int, dict[tuple[int, ...], set[_Pin]]] = {}  # by the last block, and by what stands behind it
+        self._by_end: dict[int, list[_Pin]] = {}  # by block, the last to end at the end; ended ones among them
+        # By the last block, and by what stands behind it: its length, then itself.
+        self._by_last: dict[int, dict[int, dict[tuple[int, ...], set[_Pin]]]] = {}
 
     def pin(self, blocks: Iterable[int], last: int, rest: Sequence[int], seconds: float) -> None:
         """Pin a conversation's blocks. `last` is the last full one of its prompt, `rest` the prompt's tokens behind that."""
@@ -51,16 +55,18 @@ class RetainedPrefixes:
                 self._end(over)
         pin = _Pin(last, tuple(rest), now + seconds, set(blocks))
         self._pins.add(pin)
-        self._by_last.setdefault(last, {}).setdefault(pin.rest, set()).add(pin)
+        self._by_last.setdefault(last, {}).setdefault(len(pin.rest), {}).setdefault(pin.rest, set()).add(pin)
         order = next(self._order)
         heapq.heappush(self._ends, (pin.until, order, pin))
         for block in pin.blocks:
             self._pinned[block] += 1
-            latest = self._latest.setdefault(block, [])
-            heapq.heappush(latest, (-pin.until, order, pin))
-            if len(latest) > 2 * self._pinned[block] + _ENDED:
-                latest[:] = [entry for entry in latest if block in entry[2].blocks]
-                heapq.heapify(latest)
+            pins = self._by_end.setdefault(block, [])
+            if pins and pins[-1].until > pin.until:
+                insort(pins, pin, key=_END)
+            else:
+                pins.append(pin)
+            if len(pins) > 2 * self._pinned[block] + _ENDED:
+                pins[:] = [each for each in pins if block in each.blocks]
 
     def awaited_among(self, blocks: Sequence[int]) -> list[int]:
         """Places in `blocks` of those from which somebody waits for a prompt that goes on."""
@@ -71,19 +77,18 @@ class RetainedPrefixes:
         pinned for that.
         """
         blocks: set[int] = set()
-        waiting = self._by_last.get(last, {})
-        for rest in [rest for rest in waiting if rest == tuple(following[: len(rest)])]:
-            for pin in tuple(waiting[rest]):
+        for length, waiting in tuple(self._by_last.get(last, {}).items()):
+            for pin in tuple(waiting.get(tuple(following[:length]), ())):
                 blocks |= pin.blocks
                 self._end(pin)
         return blocks
 
     def until(self, block: int) -> float | None:
         """When the last pin of a block ends, on `clock`; None where it has none that still holds."""
-        latest = self._latest.get(block)
-        while latest and block not in latest[0][2].blocks:
-            heapq.heappop(latest)
-        return -latest[0][0] if latest and -latest[0][0] > self._clock() else None
+        pins = self._by_end.get(block)
+        while pins and block not in pins[-1].blocks:
+            pins.pop()
+        return pins[-1].until if pins and pins[-1].until > self._clock() else None
 
     def ends(self, blocks: Sequence[int]) -> npt.NDArray[np.float64]:
         """`until` of each of these, 0 where that is None."""
@@ -94,9 +99,9 @@ class RetainedPrefixes:
     def forget(self, block: int) -> None:
         """The block's content is gone. What came before it stays pinned for its time: the conversation can still use that."""
         if block in self._pinned:
-            for _, _, pin in self._latest[block]:
+            for pin in self._by_end[block]:
                 pin.blocks.discard(block)
-            del self._pinned[block], self._latest[block]
+            del self._pinned[block], self._by_end[block]
         self._by_last.pop(block, None)
 
     def pinned(self) -> list[int]:
@@ -108,25 +113,31 @@ class RetainedPrefixes:
         for block in pin.blocks:
             self._pinned[block] -= 1
             if not self._pinned[block]:
-                del self._pinned[block], self._latest[block]
+                del self._pinned[block], self._by_end[block]
         pin.blocks.clear()
-        waiting = self._by_last.get(pin.last, {})
+        of_last = self._by_last.get(pin.last, {})
+        waiting = of_last.get(len(pin.rest), {})
         if pin in waiting.get(pin.rest, ()):
             waiting[pin.rest].remove(pin)
             if not waiting[pin.rest]:
                 del waiting[pin.rest]
             if not waiting:
+                del of_last[len(pin.rest)]
+            if not of_last:
                 del self._by_last[pin.last]
 
     def check_integrity(self) -> None:
         """Assert that the views agree."""
         assert self._pinned == Counter(block for pin in self._pins for block in pin.blocks)
-        assert self._pinned.keys() == self._latest.keys()
+        assert self._pinned.keys() == self._by_end.keys()
+        assert all(pins == sorted(pins, key=_END) for pins in self._by_end.values())
         assert self._pins <= {pin for _, _, pin in self._ends}
         for pin in self._pins:
-            assert all(pin in (held for _, _, held in self._latest[block]) for block in pin.blocks)
-        for last, waiting in self._by_last.items():
+            assert all(pin in self._by_end[block] for block in pin.blocks)
+        assert all(self._by_last.values())
+        for last, length, waiting in [(last, *each) for last, of_last in self._by_last.items() for each in of_last.items()]:
             assert waiting
             for rest, pins in waiting.items():
                 assert pins
+                assert len(rest) == length
                 assert all((pin.last, pin.rest) == (last, rest) and last in pin.blocks and pin in self._pins for pin in pins)

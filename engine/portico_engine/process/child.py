@@ -1,7 +1,8 @@
 """The child's side: loads the engine, answers the parent, and ends when the parent does.
 
-The main thread reads messages and nothing else, so that it hears at once when the parent is gone, whatever the engine is doing.
-Tokenizing and the like run beside the steps, generating and scoring between them, on the engine's own thread.
+The main thread reads messages, and does itself what is done in less time than another thread needs to begin (a short prompt's
+tokens), so that it hears at once when the parent is gone, whatever the engine is doing. What may take longer runs on threads
+beside the steps, generating and scoring between them, on the engine's own thread.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import pickle
 import signal
 import socket
 import sys
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,7 +24,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 from portico_engine.adapters.adapter import AdapterInfo
 from portico_engine.engine import Engine
@@ -40,6 +42,10 @@ from portico_engine.text.tokenizer import Tokenizer
 
 _SWITCH_SECONDS = 0.00005  # that a thread beside the steps keeps Python's lock when a step wants it: some 600 times, on a CPU
 _BESIDE = 4  # threads for what doesn't wait for a step
+_SHORT = 1 << 15  # bytes of a message that asks for tokens: the reader makes them itself, some 0.1 ms
+_BRIEF_SECONDS = 0.005  # of its processor: a template that took longer several times is for the threads
+_MOST_LONG = 3
+_YOUNG = 10_000  # new objects that are looked through at once: a step makes thousands, hardly any of them in cycles
 _log = logging.getLogger(__name__)
 
 
@@ -53,6 +59,7 @@ class Child:
         self._thread: EngineThread[int] | None = None
         self._awaited_priors: dict[tuple[int, str], Future[CallPrior]] = {}  # that steps wait for
         self._closing = False
+        self._long = 0  # times that making tokens of a short message was not brief
 
     def run(self) -> None:
         """Until the parent closes its end; where it has the engine closed, the process ends with that."""
@@ -72,6 +79,8 @@ class Child:
                 case messages.CloseEngine():
                     self._closing = True
                     self._engine_thread.close()
+                case messages.CallFunction(number, "render_chat" | "tokenize" as function, arguments) if self._is_short():
+                    self._reply_at_once(number, function, arguments)
                 case messages.CallFunction(number, function, arguments):
                     self._reply_when_done(number, self._call, function, arguments)
 
@@ -87,6 +96,7 @@ class Child:
                 engine.grammars  # noqa: B018 - made now: it takes 0.2 s, for which streams would pause
             gc.collect()
             gc.freeze()  # what is loaded stays: looking through it for garbage takes 80 ms, in the middle of somebody's step
+            gc.set_threshold(_YOUNG, *gc.get_threshold()[1:])
             self._thread = EngineThread(engine, self._deliver, self._ended)
             self._send(_engine_loaded(engine))
         except BaseException as error:  # noqa: BLE001 - the parent's, who waits for it
@@ -100,7 +110,15 @@ class Child:
         except BaseException as error:  # noqa: BLE001 - one request's fault doesn't end the process
             self._fail(message.number, error)
             return
-        self._reply_when_done(message.number, self._engine_thread.submit, request, message.number)
+        try:
+            self._engine_thread.submit(request, message.number).add_done_callback(partial(self._refuse, message.number))
+        except EngineError as error:
+            self._send(messages.Failure(message.number, error))
+
+    def _refuse(self, number: int, submission: Future[None]) -> None:
+        """Tell of a request that was not accepted; of one that was, its deltas do."""
+        if (error := submission.exception()) is not None:
+            self._send(messages.Failure(number, _portable(error)))
 
     def _request_prior(self, number: int, name: str) -> CallPrior:
         """Ask the parent, in the middle of a step."""
@@ -138,6 +156,22 @@ class Child:
                 return self._engine_thread.call(lambda: engine.unload_adapter(*arguments))
             case "adapters":
                 return self._beside.submit(engine.adapters)
+
+    def _is_short(self) -> bool:
+        return self._long < _MOST_LONG and self._wire.received_bytes <= _SHORT
+
+    def _reply_at_once(self, number: int, function: Literal["render_chat", "tokenize"], arguments: tuple[Any, ...]) -> None:
+        """Tokens of a short message, made here."""
+        engine, begun = self._engine_thread.engine, time.thread_time()
+        try:
+            reply: object = messages.Reply(
+                number,
+                engine.render_chat(*arguments) if function == "render_chat" else _tokenize(engine.tokenizer, *arguments),
+            )
+        except BaseException as error:  # noqa: BLE001 - the caller's, native code's panics among it
+            reply = messages.Failure(number, _portable(error))
+        self._long += time.thread_time() - begun > _BRIEF_SECONDS
+        self._send(reply)
 
     def _load_adapter(self, name: str, path: Path) -> AdapterInfo:
         """Read beside the steps, added between two."""

@@ -54,7 +54,7 @@ class EngineProcess:
         self._priors: dict[int, Mapping[str, CallPrior]] = {}  # of requests in flight, what crosses when it is looked at
         self._making: set[asyncio.Task[None]] = set()
         self._waiting: dict[int, asyncio.Future[Any]] = {}
-        self._streams: dict[int, asyncio.Queue[tuple[Any, ...] | None]] = {}  # None: the child has ended
+        self._streams: dict[int, asyncio.Queue[tuple[Any, ...] | Exception]] = {}  # an error ends one: it has no more deltas
         self._kills_before = memory_kills()
         self._engine_loaded: messages.EngineLoaded | None = None
         self._tokens: RemoteVocabulary | None = None
@@ -117,21 +117,24 @@ class EngineProcess:
 
     async def generate(self, request: Request) -> AsyncGenerator[Delta, None]:
         """See `EngineClient`."""
+        if self._end is not None:
+            raise EngineDied(self._end)
         number = next(self._numbers)
         stream = self._streams[number] = asyncio.Queue()
         receipts = Receipts(lambda count: self._send(messages.Taken(number, request.id, count)))
         finished = False
         try:
-            await self._ask(number, self._submission(number, request))
+            self._send(self._submission(number, request))
             while not finished:
                 values = await stream.get()
-                if values is None:
+                if isinstance(values, Exception):
                     finished = True
-                    raise EngineDied(self._end)
+                    raise values
                 delta = messages.unpack_delta(request.id, values)
                 finished = delta.finish_reason is not None
                 yield delta
-                receipts.took(delta)
+                if not finished:
+                    receipts.took(delta)
         finally:
             del self._streams[number]
             self._priors.pop(number, None)
@@ -261,7 +264,7 @@ class EngineProcess:
             if not answer.done():
                 answer.set_exception(EngineDied(self._end))
         for stream in self._streams.values():
-            stream.put_nowait(None)
+            stream.put_nowait(EngineDied(self._end))
 
     def _dispatch(self, message: object) -> None:
         match message:
@@ -272,9 +275,11 @@ class EngineProcess:
             case messages.Reply(number, value):
                 if (answer := self._waiting.get(number)) is not None and not answer.done():
                     answer.set_result(value)
-            case messages.Failure(number, error):
+            case messages.Failure(int(number), error):
                 if (answer := self._waiting.get(number)) is not None and not answer.done():
                     answer.set_exception(error)
+                elif (stream := self._streams.get(number)) is not None:
+                    stream.put_nowait(error)
             case messages.LazyPriorRequest(number, name):
                 making = asyncio.create_task(self._reply_with_prior(number, name), name="a lazy prior")
                 self._making.add(making)

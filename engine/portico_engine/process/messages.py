@@ -37,7 +37,8 @@ class LoadEngine(NamedTuple):
 
 class Submit(NamedTuple):
     """To the child: generate. Grammar and prior are beside the request, as `GrammarSender` and `pack_prior` make them: what
-    can't be read of them is this request's fault, and not the message's.
+    can't be read of them is this request's fault, and not the message's. A request that is accepted is answered by its deltas
+    alone, any other by a Failure.
     """
 
     number: int
@@ -102,7 +103,7 @@ class EngineLoaded(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """To the parent: what a call or a submission came to."""
+    """To the parent: what a call came to."""
 
     number: int
     value: Any
@@ -155,6 +156,7 @@ class Wire:
     """The child's end of the socket. Any thread may send, one receives."""
 
     def __init__(self, sock: socket.socket) -> None:
+        self.received_bytes = 0  # of the message that came last
         self._socket = sock
         self._stream = sock.makefile("rb")
         self._lock = threading.Lock()
@@ -173,4 +175,5 @@ class Wire:
             body = self._stream.read(size)
         except ConnectionError:  # the parent was gone before it had read all
             return None
+        self.received_bytes = size
         return pickle.loads(body) if size and len(body) == size else None

@@ -21,6 +21,9 @@ _STAND_IN = re.compile(f"[{chr(_FIRST)}-{chr(_LAST)}]+")
 _MEANING = '"\\'  # characters that JSON escapes are left alone, as white space is: templates cut and print by them
 _SHORT = 64  # characters: longer than the inside of any marker
 _KEPT_KEYS = 4096  # hidden names of arguments: the same ones come with every request
+# Texts that are kept in both forms: instructions and tools come again with each request, as in the tokenizer.
+_KEPT_LENGTHS = range(256, 1 << 15)
+_KEPT_TEXTS = 64
 
 
 def clean_text(text: str) -> str:
@@ -49,10 +52,13 @@ class Disguise:
         telling = "".join(map(re.escape, _usable(ends | {char for char in alphabet if not char.isalnum()})))
         self._telling = re.compile(f"[{telling}]+") if telling else re.compile("(?!)")
         self._key = lru_cache(_KEPT_KEYS)(self._hide)
+        self._kept_hidden = lru_cache(_KEPT_TEXTS)(self._hide)
+        self._kept_shown = lru_cache(_KEPT_TEXTS)(self._show)
 
     def hide(self, text: str) -> UntrustedText:
         """Text from outside, as a template may see it."""
-        return self._hide(clean_text(text))
+        text = clean_text(text)
+        return self._kept_hidden(text) if len(text) in _KEPT_LENGTHS else self._hide(text)
 
     def _hide(self, text: str) -> UntrustedText:
         if len(text) <= _SHORT:
@@ -72,6 +78,9 @@ class Disguise:
 
     def show(self, text: str) -> str:
         """The text with its real characters."""
+        return self._kept_shown(str.__str__(text)) if len(text) in _KEPT_LENGTHS else self._show(text)
+
+    def _show(self, text: str) -> str:
         return _STAND_IN.sub(lambda found: found.group().translate(self._chars), text)
 
     def pattern(self, text: str) -> str:

@@ -29,6 +29,7 @@ from portico_gateway.policy.rules import Policy
 from portico_gateway.policy.tool_calls import ToolCalls
 from portico_gateway.upstreams.definition_pins import DefinitionPins, pins_file
 from portico_gateway.upstreams.upstreams import Upstreams
+from portico_servers.common.collector import calm_collector
 
 Beside: TypeAlias = Callable[[ToolCalls, GetEngine], Coroutine[Any, Any, None]]  # runs until it is cancelled
 
@@ -63,6 +64,7 @@ def open_gateway(
 
         async def background() -> None:
             async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_calm_when_ready, tool_calls.upstreams)
                 if source is not None:
                     tasks.start_soon(partial(follow_config, source, tool_calls, on_config=on_config))
                 if beside is not None and get_engine is not None:
@@ -77,6 +79,11 @@ def open_gateway(
             expose=config.gateway.expose,
         )
         yield GatewayParts(tool_calls.upstreams, tool_calls, server)
+
+
+async def _calm_when_ready(upstreams: Upstreams) -> None:
+    await upstreams.ready()
+    calm_collector()
 
 
 @contextmanager

@@ -38,6 +38,7 @@ from portico_gateway.model.remote.errors import ModelServerFault
 from portico_gateway.policy.tool_calls import ToolCalls
 from portico_gateway.safe_output.inert import inert
 from portico_gateway.tracing import send_traces
+from portico_servers.common.collector import calm_collector
 from portico_servers.common.transport import security
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def run_server(
                 server.should_exit = True
             else:
                 gc.collect()
-                gc.freeze()  # all that stands by now stays: streams would pause while it is looked through for garbage
+                calm_collector()  # all that stands by now stays: streams would pause while it is looked through for garbage
                 _say(f"model {model.name if model else ''} ready after {status.seconds:.1f} s")
 
         model = _model(config, on_end) if with_model else None

@@ -7,6 +7,8 @@ checks and streams are the SDK's, and so are all other requests.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -24,6 +26,7 @@ from mcp.server.streamable_http import (
 from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
+from mcp.shared.message import ServerMessageMetadata, SessionMessage
 from mcp_types import (
     DEFAULT_NEGOTIATED_VERSION,
     INTERNAL_ERROR,
@@ -66,6 +69,11 @@ class McpSessions(StreamableHTTPSessionManager):
 
 class SoonestTransport(StreamableHTTPServerTransport):
     """The SDK's transport of one session, but for how a request is answered."""
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[tuple[Any, Any]]:
+        async with super().connect() as (read, write):
+            yield read, _AddressedWrites(write, self._request_streams)
 
     async def _handle_post_request(self, scope: Scope, request: Request, receive: Receive, send: Send) -> None:
         message = await self._plain_request(request)
@@ -125,3 +133,40 @@ class SoonestTransport(StreamableHTTPServerTransport):
             await response(request.scope, request.receive, send)
         finally:
             await reader.aclose()
+
+
+class _AddressedWrites:
+    """A session's write stream: what belongs to a request goes to who answers that, and not through the task that the SDK has
+    for looking who that is. All of one request goes the same way, so that its order stays.
+    """
+
+    def __init__(self, inner: Any, streams: dict[Any, Any]) -> None:
+        self._inner = inner
+        self._streams = streams
+
+    async def send(self, item: SessionMessage, /) -> None:
+        message, metadata = item.message, item.metadata
+        identity: Any = None
+        if isinstance(message, JSONRPCResponse | JSONRPCError):
+            identity = message.id
+        elif isinstance(metadata, ServerMessageMetadata):
+            identity = metadata.related_request_id
+        channel = None if identity is None else self._streams.get(str(identity))
+        if channel is None:
+            await self._inner.send(item)
+            return
+        try:
+            await channel[0].send(EventMessage(message, None))
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            self._streams.pop(str(identity), None)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    async def __aenter__(self) -> _AddressedWrites:
+        await self._inner.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: Any) -> bool | None:
+        closed: bool | None = await self._inner.__aexit__(*error)
+        return closed

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import mcp_types
@@ -72,13 +73,17 @@ class UpstreamClient(Client):
 
         meta = dict(given or {})
         if modern:
-            assert self.client_info is not None
             can = self.declared()
             meta[PROTOCOL_VERSION_META_KEY] = self.protocol_version
-            meta[CLIENT_INFO_META_KEY] = _as_json(self.client_info)
-            meta[CLIENT_CAPABILITIES_META_KEY] = _as_json(_EVERYTHING if can is None else can)
+            meta[CLIENT_INFO_META_KEY] = self._own_info
+            meta[CLIENT_CAPABILITIES_META_KEY] = _EVERYTHING_AS_JSON if can is None else _as_json(can)
         inject(meta)
         return meta
+
+    @cached_property
+    def _own_info(self) -> dict[str, Any]:
+        assert self.client_info is not None
+        return _as_json(self.client_info)
 
     async def _answer_questions(
         self, questions: InputRequiredResult, params: dict[str, Any], progress: ProgressFnT | None, meta: Any
@@ -101,3 +106,6 @@ class UpstreamClient(Client):
 
 def _as_json(model: BaseModel) -> dict[str, Any]:
     return model.model_dump(by_alias=True, mode="json", exclude_none=True)
+
+
+_EVERYTHING_AS_JSON = _as_json(_EVERYTHING)

@@ -120,6 +120,24 @@ def test_the_events_of_a_step_are_one_message(monkeypatch: pytest.MonkeyPatch) -
     within(main())
 
 
+def test_an_answer_that_is_told_as_a_whole_is_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[object] = []
+    dispatch = EngineProcess._dispatch
+
+    def noting(engine: EngineProcess, message: object) -> None:
+        told.append(message)
+        dispatch(engine, message)
+
+    async def main() -> None:
+        async with child() as engine:
+            deltas = await collect(engine, Request("whole", (5, 6), max_tokens=20, whole=True))
+        assert [len(delta.tokens) for delta in deltas] == [20]
+
+    monkeypatch.setattr(EngineProcess, "_dispatch", noting)
+    within(main())
+    assert [type(message) for message in told] == [StepDeltas]
+
+
 def test_what_is_known_of_the_model_and_its_vocabulary_is_there_without_asking() -> None:
     async def main() -> None:
         tokenizer = tiny_tokenizer()

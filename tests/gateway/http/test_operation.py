@@ -228,7 +228,7 @@ async def test_a_trace_goes_from_the_request_over_the_answer_to_the_engines_step
 
     spans, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(spans))
-    monkeypatch.setattr(trace, "get_tracer", provider.get_tracer)
+    monkeypatch.setattr(trace, "get_tracer_provider", lambda: provider)
     engine = FakeEngine(
         script=lambda request: (
             ["It is 3."] if b"Result of" in bytes(request.prompt) else ['{"name":"calc__add","arguments":{"a":1,"b":2}}']

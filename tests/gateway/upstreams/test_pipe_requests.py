@@ -34,11 +34,14 @@ class Server:
 
     def __init__(self) -> None:
         self.heard: list[dict[str, Any]] = []
+        self.writes = 0
         self.requests: PipeRequests
 
-    async def hear(self, line: bytes) -> None:
-        assert line.endswith(b"\n")
-        self.heard.append(json.loads(line))
+    async def hear(self, lines: bytes) -> None:
+        await anyio.lowlevel.checkpoint_if_cancelled()  # as a process's input does
+        assert lines.endswith(b"\n")
+        self.writes += 1
+        self.heard += map(json.loads, lines.splitlines())
 
     def say(self, **message: Any) -> bool:
         (read,) = read_messages(json.dumps({"jsonrpc": "2.0", **message}).encode())
@@ -112,6 +115,77 @@ async def test_the_server_is_told_of_a_request_that_nobody_waits_for_and_its_lat
         assert "id" not in cancelled
         assert server.say(id=asked["id"], result={})
         assert server.say(method="notifications/progress", params={"progressToken": asked["id"], "progress": 1})
+
+
+async def test_requests_that_are_made_together_are_one_write_and_one_that_is_given_up_before_is_none() -> None:
+    async with connected() as server, anyio.create_task_group() as tasks:
+        given_up = anyio.CancelScope()
+
+        async def ask(number: int) -> None:
+            await server.requests.request("tools/call", {"n": number})
+
+        async def ask_in_vain() -> None:
+            with given_up:
+                await server.requests.request("tools/call", {"n": "given up"})
+
+        async def give_up() -> None:
+            given_up.cancel()
+
+        tasks.start_soon(ask, 0)
+        await anyio.wait_all_tasks_blocked()
+        for number in (1, 2):
+            tasks.start_soon(ask, number)
+        tasks.start_soon(ask_in_vain)
+        tasks.start_soon(give_up)
+        await anyio.wait_all_tasks_blocked()
+        heard = [each["params"].get("n", each["method"]) for each in server.heard]
+        assert heard in ([0, 1, 2], [0, 1, 2, "given up", "notifications/cancelled"])
+        assert server.writes <= 3
+        for each in server.heard:
+            assert server.say(id=each.get("id", FIRST_ID), result={})
+
+
+async def test_who_is_given_up_takes_no_other_requests_along() -> None:
+    async with connected() as server, anyio.create_task_group() as tasks:
+        given_up = anyio.CancelScope()
+
+        async def ask(number: int, scope: anyio.CancelScope) -> None:
+            with scope:
+                await server.requests.request("tools/call", {"n": number})
+
+        async def give_up() -> None:
+            given_up.cancel()
+
+        tasks.start_soon(ask, 0, anyio.CancelScope())
+        await anyio.wait_all_tasks_blocked()
+        tasks.start_soon(ask, 1, given_up)
+        tasks.start_soon(give_up)
+        tasks.start_soon(ask, 2, anyio.CancelScope())
+        await anyio.wait_all_tasks_blocked()
+        assert 2 in [each["params"].get("n") for each in server.heard]
+        for each in server.heard:
+            assert server.say(id=each.get("id", FIRST_ID), result={})
+
+
+async def test_a_pipe_that_takes_nothing_more_is_told_to_all_who_wrote_together() -> None:
+    told: list[str] = []
+
+    async def broken(_: bytes) -> None:
+        raise anyio.BrokenResourceError
+
+    async with connected() as server:
+        server.requests = PipeRequests(broken, server.requests._tasks)
+
+        async def ask() -> None:
+            try:
+                await server.requests.request("tools/call", {})
+            except anyio.BrokenResourceError:
+                told.append("broken")
+
+        async with anyio.create_task_group() as asking:
+            for _ in range(4):
+                asking.start_soon(ask)
+    assert told == ["broken"] * 4
 
 
 async def test_progress_comes_in_order_and_a_callback_that_fails_costs_itself() -> None:

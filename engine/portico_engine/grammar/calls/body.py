@@ -35,23 +35,28 @@ class Malformed(Exception):
 
 @dataclass(slots=True)
 class CallBody:
-    """State of one body. After each `step` read `name`, `take_arguments()`, and `done`."""
+    """State of one body. After each `feed` read `taken`, `name`, `take_arguments()`, and `done`."""
 
     name: str | None = None
     arguments: str | None = None  # whole and decoded once, when their value has ended
     done: bool = False
+    taken: int = 0  # characters of the text that was fed last: up to the body's end, or to what can't go on
     _at: _At = _At.OPEN
     _key: str = ""
-    _value: list[str] = field(default_factory=list)
+    _value: str = ""
     _scanner: ValueScanner = field(default_factory=ValueScanner)
     _sent: int = 0  # of the arguments' text, what was taken
 
-    def step(self, c: str) -> None:
-        """Take one character; raises Malformed."""
-        if self._at in (_At.IN_KEY, _At.IN_VALUE):
-            self._inside(c)
-        elif c not in WHITESPACE:
-            self._between(c)
+    def feed(self, text: str) -> None:
+        """Take characters up to the body's end; raises Malformed."""
+        self.taken = 0
+        while self.taken < len(text) and not self.done:
+            if self._at in (_At.IN_KEY, _At.IN_VALUE):
+                self._inside(text)
+            else:
+                self.taken += 1
+                if (c := text[self.taken - 1]) not in WHITESPACE:
+                    self._between(c, text)
 
     def take_arguments(self) -> str:
         """Text of the arguments that was not taken yet; nothing before the name is known."""
@@ -59,55 +64,58 @@ class CallBody:
             return ""
         if self.arguments is not None:
             fresh = self.arguments[self._sent :]
-        elif self._at is _At.IN_VALUE and self._key in ARGUMENT_KEYS and self._value[0] == "{":
-            fresh = "".join(self._value[self._sent :])
+        elif self._at is _At.IN_VALUE and self._key in ARGUMENT_KEYS and self._value.startswith("{"):
+            fresh = self._value[self._sent :]
         else:
             return ""
         self._sent += len(fresh)
         return fresh
 
-    def _between(self, c: str) -> None:
+    def _between(self, c: str, text: str) -> None:
+        """The character that was taken last, which is in no value; it may begin one."""
         match self._at, c:
             case _At.OPEN, "{":
                 self._at = _At.KEY_OR_END
             case ((_At.KEY_OR_END | _At.KEY), '"'):
-                self._begin(_At.IN_KEY, c)
+                self._begin(_At.IN_KEY, text)
             case ((_At.KEY_OR_END | _At.COMMA_OR_END), "}"):
                 self._finish()
             case _At.COLON, ":":
                 self._at = _At.VALUE
             case _At.VALUE, _:
-                self._begin(_At.IN_VALUE, c)
+                self._begin(_At.IN_VALUE, text)
             case _At.COMMA_OR_END, ",":
                 self._at = _At.KEY
             case _:
                 raise Malformed(f"{c!r} where {self._at.name.lower().replace('_', ' ')} was due")
 
-    def _begin(self, at: _At, c: str) -> None:
-        self._at, self._value, self._scanner = at, [], ValueScanner()
-        self._inside(c)
+    def _begin(self, at: _At, text: str) -> None:
+        self._at, self._value, self._scanner = at, "", ValueScanner()
+        self.taken -= 1
+        self._inside(text)
 
-    def _inside(self, c: str) -> None:
-        step = self._scanner.step(c)
+    def _inside(self, text: str) -> None:
+        first = self.taken
+        step, self.taken = self._scanner.scan(text, first)
+        last = text[self.taken - 1]
+        self._value += text[first : self.taken - (step in (ScanStep.AFTER, ScanStep.BAD))]
         if step is ScanStep.BAD:
-            raise Malformed(f"{c!r} can't go on a JSON value")
-        if step is not ScanStep.AFTER:
-            self._value.append(c)
+            raise Malformed(f"{last!r} can't go on a JSON value")
         if step is ScanStep.MORE:
             return
         if self._at is _At.IN_KEY:
-            self._key, self._at = _string("".join(self._value)), _At.COLON
+            self._key, self._at = _string(self._value), _At.COLON
             return
         self._member()
         self._at = _At.COMMA_OR_END
-        if step is ScanStep.AFTER and c not in WHITESPACE:
-            self._between(c)
+        if step is ScanStep.AFTER and last not in WHITESPACE:
+            self._between(last, text)
 
     def _member(self) -> None:
         if self._key == "name":
-            self.name = _string("".join(self._value))
+            self.name = _string(self._value)
         elif self._key in ARGUMENT_KEYS and self.arguments is None:
-            self.arguments = _arguments("".join(self._value))
+            self.arguments = _arguments(self._value)
 
     def _finish(self) -> None:
         if self.name is None:
@@ -124,30 +132,45 @@ class NamedBody:
     name: str | None = None
     arguments: str | None = None
     done: bool = False
+    taken: int = 0
     _head: str = ""
-    _value: list[str] = field(default_factory=list)
+    _value: str = ""
     _scanner: ValueScanner = field(default_factory=ValueScanner)
     _sent: int = 0
 
-    def step(self, c: str) -> None:
-        """Take one character; raises Malformed."""
-        if self.name is None:
-            self._head += c
-            if self._head.endswith(ARGS):
-                self._named()
-            elif c in "\r\n{" or len(self._head) > _LONGEST_HEAD:
-                raise Malformed(f"a name and {ARGS} were due, not {self._head[:40]!r}")
-            return
-        if not self._value and c in WHITESPACE:
-            return
-        if not self._value and c != "{":
-            raise Malformed(f"{c!r} where the arguments' object was due")
-        step = self._scanner.step(c)
+    def feed(self, text: str) -> None:
+        """Take characters up to the call's end; raises Malformed."""
+        self.taken = 0
+        while self.taken < len(text) and not self.done:
+            if self._value:
+                self._inside(text)
+                continue
+            self.taken += 1
+            c = text[self.taken - 1]
+            if self.name is None:
+                self._in_head(c)
+            elif c == "{":
+                self.taken -= 1
+                self._inside(text)
+            elif c not in WHITESPACE:
+                raise Malformed(f"{c!r} where the arguments' object was due")
+
+    def _in_head(self, c: str) -> None:
+        self._head += c
+        if self._head.endswith(ARGS):
+            self._named()
+        elif c in "\r\n{" or len(self._head) > _LONGEST_HEAD:
+            raise Malformed(f"a name and {ARGS} were due, not {self._head[:40]!r}")
+
+    def _inside(self, text: str) -> None:
+        first = self.taken
+        step, self.taken = self._scanner.scan(text, first)
         if step is ScanStep.BAD:
-            raise Malformed(f"{c!r} can't go on a JSON value")
-        self._value.append(c)
+            self._value += text[first : self.taken - 1]
+            raise Malformed(f"{text[self.taken - 1]!r} can't go on a JSON value")
+        self._value += text[first : self.taken]
         if step is ScanStep.END:
-            self.arguments = _arguments("".join(self._value))
+            self.arguments = _arguments(self._value)
             self.done = True
 
     def _named(self) -> None:
@@ -158,7 +181,7 @@ class NamedBody:
 
     def take_arguments(self) -> str:
         """Text of the arguments that was not taken yet."""
-        fresh = "".join(self._value[self._sent :])
+        fresh = self._value[self._sent :]
         self._sent = len(self._value)
         return fresh
 

@@ -269,23 +269,22 @@ class ToolCallParser:
         return True
 
     def _call(self) -> bool:
-        for at, c in enumerate(self._pending):
-            self._raw.append(c)
-            try:
-                self._body.step(c)
-            except Malformed as error:
-                self._pending = self._pending[at + 1 :]
-                self._report()
-                self._broken(str(error))
-                return True
-            if self._body.done:
-                self._pending = self._pending[at + 1 :]
-                self._report()
-                self._done()
-                return True
+        wrong: Malformed | None = None
+        try:
+            self._body.feed(self._pending)
+        except Malformed as error:
+            wrong = error
+        taken = self._body.taken
+        self._raw.append(self._pending[:taken])
+        self._pending = self._pending[taken:]
         self._report()
-        self._pending = ""
-        return False
+        if wrong is not None:
+            self._broken(str(wrong))
+        elif self._body.done:
+            self._done()
+        else:
+            return False
+        return True
 
     def _report(self) -> None:
         if self._body.name is None:

@@ -298,6 +298,11 @@ class ClosingCursor:
             self._path.append(self.planner.after_token(self._path[-1], token))
         return self._path[-1]
 
+    @property
+    def n_followed(self) -> int:
+        """How many of the accepted tokens it has caught up with."""
+        return len(self._path) - 1
+
     def approach(self, tokens: Sequence[int]) -> None:
         """Catch up as far as a step allows, so that there is little left to do where the budget is tight."""
         with suppress(OutOfWork), self._allowance(_STEP):

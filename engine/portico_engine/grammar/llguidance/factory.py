@@ -78,7 +78,7 @@ class LLGuidanceFactory:
             llguidance.TokenizerWrapper(tokens), eos_token=sorted(ends), slices=_SLICES
         )
         self.table = TokenTable(vocabulary)
-        self._ends = frozenset(ends)
+        self.ends = frozenset(ends)
         self._control = {text.strip("<>"): token for text, token in self.table.control.items()}
         self.longest_token = max(map(len, tokens.tokens))
         self.cache: ByteCache[ReplicatedGrammar] = ByteCache(cache_bytes)
@@ -97,7 +97,7 @@ class LLGuidanceFactory:
     def is_end(self, token: TokenRef) -> bool:
         """Is it one of the tokens that end a text?"""
         named = token.token
-        return (named if isinstance(named, int) else self._control.get(named.strip("<>"))) in self._ends
+        return (named if isinstance(named, int) else self._control.get(named.strip("<>"))) in self.ends
 
     def prepare(self, grammar: CompiledGrammar) -> None:
         """What `matcher` asks once for a grammar, beforehand, on a thread that no answer waits for. Raises GrammarError."""

@@ -7,13 +7,14 @@ limit. It knows neither schemas nor sampling.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from portico_engine.grammar.closing.closing_plan import APPROACH, ClosingCursor
-from portico_engine.grammar.llguidance.replicas import Replica, ReplicatedGrammar
+from portico_engine.grammar.closing.closing_plan import APPROACH, ClosingCursor, ClosingPlanner
+from portico_engine.grammar.llguidance.replicas import Forced, Replica, ReplicatedGrammar
 from portico_engine.grammar.protocol import Bitmask, Prepared
 from portico_engine.grammar.work_slice import SliceOver, WorkSlice
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
     from portico_engine.grammar.llguidance.factory import LLGuidanceFactory
 
+_CATCH_UP = 8  # tokens that closing is behind the text by, while the budget is not tight
+_REMEMBERED = 64  # tokens of an answer up to which its forced runs are kept for others
 _WINDOW = 8  # tokens before a forced run that its canonical tokenization is checked against
 
 
@@ -63,7 +66,7 @@ class LLGuidanceMatcher:
     def accept_token(self, token: int) -> bool:
         if self._ended or not 0 <= token < self.factory.vocab_size:
             return False
-        if token in self.factory.end_tokens and self.ll.is_accepting():
+        if token in self.factory.ends and self.ll.is_accepting():
             self._ended = True
         elif not self._consume(token):
             return False
@@ -75,6 +78,16 @@ class LLGuidanceMatcher:
             if self._since_quote >= self._open_until:
                 self._be_exact()
         return True
+
+    def accept_tokens(self, tokens: list[int]) -> int:
+        """See protocol.Matcher."""
+        n_taken = 0
+        if self._open_until is None and self.factory.ends.isdisjoint(tokens) and not self.is_terminated():
+            n_taken = self.ll.try_consume_tokens(tokens)
+            self._tokens += tokens[:n_taken]
+        while n_taken < len(tokens) and self.accept_token(tokens[n_taken]):
+            n_taken += 1
+        return n_taken
 
     def _consume(self, token: int) -> bool:
         if self.is_terminated():
@@ -139,6 +152,9 @@ class LLGuidanceMatcher:
         planner = self.compiled.planner
         if planner is None or remaining > planner.sufficient_budget + APPROACH or self.is_terminated():
             return True
+        if remaining > planner.sufficient_budget:
+            self._approach(planner, slice)
+            return True
         here = what, len(self._tokens), remaining
         if self._prepared is not None and self._prepared.here == here:
             return True
@@ -158,6 +174,15 @@ class LLGuidanceMatcher:
             return False
         self._unrestricted = None
         return True
+
+    def _approach(self, planner: ClosingPlanner, slice: WorkSlice) -> None:
+        """A budget that nears where it is tight: catch up with the text now and then, so that it is known by then. What this
+        step has no time for is for later: nothing depends on it yet."""
+        cursor = self._cursor_here()
+        assert cursor is not None
+        if len(self._tokens) - cursor.n_followed >= _CATCH_UP and not slice.is_over:
+            with suppress(SliceOver), planner.lock, cursor.within(slice):
+                cursor.approach(self._tokens)
 
     def _mask_here(self) -> Bitmask:
         """The mask by the grammar alone, one row; kept while it is being restricted."""
@@ -209,14 +234,9 @@ class LLGuidanceMatcher:
     def _cursor_if_tight(self, remaining: int) -> ClosingCursor | None:
         """The cursor, where so small a budget has to be looked after."""
         planner = self.compiled.planner
-        if planner is None or remaining > planner.sufficient_budget + APPROACH:
+        if planner is None or remaining > planner.sufficient_budget:
             return None
-        cursor = self._cursor_here()
-        if cursor is not None and remaining > planner.sufficient_budget:
-            with planner.lock:
-                cursor.approach(self._tokens)
-            return None
-        return cursor
+        return self._cursor_here()
 
     def _cursor_here(self) -> ClosingCursor | None:
         if self._cursor is None and self.compiled.planner is not None:
@@ -229,11 +249,25 @@ class LLGuidanceMatcher:
         made = self._prepared
         if made is not None and made.here == ("run", len(self._tokens), limit):
             return list(made.run)
-        forced = bytes(self.ll.compute_ff_bytes())
-        if not forced:
+        forced, tokens = self._forced_here()
+        if not tokens:
             return []
-        tokens = self._canonical(forced)
-        return tokens if limit is None else self._within(tokens, forced, limit)
+        return list(tokens) if limit is None else self._within(list(tokens), forced, limit)
+
+    def _forced_here(self) -> Forced:
+        """What the grammar forces here, and its tokens: from memory where another answer has come here by the same tokens."""
+        if self._counted or len(self._tokens) > _REMEMBERED:
+            return self._find_forced()
+        here = tuple(self._tokens)
+        if (found := self.compiled.forced.get(here)) is None:
+            found = self._find_forced()
+            if not self.ll.is_error():
+                self.compiled.note_forced(here, found)
+        return found
+
+    def _find_forced(self) -> Forced:
+        forced = bytes(self.ll.compute_ff_bytes())
+        return Forced(forced, tuple(self._canonical(forced)) if forced else ())
 
     def _within(self, tokens: list[int], forced: bytes, limit: int) -> list[int]:
         """The forced run where an ending still fits after it; else as much of it as the plan for ending writes, in its

@@ -5,7 +5,7 @@ It owns how many there are and what is done when the lexer of one has failed. It
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 from weakref import WeakSet
 
 from portico_engine.grammar.cache import ByteCache
@@ -21,6 +21,16 @@ if TYPE_CHECKING:
 
 _ENTRY_BYTES = 96 * 1024  # what a compiled grammar costs beside its text
 _BYTES_PER_CHARACTER = 64  # of the enforced text, once compiled: measured on catalogs of 1 to 260 tools, rounded up
+
+
+_KEPT_RUNS, _RUN_BYTES = 1024, 1024  # forced runs of one grammar, and what one holds at most, about
+
+
+class Forced(NamedTuple):
+    """What a grammar forces somewhere: as text, and as the tokens of it that are settled."""
+
+    data: bytes
+    tokens: tuple[int, ...]
 
 
 class ReplicaFactory(Protocol):
@@ -77,6 +87,7 @@ class ReplicatedGrammar:
             self.open_until = length - factory.longest_token
         self._replica_bytes = _ENTRY_BYTES + _BYTES_PER_CHARACTER * len(self._text)
         self._replicas = [Replica(factory.prototype(self._text))]
+        self.forced: dict[tuple[int, ...], Forced] = {}  # by the tokens before it
         self._counting_replica: Replica | None = None  # one for all, since long strings are rare
         known = grammar.closing if rules is grammar.ir else None
         self.planner = None if rules is None else ClosingPlanner(rules, factory.table, known)
@@ -84,7 +95,15 @@ class ReplicatedGrammar:
     @property
     def bytes(self) -> int:
         following = 0 if self.planner is None else self.planner.held_bytes
-        return self._replica_bytes * len(self._replicas) + following
+        return self._replica_bytes * len(self._replicas) + following + _RUN_BYTES * len(self.forced)
+
+    def note_forced(self, tokens: tuple[int, ...], forced: Forced) -> None:
+        """Keep what is forced behind these tokens, unless it is long: who calls the same tool comes there again."""
+        if len(forced.data) > _RUN_BYTES:
+            return
+        if len(self.forced) >= _KEPT_RUNS:
+            self.forced.clear()
+        self.forced[tokens] = forced
 
     def replica(self) -> Replica:
         """The least used, or one more where all are in use."""

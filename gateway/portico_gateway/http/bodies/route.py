@@ -1,6 +1,7 @@
 """Routes whose bodies are parsed within bounds and beside the event loop; their signature and their schema stay FastAPI's.
 
-The endpoint gets its pydantic object as FastAPI would give it; only who makes it is different.
+The endpoint gets its pydantic object as FastAPI would give it; only who makes it is different. One that takes nothing but a
+body and the request, and answers for itself, is called at once: FastAPI's way to it is for all that it might take besides.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastapi import Request, Response
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
@@ -30,10 +32,30 @@ class BodyRoute(APIRoute):
         assert isinstance(schema, type), "a body is one object of a wire schema"
         assert issubclass(schema, BaseModel), "a body is one object of a wire schema"
 
+        names = _only_body_and_request(self.dependant) if self.response_field is None else None
+        if names is not None:
+            of_body, of_request = names
+
+            async def call(request: Request) -> Response:
+                response = await self.endpoint(**{of_body: await _parsed(request, schema), of_request: request})
+                assert isinstance(response, Response), "there is no model of its response"
+                return response
+
+            return call
+
         async def handle(request: Request) -> Response:
             return await handler(_Parsed(request, await _parsed(request, schema)))
 
         return handle
+
+
+def _only_body_and_request(takes: Dependant) -> tuple[str, str] | None:
+    """Under which names an endpoint takes them, where it takes nothing else."""
+    others = (takes.path_params, takes.query_params, takes.header_params, takes.cookie_params, takes.dependencies)
+    injected = (takes.response_param_name, takes.background_tasks_param_name, takes.security_scopes_param_name)
+    if any(others) or any(injected) or len(takes.body_params) != 1 or takes.request_param_name is None:
+        return None
+    return takes.body_params[0].name, takes.request_param_name
 
 
 async def _parsed(request: Request, schema: type[BaseModel]) -> BaseModel:

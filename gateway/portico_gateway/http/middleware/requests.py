@@ -10,7 +10,6 @@ import re
 import time
 import uuid
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from portico_gateway.http.apis import error_body
@@ -22,6 +21,7 @@ from portico_gateway.tracing import current_request_id, request_span
 log = logging.getLogger("portico.access")
 
 HEADER = "x-request-id"
+_HEADER = HEADER.encode()
 _TAKEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")  # a client's own id; any other gets a new one
 _ALWAYS = ("/healthz", "/readyz", "/metrics")  # asked while the server ends, too
 
@@ -37,8 +37,8 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        given = headers.get(HEADER, "")
+        headers = dict(scope["headers"])
+        given = headers.get(_HEADER, b"").decode("latin-1")
         identity = given if _TAKEN.fullmatch(given) else f"req_{uuid.uuid4().hex}"
         began, status = time.perf_counter(), 500
         token = current_request_id.set(identity)
@@ -47,8 +47,8 @@ class RequestMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                named = MutableHeaders(raw=message.setdefault("headers", []))
-                named[HEADER] = named["request-id"] = identity
+                said = identity.encode("latin-1")
+                message["headers"] = [*message.get("headers", ()), (_HEADER, said), (b"request-id", said)]
             await send(message)
 
         attributes = {"http.request.method": scope["method"], "url.path": scope["path"], "portico.request_id": identity}

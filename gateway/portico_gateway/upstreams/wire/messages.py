@@ -234,6 +234,23 @@ def write_message(message: JSONRPCMessage) -> bytes:
         return json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode()
 
 
+def write_request(identity: int, method: str, params: Mapping[str, Any]) -> bytes:
+    """A request as a line of JSON, with U+FFFD for what is not Unicode in it and null for numbers that JSON does not have.
+    Raises RecursionError for parameters that are nested more than MAX_DEPTH deep."""
+    try:
+        line = _line(identity, method, params)
+        if line.count(b"{") + line.count(b"[") <= MAX_DEPTH:
+            return line
+    except ValueError:
+        pass
+    return _line(identity, method, scrubbed(params))
+
+
+def _line(identity: int, method: str, params: Mapping[str, Any]) -> bytes:
+    message = {"jsonrpc": "2.0", "id": identity, "method": method, "params": params}
+    return json.dumps(message, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+
+
 def is_request(message: JSONRPCMessage) -> bool:
     """Whether it is a request, which has an answer."""
     return isinstance(message, JSONRPCRequest)

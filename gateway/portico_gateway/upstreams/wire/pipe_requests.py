@@ -16,13 +16,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import mcp_types
 from anyio.abc import TaskGroup
 from mcp.shared.dispatcher import ProgressFnT
 from mcp.shared.exceptions import MCPError
-from mcp_types import ErrorData, JSONRPCError, JSONRPCMessage, JSONRPCNotification, JSONRPCRequest, JSONRPCResponse
+from mcp_types import ErrorData, JSONRPCError, JSONRPCMessage, JSONRPCNotification, JSONRPCResponse
 
-from portico_gateway.upstreams.wire.messages import id_number, scrubbed, write_message
+from portico_gateway.upstreams.wire.messages import id_number, write_message, write_request
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ FIRST_ID = 1 << 30  # the SDK's own count from 1; some servers take no strings
 _CANCEL_SECONDS = 5.0  # that telling of a cancellation may take
 _TELL_SECONDS = 5.0  # that an answer waits for the progress before it to be told
 _MAX_REPORTS = 200  # of one request that wait to be told; the newest count
+_NOT_SENT = (OSError, anyio.ClosedResourceError, anyio.BrokenResourceError)
 _CLOSED = ErrorData(code=mcp_types.CONNECTION_CLOSED, message="Connection closed")
 
 
@@ -49,11 +51,12 @@ class _Waiting:
 
 
 class PipeRequests:
-    """Of one connection. `send` writes a line whole; whoever reads the pipe gives `take` what `is_answer` knows."""
+    """Of one connection. `send` writes lines whole; whoever reads the pipe gives `take` what `is_answer` knows."""
 
     def __init__(self, send: Callable[[bytes], Awaitable[None]], tasks: TaskGroup) -> None:
         """What hears of progress runs in `tasks`."""
         self._send = send
+        self._lines: list[tuple[int, bytes]] = []  # of requests that go out together, after whoever can run has run
         self._tasks = tasks
         self._next_id = FIRST_ID
         self._waiting: dict[int, _Waiting] = {}
@@ -71,12 +74,12 @@ class PipeRequests:
         self._next_id += 1
         if progress is not None:
             params = {**params, "_meta": {**params.get("_meta", {}), "progressToken": identity}}
-        message = JSONRPCRequest(jsonrpc="2.0", id=identity, method=method, params=scrubbed(params))
+        line = write_request(identity, method, params)
         waiting = _Waiting(asyncio.get_running_loop().create_future(), progress)
         waiting.told.set()
         self._waiting[identity] = waiting
         try:
-            await self._send(write_message(message) + b"\n")
+            await self._write(identity, line)
             answer = await waiting.answer
             if not waiting.told.is_set():
                 with anyio.move_on_after(_TELL_SECONDS):
@@ -88,12 +91,42 @@ class PipeRequests:
         finally:
             del self._waiting[identity]
 
+    async def _write(self, identity: int, line: bytes) -> None:
+        """Send a request's line: with those of others that are made at the same time, since each write wakes the server."""
+        if len(self._waiting) == 1:
+            await self._send(line)
+            return
+        self._lines.append((identity, line))
+        if len(self._lines) > 1:
+            return  # the first of them sends it
+        try:
+            await asyncio.sleep(0)
+            await anyio.lowlevel.checkpoint_if_cancelled()  # the pipe asks that, too, and then writes nothing
+        except anyio.get_cancelled_exc_class():  # the others' lines are in it
+            with anyio.move_on_after(_CANCEL_SECONDS, shield=True), suppress(*_NOT_SENT):
+                await self._send_lines()
+            raise
+        await self._send_lines()
+
+    async def _send_lines(self) -> None:
+        lines, self._lines = self._lines, []
+        try:
+            await self._send(b"".join(line for _, line in lines))
+        except _NOT_SENT as error:
+            for identity, _ in lines[1:]:
+                if (waiting := self._waiting.get(identity)) is not None and not waiting.answer.done():
+                    waiting.answer.set_exception(error)
+            raise
+
     async def _cancel(self, identity: int) -> None:
+        if any(number == identity for number, _ in self._lines):  # it was not sent yet, and is not
+            self._lines = [each for each in self._lines if each[0] != identity]
+            return
         params = {"requestId": identity, "reason": "caller cancelled"}
         message = JSONRPCNotification(jsonrpc="2.0", method="notifications/cancelled", params=params)
         with (
             anyio.move_on_after(_CANCEL_SECONDS, shield=True),
-            suppress(OSError, anyio.ClosedResourceError, anyio.BrokenResourceError),
+            suppress(*_NOT_SENT),
         ):
             await self._send(write_message(message) + b"\n")
 

@@ -11,6 +11,7 @@ from portico_engine.grammar import compile_schema
 from portico_engine.grammar.compiled import CompiledGrammar
 from portico_engine.grammar.llguidance.factory import LLGuidanceFactory
 from portico_engine.grammar.llguidance.matcher import LLGuidanceMatcher
+from portico_engine.grammar.work_slice import WorkSlice
 
 WEATHER = {
     "type": "object",
@@ -41,6 +42,17 @@ def test_a_refused_token_changes_nothing() -> None:
     assert not matcher.accept_token(10**6)
     assert not matcher.accept_token(tokenizer().eos_token_id)
     assert mask(matcher) == before
+
+
+@pytest.mark.parametrize("text", ['{"location":"x","unit":"celsius"}', '{"location":"x","unit":"c3"}', '{"location"="'])
+def test_tokens_at_once_are_accepted_as_one_by_one(text: str) -> None:
+    tokens = tokenizer().encode_bytes(text.encode())
+    alone, together = start(), start()
+    n_accepted = next((n for n, token in enumerate(tokens) if not alone.accept_token(token)), len(tokens))
+    assert together.accept_tokens(tokens) == n_accepted
+    assert together.is_terminated() == alone.is_terminated()
+    assert mask(together) == mask(alone)
+    assert together.accept_tokens([tokenizer().eos_token_id]) == alone.accept_token(tokenizer().eos_token_id)
 
 
 def test_the_mask_allows_exactly_what_is_accepted() -> None:
@@ -129,6 +141,39 @@ def test_a_run_is_no_longer_than_the_budget() -> None:
     assert len(start().forced_tokens(100)) > 1
     matcher = start({"const": "a rather long text that is forced from its beginning to its end"})
     assert len(matcher.forced_tokens(3)) <= 3
+
+
+def test_a_forced_run_is_found_once_for_all_who_come_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[int] = []
+    canonical = LLGuidanceMatcher._canonical
+
+    def finding(matcher: LLGuidanceMatcher, forced: bytes) -> list[int]:
+        found.append(len(forced))
+        return canonical(matcher, forced)
+
+    monkeypatch.setattr(LLGuidanceMatcher, "_canonical", finding)
+    made = LLGuidanceFactory(tokenizer())
+    grammar = compile_schema(WEATHER)
+    runs = []
+    for _ in range(3):
+        matcher = made.matcher(grammar)
+        runs.append(matcher.forced_tokens(99))
+        assert matcher.accept_tokens(runs[-1]) == len(runs[-1]) > 1
+        feed(matcher, '":"x",')
+        runs.append(matcher.forced_tokens(99))
+    assert runs[:2] == runs[2:4] == runs[4:]
+    assert len(found) == 2
+
+
+def test_a_budget_that_only_nears_where_it_is_tight_has_no_mask_of_its_own() -> None:
+    matcher = start({"enum": ["one thing", "another"]})
+    planner = matcher.compiled.planner
+    assert planner is not None
+    for above, alone in ((1, False), (0, True)):
+        remaining = planner.sufficient_budget + above
+        assert matcher.prepare("run", remaining, WorkSlice())
+        assert matcher.prepare("mask", remaining, WorkSlice())
+        assert (matcher.prepared_mask(remaining) is not None) == alone
 
 
 def test_masks_are_filled_for_many_rows_on_threads_as_one_by_one() -> None:
