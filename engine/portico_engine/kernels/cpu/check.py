@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from portico_engine.kernels import reference
-from portico_engine.kernels.cpu.attention import PagedBatch
+from portico_engine.kernels.cpu.attention import PagedBatch, key_blocks
 from portico_engine.kernels.cpu.library import KernelLibrary
 from portico_engine.kernels.cpu.operations import CPUOperations
 from portico_engine.kernels.cpu.product import PackedMatrix
@@ -82,6 +82,7 @@ def _attention(library: KernelLibrary, normal: Callable[..., Tensor], dim: int, 
     queries, keys_values = normal(22, 4, dim).bfloat16(), normal(22, 4, dim).bfloat16()
     kv = normal(1, 4, 60 * BLOCK_TOKENS, dim).bfloat16()
     twin = kv[0].clone()
+    kv[:, :2] = key_blocks(kv[:, :2])
     said = PagedBatch(library, rows, kv).attend(0, queries, keys_values, window)
     tables = torch.zeros(2, 20, dtype=torch.int32)
     for i, row in enumerate(rows):

@@ -7,6 +7,7 @@
 // 1, 3, 5, 7 in its upper half. A row's sums run in one order, however many rows are computed beside it.
 #include <algorithm>
 #include <vector>
+#include "functions.h"
 #include "product_kernels.h"
 
 using namespace portico;
