@@ -92,13 +92,13 @@ template <class Path> class Worker {
             const uint16_t* query = layer.queries + tile.tokens[r / group].index * layer.query_stride + (head * group + r % group) * dim;
             queries[r] = Path::query(query, dim, wide_queries + int64_t(r) * dim);
         }
-        by_rows(rows, typename Path::Scores{queries, own.keys, ahead.keys, dim, blocks, scores});
+        typename Path::Scores{queries, own.keys, ahead.keys, dim, blocks, scores}.of_rows(rows);
         for (int r = 0; r < rows; r++) {
             const int position = tile.tokens[r / group].position;
             const int from = layer.window ? std::max(low, position + 1 - layer.window) : low;
             softmax(r, blocks, from - shift, std::min(high, position + 1) - shift, out);
         }
-        by_rows(rows, typename Path::Values{own.values, ahead.values, blocks, dim, shares, out.values});
+        typename Path::Values{own.values, ahead.values, blocks, dim, shares, out.values}.of_rows(rows);
     }
 
     // Rows from `first` on of `from` into as many from 0 on.

@@ -4,6 +4,7 @@
 // A row's sums run in one order, whatever rows are computed beside it.
 #pragma once
 #include <algorithm>
+#include <vector>
 #include "vectors.h"
 
 namespace portico {
@@ -12,23 +13,19 @@ constexpr int BLOCK = 16;              // positions of a block of KV; portico_en
 constexpr int CHUNK_BLOCKS = 8;        // a chunk's partial result is computed by itself; chunks are merged in order
 constexpr int CHUNK = BLOCK * CHUNK_BLOCKS;
 constexpr int AT_ONCE = 6;             // query rows that share a load
-constexpr int FEW = 4;                 // of fewer rows the sums of one vector would wait for each other: two are computed beside
 
-template <bool FETCHES, class Kernel> static inline void some_rows(int row, int n, Kernel kernel) {
-    switch (n) {
-        case 1: return kernel.template operator()<1, FETCHES>(row);
-        case 2: return kernel.template operator()<2, FETCHES>(row);
-        case 3: return kernel.template operator()<3, FETCHES>(row);
-        case 4: return kernel.template operator()<4, FETCHES>(row);
-        case 5: return kernel.template operator()<5, FETCHES>(row);
-        default: return kernel.template operator()<AT_ONCE, FETCHES>(row);
-    }
-}
-
-// kernel.template operator()<R, FETCHES>(first row) over rows [0, n), AT_ONCE of them at a time; the first ones fetch.
+// kernel.template operator()<R>(first row) over rows [0, n), AT_ONCE of them at a time.
 template <class Kernel> static inline void by_rows(int n, Kernel kernel) {
-    some_rows<true>(0, std::min(n, AT_ONCE), kernel);
-    for (int row = AT_ONCE; row < n; row += AT_ONCE) some_rows<false>(row, std::min(n - row, AT_ONCE), kernel);
+    int row = 0;
+    for (; row + AT_ONCE <= n; row += AT_ONCE) kernel.template operator()<AT_ONCE>(row);
+    switch (n - row) {
+        case 1: return kernel.template operator()<1>(row);
+        case 2: return kernel.template operator()<2>(row);
+        case 3: return kernel.template operator()<3>(row);
+        case 4: return kernel.template operator()<4>(row);
+        case 5: return kernel.template operator()<5>(row);
+        default: return;
+    }
 }
 
 // Head sizes of 16 dimensions a piece, in float32.
@@ -48,29 +45,46 @@ struct Plain {
         const uint16_t* const *keys, *const *ahead;  // of each block, and of one that is fetched
         int dim, blocks;
         float* out;
-        template <int R, bool FETCHES> void operator()(int row) const {
-            constexpr int B = R < FEW ? 2 : 1;
-            int block = 0;
-            for (; block + B <= blocks; block += B) some<R, B, FETCHES>(row, block);
-            if (block < blocks) some<R, 1, FETCHES>(row, block);
-        }
-        template <int R, int B, bool FETCHES> void some(int row, int block) const {
-            Floats sums[R][B] = {};
-            for (int d = 0; d < dim; d += 2) {
-                for (int b = 0; b < B && FETCHES; b++) __builtin_prefetch(ahead[block + b] + d * BLOCK);
-                for (int odd = 0; odd < 2; odd++) {
-                    Floats key[B];
-                    for (int b = 0; b < B; b++) {
-                        const Words pair = load<Words>(keys[block + b] + d * BLOCK);
-                        key[b] = bits<Floats>(odd ? pair & 0xffff0000u : pair << 16);
+
+        void of_rows(int n) const {
+            static thread_local std::vector<float> kept;
+            kept.resize(std::max(kept.size(), size_t(dim) * BLOCK));
+            for (int block = 0; block < blocks; block++) {
+                if (n > AT_ONCE) {  // what all rows read is widened once
+                    for (int d = 0; d < dim; d += 2) {
+                        __builtin_prefetch(ahead[block] + d * BLOCK);
+                        for (int odd = 0; odd < 2; odd++) store(kept.data() + (d + odd) * BLOCK, half_of(keys[block] + d * BLOCK, odd));
                     }
-                    for (int r = 0; r < R; r++)
-                        for (int b = 0; b < B; b++) sums[r][b] = multiply_add(key[b], queries[row + r][d + odd], sums[r][b]);
+                    by_rows(n, Block<true>{*this, kept.data(), block});
+                } else {
+                    by_rows(n, Block<false>{*this, keys[block], block});
                 }
             }
-            for (int r = 0; r < R; r++)
-                for (int b = 0; b < B; b++) store(out + (row + r) * CHUNK + (block + b) * BLOCK, sums[r][b]);
         }
+
+        static Floats half_of(const uint16_t* pairs, int odd) {
+            const Words words = load<Words>(pairs);
+            return bits<Floats>(odd ? words & 0xffff0000u : words << 16);
+        }
+
+        template <bool WIDE> struct Block {
+            const Scores& scores;
+            const void* keys;
+            int block;
+            template <int R> void operator()(int row) const {
+                Floats sums[R] = {};
+                for (int d = 0; d < scores.dim; d += 2) {
+                    if (!WIDE) __builtin_prefetch(scores.ahead[block] + d * BLOCK);
+                    for (int odd = 0; odd < 2; odd++) {
+                        const Floats key = held(
+                            WIDE ? load<Floats>(static_cast<const float*>(keys) + (d + odd) * BLOCK)
+                                 : half_of(static_cast<const uint16_t*>(keys) + d * BLOCK, odd));
+                        for (int r = 0; r < R; r++) sums[r] = multiply_add(key, scores.queries[row + r][d + odd], sums[r]);
+                    }
+                }
+                for (int r = 0; r < R; r++) store(scores.out + (row + r) * CHUNK + block * BLOCK, sums[r]);
+            }
+        };
     };
 
     static void write_shares(Share* at, Floats shares) { store(at, shares); }
@@ -80,28 +94,39 @@ struct Plain {
         int n_blocks, dim;
         const Share* shares;
         float* out;
-        template <int R, bool FETCHES> void operator()(int row) const {
-            constexpr int P = R < FEW ? 2 : 1;
-            int d = 0;
-            for (; d + P * LANES <= dim; d += P * LANES) some<R, P, FETCHES>(row, d);
-            if (d < dim) some<R, 1, FETCHES>(row, d);
-        }
-        template <int R, int P, bool FETCHES> void some(int row, int d) const {
-            Floats sums[R][P] = {};
-            for (int b = 0; b < n_blocks; b++) {
-                const uint16_t* at = blocks[b] + d;
-                for (int p = 0; p < BLOCK && FETCHES && d % (2 * LANES) == 0; p++) __builtin_prefetch(ahead[b] + d + p * dim);
-                const Share* own = shares + row * CHUNK + b * BLOCK;
-                for (int p = 0; p < BLOCK; p++, at += dim, own++) {
-                    for (int v = 0; v < P; v++) {
-                        const Floats value = load_bf16(at + v * LANES);
-                        for (int r = 0; r < R; r++) sums[r][v] = multiply_add(value, own[r * CHUNK], sums[r][v]);
-                    }
+
+        void of_rows(int n) const {
+            static thread_local std::vector<float> kept(CHUNK * LANES);
+            for (int d = 0; d < dim; d += LANES) {
+                if (n > AT_ONCE) {
+                    for (int p = 0; p < n_blocks * BLOCK; p++) store(kept.data() + p * LANES, at(p, d));  // the same
+                    by_rows(n, Piece<true>{*this, kept.data(), d});
+                } else {
+                    by_rows(n, Piece<false>{*this, nullptr, d});
                 }
             }
-            for (int r = 0; r < R; r++)
-                for (int v = 0; v < P; v++) store(out + (row + r) * dim + d + v * LANES, sums[r][v]);
         }
+
+        Floats at(int p, int d) const {
+            const int offset = p % BLOCK * dim + d;
+            if (d % (2 * LANES) == 0) __builtin_prefetch(ahead[p / BLOCK] + offset);
+            return load_bf16(blocks[p / BLOCK] + offset);
+        }
+
+        template <bool WIDE> struct Piece {
+            const Values& values;
+            const float* wide;
+            int d;
+            template <int R> void operator()(int row) const {
+                const Share* shares = values.shares + int64_t(row) * CHUNK;
+                Floats sums[R] = {};
+                for (int p = 0; p < values.n_blocks * BLOCK; p++) {
+                    const Floats value = held(WIDE ? load<Floats>(wide + p * LANES) : values.at(p, d));
+                    for (int r = 0; r < R; r++) sums[r] = multiply_add(value, shares[r * CHUNK + p], sums[r]);
+                }
+                for (int r = 0; r < R; r++) store(values.out + (row + r) * values.dim + d, sums[r]);
+            }
+        };
     };
 
     static void write(const float* sums, int dim, float scale, uint16_t* out) {
@@ -115,6 +140,7 @@ struct Pairs {
     typedef uint16_t Query;   // bfloat16
     typedef uint16_t Share;   // bfloat16
     static constexpr int PIECE = 2 * LANES;
+    static constexpr int FEW = 4;  // of fewer rows the sums of two blocks would wait for each other: four are computed at once
     static bool takes(int dim) { return dim % PIECE == 0; }
 
     static const Query* query(const uint16_t* row, int, Query*) { return row; }
@@ -126,7 +152,11 @@ struct Pairs {
         const uint16_t* const *keys, *const *ahead;  // of each block, and of one that is fetched
         int dim, blocks;
         float* out;
-        template <int R, bool FETCHES> void operator()(int row) const {
+
+        void of_rows(int n) const { by_rows(n, *this); }
+
+        template <int R> void operator()(int row) const { row ? all<R, false>(row) : all<R, true>(row); }
+        template <int R, bool FETCHES> void all(int row) const {
             constexpr int B = R < FEW ? 4 : 2;
             int block = 0;
             for (; block + B <= blocks; block += B) some<R, B, FETCHES>(row, block);
@@ -159,7 +189,11 @@ struct Pairs {
         int n_blocks, dim;
         const Share* shares;
         float* out;
-        template <int R, bool FETCHES> void operator()(int row) const {
+
+        void of_rows(int n) const { by_rows(n, *this); }
+
+        template <int R> void operator()(int row) const { row ? all<R, false>(row) : all<R, true>(row); }
+        template <int R, bool FETCHES> void all(int row) const {
             int d = 0;
             for (; d + 2 * PIECE <= dim; d += 2 * PIECE) some<R, 2, FETCHES>(row, d);
             if (d < dim) some<R, 1, FETCHES>(row, d);

@@ -91,6 +91,14 @@ static inline Floats multiply_add(Floats a, Floats b, Floats c) {
 }
 static inline Floats multiply_add(Floats a, float b, Floats c) { return multiply_add(a, all(b), c); }
 
+// The same, in registers: GCC reads from memory again for each use, and loads take longer than products.
+static inline Floats held(Floats values) {
+#if defined __AVX2__ && !defined __AVX512F__
+    asm("" : "+x"(values.a), "+x"(values.b));
+#endif
+    return values;
+}
+
 #ifdef __AVX2__
 static inline __m256 halves_of(Floats values, __m256& upper) {
 #ifdef __AVX512F__
