@@ -1,6 +1,6 @@
 """A decoder's layers for a step of few tokens on a CPU, in one call (`kernels.cpu.layers`).
 
-It owns which decoders that fits; others are computed operation by operation, to the same bits.
+It owns which decoders that fits; others are computed operation by operation.
 """
 
 from __future__ import annotations

@@ -76,6 +76,7 @@ class TorchCPUExecutor:
         self._store: BlockStore | None = None
         own = cpu_capability().lower() if kernels is None else kernels.numerics
         own += "" if multiplies_bf16() else "-wide"
+        own += "" if self._layers is None else "-layers"  # they round less
         self.caps = Capabilities(
             blocks=sizes.blocks,
             rows=sizes.max_rows,

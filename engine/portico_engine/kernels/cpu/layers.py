@@ -1,7 +1,7 @@
 """A decoder's layers for a step of few tokens as one kernel of the CPU.
 
 It owns the form in which the kernel takes weights. What it computes is what `models.decoder` does by the operations beside it,
-to the bit.
+but for one rounding less: what is added to the residual stream is no bfloat16 before.
 """
 
 from __future__ import annotations

@@ -10,6 +10,8 @@ struct Row {  // of the batch, as Python passes it
     int32_t first, tokens, start, table;  // its first token in the batch, how many, the first's position, where its table begins
 };
 
+enum class OutForm : int32_t { BFLOAT16, FLOAT32, ADDED };  // of a product
+
 }  // namespace portico
 
 extern "C" {
@@ -22,6 +24,6 @@ void portico_attention(
     const float* sinks, uint16_t* out, const portico::Row* rows, int32_t n_rows, const int32_t* tables, int32_t heads, int32_t kv_heads,
     int32_t dim, int32_t window);
 void portico_product(
-    const Matrix* matrix, const uint16_t* x, int64_t stride, int32_t n, void* out, int64_t out_stride, int32_t wide,
+    const Matrix* matrix, const uint16_t* x, int64_t stride, int32_t n, void* out, int64_t out_stride, portico::OutForm form,
     const int32_t* panels, int32_t n_panels);
 }

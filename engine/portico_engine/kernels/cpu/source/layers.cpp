@@ -1,5 +1,6 @@
-// All layers of a decoder for a step of few tokens, in one call: the same functions in the same order as Python would call one by one,
-// so the same bits. Between nine calls a layer a step spends as long as in some of them.
+// All layers of a decoder for a step of few tokens, in one call: between nine calls a layer a step spends as long as in some of them.
+// They are the functions that Python calls one by one, except that what attention and feed-forward say is added to the residual
+// stream as it is, and not rounded to bfloat16 before.
 #include <vector>
 #include "product_kernels.h"
 #include "functions.h"
@@ -30,25 +31,25 @@ struct DecoderShape {
 // What lies between products, bfloat16, for the widest step so far.
 struct Scratch {
     std::vector<uint16_t> kept;
-    uint16_t *normed, *qkv, *said, *gate_up, *inner, *delta;
+    uint16_t *normed, *qkv, *said, *gate_up, *inner;
 
     void reserve(const DecoderShape& shape, int64_t n) {
         const int64_t qkv_size = int64_t(shape.heads + 2 * shape.kv_heads) * shape.head_dim, said_size = int64_t(shape.heads) * shape.head_dim;
-        const int64_t sizes[] = {shape.hidden, qkv_size, said_size, 2 * int64_t(shape.feed_forward), shape.feed_forward, shape.hidden};
-        uint16_t** const places[] = {&normed, &qkv, &said, &gate_up, &inner, &delta};
+        const int64_t sizes[] = {shape.hidden, qkv_size, said_size, 2 * int64_t(shape.feed_forward), shape.feed_forward};
+        uint16_t** const places[] = {&normed, &qkv, &said, &gate_up, &inner};
         int64_t total = 0;
         for (int64_t size : sizes) total += size * n;
         if (int64_t(kept.size()) < total) kept.resize(total);
         uint16_t* at = kept.data();
-        for (int i = 0; i < 6; i++, at += sizes[i - 1] * n) *places[i] = at;
+        for (int i = 0; i < 5; i++, at += sizes[i - 1] * n) *places[i] = at;
     }
 };
 
-void multiply(const Linear& linear, const uint16_t* x, int64_t n, uint16_t* out) {
+template <class T> void multiply(const Linear& linear, const uint16_t* x, int64_t n, T* out, OutForm form) {
     int64_t width = 0;
     for (int64_t i = 0; i < linear.n_parts; i++) width += linear.parts[i].n_out;
     for (int64_t i = 0; i < linear.n_parts; out += linear.parts[i++].n_out)
-        portico_product(linear.parts + i, x, linear.parts[i].n_in, int32_t(n), out, width, 0, nullptr, 0);
+        portico_product(linear.parts + i, x, linear.parts[i].n_in, int32_t(n), out, width, form, nullptr, 0);
 }
 
 }  // namespace
@@ -61,22 +62,19 @@ extern "C" void portico_layers(
     static thread_local Scratch at;
     at.reserve(shape, n);
     const int64_t dim = shape.head_dim, width = (shape.heads + 2 * shape.kv_heads) * dim;
-    const uint16_t* delta = nullptr;
     for (int i = 0; i < shape.n_layers; i++) {
         const DecoderLayer& layer = shape.layers[i];
-        portico_add_norm(x, delta, layer.attention_norm, shape.eps, at.normed, n, shape.hidden);
-        multiply(layer.qkv, at.normed, n, at.qkv);
+        portico_add_norm(x, nullptr, layer.attention_norm, shape.eps, at.normed, n, shape.hidden);
+        multiply(layer.qkv, at.normed, n, at.qkv, OutForm::BFLOAT16);
         const float* const* angles = rotary + (layer.window ? 2 : 0);
         if (layer.rotates) portico_rotate(at.qkv, angles[0], angles[1], n, shape.heads + shape.kv_heads, dim, width);
         portico_attention(
             at.qkv, width, at.qkv + shape.heads * dim, width, layer.kv, shape.slots, layer.sinks, at.said, rows, n_rows, tables, shape.heads,
             shape.kv_heads, int32_t(dim), layer.window);
-        multiply(layer.out, at.said, n, at.delta);
-        portico_add_norm(x, at.delta, layer.ffn_norm, shape.eps, at.normed, n, shape.hidden);
-        multiply(layer.gate_up, at.normed, n, at.gate_up);
+        multiply(layer.out, at.said, n, x, OutForm::ADDED);
+        portico_add_norm(x, nullptr, layer.ffn_norm, shape.eps, at.normed, n, shape.hidden);
+        multiply(layer.gate_up, at.normed, n, at.gate_up, OutForm::BFLOAT16);
         portico_swiglu(at.gate_up, at.inner, n, shape.feed_forward);
-        multiply(layer.down, at.inner, n, at.delta);
-        delta = at.delta;
+        multiply(layer.down, at.inner, n, x, OutForm::ADDED);
     }
-    for (int64_t i = 0; delta && i < n * shape.hidden; i++) x[i] += from_bf16(delta[i]);
 }
