@@ -74,6 +74,7 @@ class Scheduler:
 
     def add(self, seq: Sequence) -> None:
         """Queue a new sequence."""
+        seq.alike = self._caps.alike_tokens
         seq.state_points = self._kv.state_points(len(seq.request.prompt), seq.request.keep)
         if seq.block_keys is None:
             digest = seq.adapter.digest if seq.adapter else b""

@@ -66,6 +66,7 @@ class Sequence:
     restarts: int = 0  # because a block could not be filled
     planned: int = 0  # the last step that it had a part in
     promoted: bool = False  # it has waited so long that it goes before all others
+    alike: int = 1  # `Capabilities.alike_tokens`
     known: int = 0  # while it runs: the table's `computed`, and what is under way while the step behind that is planned
     awaited: int = 0  # tokens that are sampled under way, none where they end it
     # these are set by the engine
@@ -139,15 +140,16 @@ class Sequence:
     @property
     def at_once(self) -> int:
         """The most of its pending tokens that one step may compute: all, but with a seed the prompt's last token is read by
-        itself.
+        itself, unless they are so few that it has the same bits beside them.
 
-        So it is where the rest of the prompt is known already, and products of other shapes round otherwise: a seed would say
-        something else from a warm prefix than from a cold one.
+        It is by itself where the rest of the prompt is known already, and products of other shapes round otherwise: a seed
+        would say something else from a warm prefix than from a cold one.
         """
         whole = self.pending
         if self.state_points and whole > 1:
             return next((point - self.known for point in self.state_points if point > self.known), whole)
-        return whole - 1 if whole > 1 and self.sampled == 0 and self.request.sampling.is_seeded else whole
+        apart = whole > self.alike and self.sampled == 0 and self.request.sampling.is_seeded
+        return whole - 1 if apart else whole
 
     @property
     def may_draft(self) -> bool:

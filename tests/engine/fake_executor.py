@@ -103,6 +103,7 @@ class FakeExecutor:
     host: dict[int, dict[int, Cell]] = field(default_factory=dict)
     kept: int = 0
     runs_ahead: bool = False
+    alike_tokens: int = 1
     sampled: dict[int, int] = field(default_factory=dict)  # in the last step, by slot
     begun: int = 0  # steps with rows
     finished: int = 0
@@ -125,6 +126,7 @@ class FakeExecutor:
             running_blocks=self.blocks,
             rewrites=True,
             runs_ahead=self.runs_ahead,
+            alike_tokens=self.alike_tokens,
         )
 
     def attach(self, store: BlockStore) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.engine.fake_executor import FakeExecutor
 from tests.engine.fakes import fake_engine, run, solitary, tokens_of
 
-from portico_engine import Delta, FinishReason, Request
+from portico_engine import Delta, FinishReason, Request, SamplingParams
 
 PROMPTS = st.builds(
     lambda shared, own: (*range(10, 10 + shared), *own),
@@ -70,6 +71,17 @@ def test_every_request_gets_its_solitary_answer_and_exactly_one_end(
         else:
             assert got == expected
     assert engine._kv.pool.available == blocks
+
+
+@pytest.mark.parametrize(("alike", "length", "steps"), [(1, 20, [19, 1]), (48, 20, [20]), (48, 48, [48]), (48, 49, [48, 1])])
+def test_with_a_seed_the_last_token_is_by_itself_where_its_bits_would_be_others(
+    alike: int, length: int, steps: list[int]
+) -> None:
+    executor = FakeExecutor(vocab_size=269, blocks=40, rows=4, step_tokens=256, alike_tokens=alike)
+    engine = fake_engine(executor)
+    request = Request("a", tuple(range(3, 3 + length)), max_tokens=1, sampling=SamplingParams(temperature=0.7, seed=5))
+    run(engine, [request])
+    assert [plan.n_tokens for plan in executor.steps if plan.rows] == steps
 
 
 def test_a_short_pool_preempts_the_youngest_of_the_lowest_priority() -> None:

@@ -73,7 +73,8 @@ class Capabilities:
     """What an executor holds. `blocks` of BLOCK_TOKENS positions; `step_tokens` is the most tokens of one plan.
 
     `light_tokens`: a step of so many takes about half as long again as one of a single token, a row that samples counted
-    twice. Callers who share a step are held to that. `adapters` is the number of places for them, each for matrices up to
+    twice. Callers who share a step are held to that. `alike_tokens`: a row of up to so many, alone in its step, gives each the
+    bits that it would have by itself. `adapters` is the number of places for them, each for matrices up to
     `adapter_rank`; without `mixed_adapters` all rows of a step have the same one, or none.
 
     `cut` "token": what a sequence has computed can be shared and cut at any token. "whole": it is one state, which can be
@@ -88,6 +89,7 @@ class Capabilities:
     context_length: int
     numerics_id: str
     light_tokens: int = 512
+    alike_tokens: int = 1
     block_bytes: int = 0  # of one block's content, as Save and Load move it; 0 where the executor knows neither
     host_blocks: int = 0  # slots of the host's memory, for Offload and Fetch; 0 where it knows neither
     swap_seconds: float = 0.0  # of one Offload and one Fetch, measured

@@ -62,19 +62,19 @@ class KernelProduct:
     form = "codes"
 
     def __init__(self, parts: Sequence[PackedMatrix]) -> None:
-        self._parts = tuple(parts)
+        self.parts = tuple(parts)
         self._n_out = sum(part.n_out for part in parts)
         self.max_rows = min(part.max_rows for part in parts)
 
     @property
     def n_bytes(self) -> int:
-        return sum(part.n_bytes for part in self._parts)
+        return sum(part.n_bytes for part in self.parts)
 
     def __call__(self, x: Tensor, dtype: torch.dtype, wanted: Tensor | None = None) -> Tensor:
         shape = x.shape[0], self._n_out
         out = torch.empty(shape, dtype=dtype) if wanted is None else torch.full(shape, float("-inf"), dtype=dtype)
         first = 0
-        for part in self._parts:
+        for part in self.parts:
             own = None if wanted is None else wanted[(wanted >= first) & (wanted < first + part.n_out)] - first
             part.multiply(x, out[:, first:] if first else out, own)
             first += part.n_out

@@ -20,13 +20,13 @@ _EXACT = 32  # likeliest tokens whose logits are exact
 class CPULinear:
     """`Linear` with W [out, in] in bfloat16, and, where given, a product from the codes of the same matrix, bias included."""
 
-    __slots__ = ("_codes", "_codes_rows", "bias", "weight")
+    __slots__ = ("_codes_rows", "bias", "codes", "weight")
 
     def __init__(self, weight: Tensor, bias: Tensor | None = None, codes: CodesProduct | None = None) -> None:
         self.weight = weight
         self.bias = bias
-        self._codes = codes if codes is None or self._agrees(codes) else None
-        self._codes_rows = 0 if self._codes is None else self._codes.max_rows
+        self.codes = codes if codes is None or self._agrees(codes) else None
+        self._codes_rows = 0 if self.codes is None else self.codes.max_rows
 
     def _agrees(self, codes: CodesProduct) -> bool:
         """Does the product from codes say what the bfloat16 one says? Packing is a private matter of torch, or of a compiled
@@ -39,20 +39,20 @@ class CPULinear:
 
     @property
     def form(self) -> str:
-        return "bf16" if self._codes is None else self._codes.form
+        return "bf16" if self.codes is None else self.codes.form
 
     @property
     def n_bytes(self) -> int:
-        return self.weight.nbytes + (0 if self._codes is None else self._codes.n_bytes)
+        return self.weight.nbytes + (0 if self.codes is None else self.codes.n_bytes)
 
     def __call__(self, x: Tensor) -> Tensor:
-        if self._codes is None or x.shape[0] > self._codes_rows:
+        if self.codes is None or x.shape[0] > self._codes_rows:
             return dense_product(x, self.weight, self.bias)
-        return self._codes(x, torch.bfloat16)
+        return self.codes(x, torch.bfloat16)
 
     def logits(self, x: Tensor, targets: Tensor | None = None, tokens: Tensor | None = None) -> Tensor:
         """Where the product is rounded to bfloat16, the likeliest tokens and the targets are computed again in float32."""
-        codes = self._codes if x.shape[0] <= self._codes_rows else None
+        codes = self.codes if x.shape[0] <= self._codes_rows else None
         if codes is not None and not codes.rounds:
             return codes(x, torch.float32, tokens)
         if codes is None:

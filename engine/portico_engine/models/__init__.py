@@ -7,6 +7,7 @@
     cuda_weight_loader.py  their form on a GPU
     decoder.py             tokens in, logits out
     decode_layers.py       its layers for a step of few tokens on a GPU, in five kernels each
+    cpu_layers.py          the same on a CPU, all of them in one call
     rotary.py              rotary embedding as tables
     rotary_order.py        the order of query and key rows that the decoder has, from a file's
     lora_weights.py        a decoder's weights with room for adapters beside its matrices

@@ -52,7 +52,7 @@ class FusedOps(Protocol):
     def clamped_swiglu(self, gate_up: Tensor) -> Tensor: ...
 
 
-class _Rotary(NamedTuple):
+class Rotary(NamedTuple):
     """What positions come to: cosines and sines [n, 1, head_dim] of most layers and of those with a window, and what queries
     are multiplied with beside it.
     """
@@ -85,7 +85,7 @@ class Decoder:
     def hidden(self, tokens: Tensor, positions: Tensor, attend: Attention) -> Tensor:
         """tokens, positions int64 [n] -> the residual stream after the last layer, float32 [n, hidden]."""
         x = self.embedded(tokens)
-        rotary = self._rotary_at(positions)
+        rotary = self.rotary_at(positions)
         delta: Tensor | None = None
         for i, layer in enumerate(self.weights.layers):
             delta = self._attention(i, layer, self._ops.add_norm(x, delta, layer.attention_norm, self.eps), rotary, attend)
@@ -94,7 +94,7 @@ class Decoder:
             delta = self._residual(delta, layer.ffn_post_norm)
         return x if delta is None else x.add_(delta)
 
-    def _rotary_at(self, positions: Tensor) -> _Rotary:
+    def rotary_at(self, positions: Tensor) -> Rotary:
         """What layers make of positions."""
         cos, sin = (table[positions] for table in self.rotary)
         local = (cos, sin) if self._local_rotary is None else tuple(table[positions] for table in self._local_rotary)
@@ -102,7 +102,7 @@ class Decoder:
         if self.config.scales.long_queries is not None:
             beta, original = self.config.scales.long_queries
             scale = 1 + beta * (positions // original).float().log1p().view(-1, 1, 1)
-        return _Rotary((cos, sin), (local[0], local[1]), scale)
+        return Rotary((cos, sin), (local[0], local[1]), scale)
 
     def embedded(self, tokens: Tensor) -> Tensor:
         """What the first layer takes: float32 [n, hidden]."""
@@ -131,7 +131,7 @@ class Decoder:
     def _gated(self, weights: GatedWeights, x: Tensor) -> Tensor:
         return weights.down(self._activate(weights.gate_up(x)))
 
-    def _attention(self, i: int, layer: LayerWeights, x: Tensor, rotary: _Rotary, attend: Attention) -> Tensor:
+    def _attention(self, i: int, layer: LayerWeights, x: Tensor, rotary: Rotary, attend: Attention) -> Tensor:
         config = self.config
         if layer.kernel is not None:
             before, after, values = layer.qkv(x).chunk(3, -1)

@@ -82,7 +82,7 @@ def test_parts_in_formats_of_their_own_lie_beside_each_other() -> None:
     first, second = (product("kernels", half) for half in halves)
     assert isinstance(first, KernelProduct)
     assert isinstance(second, KernelProduct)
-    both = KernelProduct([*first._parts, *second._parts])
+    both = KernelProduct([*first.parts, *second.parts])
     for rows in (1, 3):
         x = inputs(rows, 64)
         torch.testing.assert_close(both(x, torch.float32), x.float() @ weight.T, rtol=0.01, atol=0.02)

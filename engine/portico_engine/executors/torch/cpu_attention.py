@@ -33,7 +33,8 @@ class _Span:
 
 
 class CPUPagedKV:
-    """Keys and values of all layers in blocks of BLOCK_TOKENS positions, bf16 [layers, 2 kv_heads, slots, head_dim].
+    """Keys and values of all layers in blocks of BLOCK_TOKENS positions, bf16 [layers, 2 kv_heads, slots, head_dim]. Within a
+    block keys lie as whoever computes attention wants them.
 
     Memory is claimed by the operating system as blocks are first written.
     """
@@ -47,9 +48,8 @@ class CPUPagedKV:
         self.tensor = torch.empty(shape, dtype=torch.bfloat16)
 
     def copy(self, op: Copy) -> None:
-        """The first positions of a block into another, all layers."""
-        source, target = op.source * BLOCK_TOKENS, op.target * BLOCK_TOKENS
-        self.tensor[:, :, target : target + op.n_tokens] = self.tensor[:, :, source : source + op.n_tokens]
+        """A block into another, all layers; what is behind the first positions counts for nothing."""
+        self._slots(op.target).copy_(self._slots(op.source))
 
     def drop(self, block: int) -> None:
         """Nothing: its next owner overwrites it."""
@@ -101,11 +101,11 @@ class CPUKernelAttention:
     def __init__(self, config: DecoderConfig, batch: PagedBatch, inputs: ConvolutionInputs | None) -> None:
         self._config = config
         self._places = config.kv_places
-        self._batch = batch
+        self.batch = batch
         self._inputs = inputs
 
     def __call__(self, layer: int, queries: Tensor, keys_values: Tensor, sinks: Tensor | None = None) -> Tensor:
-        return self._batch.attend(self._places[layer], queries, keys_values, self._config.window(layer), sinks)
+        return self.batch.attend(self._places[layer], queries, keys_values, self._config.window(layer), sinks)
 
     def recent(self, layer: int, values: Tensor, count: int) -> Tensor:
         """See `decoder.Attention`."""

@@ -18,7 +18,7 @@ from portico_engine.executors.host_step import HostStep
 from portico_engine.executors.kv_ops import run_ops
 from portico_engine.executors.protocol import AS_COMPUTED, BlockStore, Capabilities, Offloading, Sizes
 from portico_engine.executors.torch.batch import damaged_rows, logits_indices, target_tokens
-from portico_engine.executors.torch.cpu_attention import CPUPagedKV
+from portico_engine.executors.torch.cpu_attention import CPUKernelAttention, CPUPagedKV
 from portico_engine.executors.torch.device_faults import named_faults
 from portico_engine.executors.torch.embedding import embed_texts
 from portico_engine.executors.torch.freed_memory import release_freed_memory
@@ -33,13 +33,14 @@ from portico_engine.kernels.cpu.operations import CPUOperations
 from portico_engine.linear.dense_product import multiplies_bf16
 from portico_engine.linear.int4 import cpu_capability, int4_supported
 from portico_engine.models.config import DecoderConfig, read_config
+from portico_engine.models.cpu_layers import fit_layers
 from portico_engine.models.cpu_weight_loader import CPUWeightLoader
 from portico_engine.models.decoder import Decoder
 from portico_engine.models.weight_loader import Progress
 from portico_engine.parallel.expert_parallel import AUTO, Exchange
 from portico_engine.parallel.rank_group import RankGroup
 from portico_engine.parallel.sharded_weights import with_ranks
-from portico_engine.plan import StepPlan
+from portico_engine.plan import Row, StepPlan
 from portico_engine.request import Pooling
 from portico_engine.weights.model_file import ModelFile
 
@@ -70,15 +71,18 @@ class TorchCPUExecutor:
         self._alone = alone
         codec = kv_codec(offloading.dtype, decoder.config)
         self._kv = CPUPagedKV(decoder.config, sizes.blocks, codec, kernels)
+        self._layers = None if kernels is None else fit_layers(kernels, decoder, self._kv.tensor)
         self._host = open_host_kv(self._kv.tensor, codec, offloading.host_bytes)
         self._store: BlockStore | None = None
         own = cpu_capability().lower() if kernels is None else kernels.numerics
         own += "" if multiplies_bf16() else "-wide"
+        own += "" if self._layers is None else "-layers"  # they round less
         self.caps = Capabilities(
             blocks=sizes.blocks,
             rows=sizes.max_rows,
             step_tokens=STEP_TOKENS,
             light_tokens=LIGHT_TOKENS,
+            alike_tokens=self._layers.max_rows if self._layers else 1,
             vocab_size=vocab_size or decoder.config.vocab_size,
             context_length=sizes.context_length,
             numerics_id=f"torch-{torch.__version__}-cpu-{own}-{decoder.numerics}-{codec.numerics}",
@@ -140,17 +144,24 @@ class TorchCPUExecutor:
         run_ops(plan.kv_ops, self._kv, self._store, self._host)
         if not plan.rows:
             return HostStep(plan, np.zeros((0, self.caps.vocab_size), np.float32))
-        tokens = [token for row in plan.rows for token in row.tokens]
-        positions = [p for row in plan.rows for p in range(row.start, row.start + len(row.tokens))]
         if self._adapters is not None:
             self._adapters.begin(plan.rows)
-        hidden = self._decoder.hidden(torch.tensor(tokens), torch.tensor(positions), self._kv.batch(plan.rows))
+        hidden = self._hidden(plan.rows)
         damaged = damaged_rows(hidden, plan.rows)
         at = logits_indices(plan.rows)
         if not at:
             return HostStep(plan, np.zeros((0, self.caps.vocab_size), np.float32), damaged)
         head = partial(self._logits, hidden[at], target_tokens(plan.rows))
         return HostStep(plan, head if self._alone else head(None), damaged)
+
+    def _hidden(self, rows: Sequence[Row]) -> torch.Tensor:
+        """The rows' tokens after the last layer, float32 [n, hidden]."""
+        tokens = torch.tensor([token for row in rows for token in row.tokens])
+        positions = torch.tensor([p for row in rows for p in range(row.start, row.start + len(row.tokens))])
+        attention = self._kv.batch(rows)
+        if self._layers is None or len(tokens) > self._layers.max_rows or not isinstance(attention, CPUKernelAttention):
+            return self._decoder.hidden(tokens, positions, attention)
+        return self._layers.hidden(tokens, positions, attention.batch)
 
     @named_faults()
     @torch.inference_mode()

@@ -18,6 +18,15 @@ from portico_engine.plan import BLOCK_TOKENS, Row
 _HEAD_DIMS = 16  # a head's size is a multiple of
 
 
+def key_blocks(keys: Tensor) -> Tensor:
+    """Keys [..., slots, head_dim] by position as the kernel keeps them, in the same shape: in each block pairs of dimensions,
+    [head_dim / 2][BLOCK_TOKENS][2], so that scores of many positions are multiplied at once.
+    """
+    *others, slots, dim = keys.shape
+    blocks = keys.reshape(*others, slots // BLOCK_TOKENS, BLOCK_TOKENS, dim // 2, 2)
+    return blocks.transpose(-3, -2).reshape(keys.shape)
+
+
 def takes_heads(head_dim: int) -> bool:
     """Is there a kernel for heads of this size?"""
     return head_dim % _HEAD_DIMS == 0
@@ -27,11 +36,10 @@ class PagedBatch:
     """The rows of one step, as all its layers take them."""
 
     def __init__(self, library: KernelLibrary, rows: Sequence[Row], kv: Tensor) -> None:
-        """kv bf16 [layers, 2 kv_heads, slots, head_dim]. Raises ValueError for a row that is longer than its blocks: nothing
-        behind this looks at that.
+        """kv bf16 [layers, 2 kv_heads, slots, head_dim], keys as `key_blocks` has them. Raises ValueError for a row that is
+        longer than its blocks: nothing behind this looks at that.
         """
         self._attention = library.attention
-        self._n_rows = len(rows)
         self._kv, self._layer_bytes = kv.data_ptr(), kv.stride(0) * kv.element_size()
         self._kv_heads, self._slots = kv.shape[1] // 2, kv.shape[2]
         self._tables, places = array("i"), array("i")  # block tables, one after another; see `Row` in attention.cpp
@@ -46,7 +54,7 @@ class PagedBatch:
             self._tables.extend(row.block_table)
             first += len(row.tokens)
         self._places = places
-        self._addresses = places.buffer_info()[0], self._n_rows, self._tables.buffer_info()[0]
+        self.addresses = places.buffer_info()[0], len(rows), self._tables.buffer_info()[0]  # as kernels take a batch
 
     def attend(self, layer: int, queries: Tensor, keys_values: Tensor, window: int = 0, sinks: Tensor | None = None) -> Tensor:
         """Store new keys and values in the cache's layer, then attend.
@@ -60,7 +68,7 @@ class PagedBatch:
         out = torch.empty(n, heads * dim, dtype=torch.bfloat16)
         self._attention(
             queries.data_ptr(), query_stride, keys_values.data_ptr(), stride, self._kv + layer * self._layer_bytes, self._slots,
-            None if sinks is None else sinks.data_ptr(), out.data_ptr(), *self._addresses, heads, self._kv_heads, dim, window,
+            None if sinks is None else sinks.data_ptr(), out.data_ptr(), *self.addresses, heads, self._kv_heads, dim, window,
         )  # fmt: skip
         return out
 

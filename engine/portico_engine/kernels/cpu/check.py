@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from portico_engine.kernels import reference
-from portico_engine.kernels.cpu.attention import PagedBatch
+from portico_engine.kernels.cpu.attention import PagedBatch, key_blocks
+from portico_engine.kernels.cpu.layers import DecoderLayers, DecoderSizes, LayerParts
 from portico_engine.kernels.cpu.library import KernelLibrary
 from portico_engine.kernels.cpu.operations import CPUOperations
 from portico_engine.kernels.cpu.product import PackedMatrix
@@ -60,6 +61,7 @@ def _pairs(library: KernelLibrary) -> Iterator[_Pair]:
     for dim in (16, 64):
         for window in (0, 40):
             yield _Pair(f"attention of {dim}", *_attention(library, normal, dim, window))
+    yield _Pair("layers", *_layers(library, normal))
     for bits, group, offset in ((4, 32, True), (4, 64, False), (8, 16, False), (6, 32, True)):
         codes = torch.randint(0, 1 << bits, (48, 128), generator=random, dtype=torch.uint8)
         scale = normal(48, 128 // group)
@@ -82,6 +84,7 @@ def _attention(library: KernelLibrary, normal: Callable[..., Tensor], dim: int, 
     queries, keys_values = normal(22, 4, dim).bfloat16(), normal(22, 4, dim).bfloat16()
     kv = normal(1, 4, 60 * BLOCK_TOKENS, dim).bfloat16()
     twin = kv[0].clone()
+    kv[:, :2] = key_blocks(kv[:, :2])
     said = PagedBatch(library, rows, kv).attend(0, queries, keys_values, window)
     tables = torch.zeros(2, 20, dtype=torch.int32)
     for i, row in enumerate(rows):
@@ -90,6 +93,39 @@ def _attention(library: KernelLibrary, normal: Callable[..., Tensor], dim: int, 
     owners = torch.tensor([0] * 21 + [1], dtype=torch.int32)
     reference.store(twin, keys_values, positions, owners, tables)
     return said, reference.paged_attention(queries, twin, positions, owners, tables, window)
+
+
+def _layers(library: KernelLibrary, normal: Callable[..., Tensor]) -> tuple[Tensor, Tensor]:
+    """Two layers of groups of two heads, the second without rotation, over five tokens of one sequence and one of another."""
+    sizes, eps = DecoderSizes(64, 96, 4, 2, 16), torch.tensor(1e-5)
+    rows = [Row(0, (0,) * 5, 0, (3,)), Row(1, (0,), 0, (1,))]
+    x, kv = normal(6, 64), torch.zeros(2, 4, 4 * BLOCK_TOKENS, 16, dtype=torch.bfloat16)
+    cos, sin = normal(6, 1, 16), normal(6, 1, 16)
+    twin, layers = x.clone(), []
+    own = torch.tensor([[i // 5 == j // 5 and j <= i for j in range(6)] for i in range(6)])
+    for i in range(2):
+        shapes = ((128, 64), (64, 64), (192, 64), (64, 96))
+        matrices = [
+            QuantizedMatrix(
+                ((normal(*shape) * 3).round() + 8).clamp(0, 15).byte(), normal(shape[0], shape[1] // 32) / 24, None, 4, 8
+            )
+            for shape in shapes
+        ]
+        qkv, out, gate_up, down = ([PackedMatrix(library, matrix)] for matrix in matrices)
+        norms = normal(64), normal(64)
+        layers.append(LayerParts(norms[0], qkv, out, norms[1], gate_up, down, kv[i], None, 0, i == 0))
+        weights = [matrix.dequantize().T for matrix in matrices]
+        heads = (reference.add_norm(twin, None, norms[0], eps).float() @ weights[0]).bfloat16().view(6, 8, 16)
+        if i == 0:
+            reference.rotate(heads[:, :6], cos, sin)
+        queries, keys, values = (part.float().transpose(0, 1) for part in (heads[:, :4], heads[:, 4:6], heads[:, 6:]))
+        keys, values = keys.repeat_interleave(2, 0), values.repeat_interleave(2, 0)
+        said = torch.nn.functional.scaled_dot_product_attention(queries, keys, values, attn_mask=own)
+        twin += said.transpose(0, 1).reshape(6, 64) @ weights[1]
+        inner = (reference.add_norm(twin, None, norms[1], eps).float() @ weights[2]).bfloat16()
+        twin += reference.swiglu(inner).float() @ weights[3]
+    DecoderLayers(library, sizes, eps, layers).run(x, (cos, sin, cos, sin), PagedBatch(library, rows, kv))
+    return x, twin
 
 
 def main() -> int:

@@ -21,6 +21,7 @@ _SIGNATURES = {
     "portico_swiglu": (_P, _P, _I64, _I64),
     "portico_attention": (_P, _I64, _P, _I64, _P, _I64, _P, _P, _P, _I32, _P, _I32, _I32, _I32, _I32),
     "portico_product": (_P, _P, _I64, _I32, _P, _I64, _I32, _P, _I32),
+    "portico_layers": (_P, _P, _I64, _P, _P, _I32, _P),
     "portico_pack": (_P, _P, _P, _P, _P),
     "portico_numbers": (),
 }
@@ -45,6 +46,7 @@ class KernelLibrary:
         self.swiglu = functions["portico_swiglu"]
         self.attention = functions["portico_attention"]
         self.product = functions["portico_product"]
+        self.layers = functions["portico_layers"]
         self.pack = functions["portico_pack"]
         self.numbers: Numbers = _NUMBERS[functions["portico_numbers"]()]
         self.takes_tables = self.numbers == "bf16 pairs"  # any 16 values in a product, not steps of one size alone

@@ -26,8 +26,8 @@ _FAST_ROWS: dict[Numbers, dict[int, int]] = {"bf16 pairs": {1: 48, 2: 24}, "int1
 _LARGEST = 14  # exponent of the largest scale or offset, of 15 that float16 has
 
 
-class _Matrix(ctypes.Structure):
-    """`Matrix` in product.cpp."""
+class MatrixForm(ctypes.Structure):
+    """`Matrix` in product_kernels.h."""
 
     _fields_ = (
         ("tiles", ctypes.c_void_p),
@@ -64,13 +64,18 @@ class PackedMatrix:
         self._tiles = torch.empty(n_out * (n_in // 2 * planes + sum(2 * half.shape[1] for half in halves)), dtype=torch.uint8)
         tables = _tables(matrix).view(torch.uint16).flatten().tolist()
         address = None if bias is None else bias.data_ptr()
-        self._form = _Matrix(
+        self.form = MatrixForm(
             self._tiles.data_ptr(), address, unit, n_out, n_in, matrix.group_size, planes, len(halves) - 1,
             (ctypes.c_uint16 * 64)(*tables),
         )  # fmt: skip
-        self._address = ctypes.addressof(self._form)
+        self._address = ctypes.addressof(self.form)
         addresses = [half.data_ptr() for half in halves] + [None] * (2 - len(halves))
         library.pack(self._address, matrix.codes.contiguous().data_ptr(), *addresses, self._tiles.data_ptr())
+
+    @property
+    def in_order(self) -> bool:
+        """Do its columns multiply inputs in the order in which they come?"""
+        return self._order is None
 
     @property
     def n_bytes(self) -> int:

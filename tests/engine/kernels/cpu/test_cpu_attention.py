@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from portico_engine.kernels import reference
-from portico_engine.kernels.cpu.attention import PagedBatch
+from portico_engine.kernels.cpu.attention import PagedBatch, key_blocks
 from portico_engine.kernels.cpu.library import KernelLibrary
 from portico_engine.plan import BLOCK_TOKENS, Row
 
@@ -21,8 +21,10 @@ SMOL: Shape = (9, 3, 64)
 class Layer:
     """Random queries, keys and values of some rows, and a cache that holds what came before them."""
 
-    def __init__(self, rows: Sequence[tuple[int, int]], shape: Shape = SMOL, *, seed: int = 1) -> None:
-        """`rows`: how many tokens, after how many."""
+    def __init__(
+        self, rows: Sequence[tuple[int, int]], shape: Shape = SMOL, *, seed: int = 1, alike: Sequence[int] = ()
+    ) -> None:
+        """`rows`: how many tokens, after how many. `alike`: so many first blocks of each are the first row's."""
         self.heads, self.kv_heads, dim = shape
         random = torch.Generator().manual_seed(seed)
         n = sum(count for count, _ in rows)
@@ -33,11 +35,16 @@ class Layer:
         free = torch.randperm(BLOCKS, generator=random).tolist()
         self.rows = []
         for i, (count, start) in enumerate(rows):
-            table = tuple(free.pop() for _ in range(-(-(start + count) // BLOCK_TOKENS)))
+            first = self.rows[0].block_table[: alike[i]] if i < len(alike) and i else ()
+            table = (*first, *(free.pop() for _ in range(-(-(start + count) // BLOCK_TOKENS) - len(first))))
             self.rows.append(Row(i, (0,) * count, start, table))
 
+    def packed(self, kv: Tensor) -> Tensor:
+        """As the kernel keeps it."""
+        return torch.cat([key_blocks(kv[:, : self.kv_heads]), kv[:, self.kv_heads :]], 1)
+
     def kernel(self, library: KernelLibrary, window: int = 0, sinks: Tensor | None = None) -> Tensor:
-        self.after = self.kv.clone()
+        self.after = self.packed(self.kv)
         return PagedBatch(library, self.rows, self.after).attend(1, self.queries, self.keys_values, window, sinks)
 
     def alone(self, library: KernelLibrary, row: int, tokens: slice) -> Tensor:
@@ -71,7 +78,7 @@ def test_it_says_what_its_twin_says(library: KernelLibrary, rows: list[tuple[int
     layer = Layer(rows)
     twin, kv = layer.twin(window)
     torch.testing.assert_close(layer.kernel(library, window).float(), twin.float(), rtol=0.02, atol=0.01)
-    assert torch.equal(layer.after, kv)
+    assert torch.equal(layer.after, layer.packed(kv))
 
 
 @pytest.mark.parametrize("shape", [(4, 4, 16), (8, 2, 80), (4, 1, 128), (16, 1, 576), (6, 3, 96), (3, 3, 256)], ids=str)
@@ -101,6 +108,34 @@ def test_a_tokens_bits_are_its_own_whatever_its_batch_and_the_threads(library: K
             assert torch.equal(layer.alone(library, 0, tokens), together[tokens])
     finally:
         torch.set_num_threads(before)
+
+
+SHARING = [
+    ([(1, 400), (1, 400), (1, 390)], [0, 24, 24]),
+    ([(7, 300), (20, 280), (1, 500), (3, 10)], [0, 17, 16, 0]),
+    ([(5, 129), (5, 128), (5, 127)], [0, 8, 7]),
+    ([(1, 700), (1, 40), (1, 700), (1, 700)], [0, 2, 8, 40]),
+    ([(30, 260)] * 4, [0, 16, 16, 16]),
+]
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+@pytest.mark.parametrize(("rows", "alike"), SHARING, ids=str)
+def test_rows_that_begin_with_the_same_blocks_are_what_they_are_alone(
+    library: KernelLibrary, rows: list[tuple[int, int]], alike: list[int], threads: int
+) -> None:
+    layer = Layer(rows, alike=alike)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        together = layer.kernel(library)
+        alone = [layer.alone(library, i, slice(0, len(row.tokens))) for i, row in enumerate(layer.rows)]
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(together, torch.cat(alone))
+    twin, kv = layer.twin()
+    torch.testing.assert_close(together.float(), twin.float(), rtol=0.02, atol=0.01)
+    assert torch.equal(layer.after, layer.packed(kv))
 
 
 def test_what_was_never_written_is_not_read(library: KernelLibrary) -> None:

@@ -33,8 +33,8 @@ def compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> No
     monkeypatch.setenv("CXX", str(path))
 
 
-def test_this_machines_library_does_what_plain_torch_does(library: KernelLibrary) -> None:
-    assert differences(library) == []
+def test_this_machines_library_does_what_plain_torch_does(native: KernelLibrary) -> None:
+    assert differences(native) == []
 
 
 # The x86-64 psABI's levels, and the newest instructions of each that the kernels may use.
@@ -48,7 +48,7 @@ LEVELS = {
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.skipif(sys.platform != "linux" or os.uname().machine != "x86_64", reason="other processors have other names")
 def test_machines_with_fewer_instructions_say_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: KernelLibrary, level: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, native: KernelLibrary, level: str
 ) -> None:
     if missing := LEVELS[level] - set(building._cpu_features().split()):
         pytest.skip(f"this CPU has no {', '.join(sorted(missing))}")

@@ -1,9 +1,10 @@
 // The two small products of attention, over blocks of keys and values: in bfloat16 pairs where the CPU has them, in float32 else.
 //
-// Scores want positions side by side and a block has each position's dimensions side by side: keys are therefore transposed into
-// scratch, once for all query rows of a tile. A row's sums run in one order, whatever rows are computed beside it.
+// Scores want positions side by side: a block's keys are pairs of dimensions [head_dim / 2][BLOCK][2]. Its values are [BLOCK][head_dim].
+// A row's sums run in one order, whatever rows are computed beside it.
 #pragma once
 #include <algorithm>
+#include <vector>
 #include "vectors.h"
 
 namespace portico {
@@ -30,10 +31,8 @@ template <class Kernel> static inline void by_rows(int n, Kernel kernel) {
 // Head sizes of 16 dimensions a piece, in float32.
 struct Plain {
     typedef float Query;
-    typedef float Key;    // transposed keys [head_dim][BLOCK]
     typedef float Share;  // softmax' numerators
     static bool takes(int dim) { return dim % LANES == 0; }
-    static int64_t block_keys(int dim) { return int64_t(dim) * BLOCK; }
 
     // A query row as `Scores` reads it; `room` is for dim of them.
     static const Query* query(const uint16_t* row, int dim, Query* room) {
@@ -41,74 +40,93 @@ struct Plain {
         return room;
     }
 
-    static void transpose(const uint16_t* block, int dim, Key* out) {
-#ifdef __AVX2__
-        for (int p = 0; p < BLOCK; p += 8)
-            for (int d = 0; d < dim; d += 16) transpose_eight(block + p * dim + d, dim, out + d * BLOCK + p);
-#else
-        for (int p = 0; p < BLOCK; p++)
-            for (int d = 0; d < dim; d++) out[d * BLOCK + p] = from_bf16(block[p * dim + d]);
-#endif
-    }
-
-#ifdef __AVX2__
-    // Sixteen dimensions of eight positions, as pairs of them and then one by one.
-    static void transpose_eight(const uint16_t* from, int dim, Key* out) {
-        __m256i a[8], b[8];
-        for (int p = 0; p < 8; p++) a[p] = load<__m256i>(from + p * dim);
-        for (int p = 0; p < 8; p += 2) {
-            b[p] = _mm256_unpacklo_epi32(a[p], a[p + 1]);
-            b[p + 1] = _mm256_unpackhi_epi32(a[p], a[p + 1]);
-        }
-        for (int p = 0; p < 8; p += 4) {
-            a[p] = _mm256_unpacklo_epi64(b[p], b[p + 2]);
-            a[p + 1] = _mm256_unpackhi_epi64(b[p], b[p + 2]);
-            a[p + 2] = _mm256_unpacklo_epi64(b[p + 1], b[p + 3]);
-            a[p + 3] = _mm256_unpackhi_epi64(b[p + 1], b[p + 3]);
-        }
-        for (int pair = 0; pair < 8; pair++) {  // a[4 k + j] holds, in its lane l, pair 4 l + j of positions 4 k to 4 k + 3
-            const __m256i first = a[pair % 4], second = a[4 + pair % 4];
-            const __m256i both = pair < 4 ? _mm256_permute2x128_si256(first, second, 0x20) : _mm256_permute2x128_si256(first, second, 0x31);
-            store(out + 2 * pair * BLOCK, _mm256_slli_epi32(both, 16));
-            store(out + (2 * pair + 1) * BLOCK, _mm256_and_si256(both, _mm256_set1_epi32(int32_t(0xffff0000))));
-        }
-    }
-#endif
-
     struct Scores {
         const Query* const* queries;
-        const Key* keys;
+        const uint16_t* const *keys, *const *ahead;  // of each block, and of one that is fetched
         int dim, blocks;
         float* out;
-        template <int R> void operator()(int row) const {
+
+        void of_rows(int n) const {
+            static thread_local std::vector<float> kept;
+            kept.resize(std::max(kept.size(), size_t(dim) * BLOCK));
             for (int block = 0; block < blocks; block++) {
-                Floats sums[R] = {};
-                for (int d = 0; d < dim; d++) {
-                    const Floats key = load<Floats>(keys + (block * dim + d) * BLOCK);
-                    for (int r = 0; r < R; r++) sums[r] = multiply_add(key, queries[row + r][d], sums[r]);
+                if (n > AT_ONCE) {  // what all rows read is widened once
+                    for (int d = 0; d < dim; d += 2) {
+                        __builtin_prefetch(ahead[block] + d * BLOCK);
+                        for (int odd = 0; odd < 2; odd++) store(kept.data() + (d + odd) * BLOCK, half_of(keys[block] + d * BLOCK, odd));
+                    }
+                    by_rows(n, Block<true>{*this, kept.data(), block});
+                } else {
+                    by_rows(n, Block<false>{*this, keys[block], block});
                 }
-                for (int r = 0; r < R; r++) store(out + (row + r) * CHUNK + block * BLOCK, sums[r]);
             }
         }
+
+        static Floats half_of(const uint16_t* pairs, int odd) {
+            const Words words = load<Words>(pairs);
+            return bits<Floats>(odd ? words & 0xffff0000u : words << 16);
+        }
+
+        template <bool WIDE> struct Block {
+            const Scores& scores;
+            const void* keys;
+            int block;
+            template <int R> void operator()(int row) const {
+                Floats sums[R] = {};
+                for (int d = 0; d < scores.dim; d += 2) {
+                    if (!WIDE) __builtin_prefetch(scores.ahead[block] + d * BLOCK);
+                    for (int odd = 0; odd < 2; odd++) {
+                        const Floats key = held(
+                            WIDE ? load<Floats>(static_cast<const float*>(keys) + (d + odd) * BLOCK)
+                                 : half_of(static_cast<const uint16_t*>(keys) + d * BLOCK, odd));
+                        for (int r = 0; r < R; r++) sums[r] = multiply_add(key, scores.queries[row + r][d + odd], sums[r]);
+                    }
+                }
+                for (int r = 0; r < R; r++) store(scores.out + (row + r) * CHUNK + block * BLOCK, sums[r]);
+            }
+        };
     };
 
     static void write_shares(Share* at, Floats shares) { store(at, shares); }
 
     struct Values {
-        const uint16_t* const* blocks;
+        const uint16_t* const *blocks, *const *ahead;
         int n_blocks, dim;
         const Share* shares;
         float* out;
-        template <int R> void operator()(int row) const {
+
+        void of_rows(int n) const {
+            static thread_local std::vector<float> kept(CHUNK * LANES);
             for (int d = 0; d < dim; d += LANES) {
-                Floats sums[R] = {};
-                for (int p = 0; p < n_blocks * BLOCK; p++) {
-                    const Floats value = load_bf16(blocks[p / BLOCK] + p % BLOCK * dim + d);
-                    for (int r = 0; r < R; r++) sums[r] = multiply_add(value, shares[(row + r) * CHUNK + p], sums[r]);
+                if (n > AT_ONCE) {
+                    for (int p = 0; p < n_blocks * BLOCK; p++) store(kept.data() + p * LANES, at(p, d));  // the same
+                    by_rows(n, Piece<true>{*this, kept.data(), d});
+                } else {
+                    by_rows(n, Piece<false>{*this, nullptr, d});
                 }
-                for (int r = 0; r < R; r++) store(out + (row + r) * dim + d, sums[r]);
             }
         }
+
+        Floats at(int p, int d) const {
+            const int offset = p % BLOCK * dim + d;
+            if (d % (2 * LANES) == 0) __builtin_prefetch(ahead[p / BLOCK] + offset);
+            return load_bf16(blocks[p / BLOCK] + offset);
+        }
+
+        template <bool WIDE> struct Piece {
+            const Values& values;
+            const float* wide;
+            int d;
+            template <int R> void operator()(int row) const {
+                const Share* shares = values.shares + int64_t(row) * CHUNK;
+                Floats sums[R] = {};
+                for (int p = 0; p < values.n_blocks * BLOCK; p++) {
+                    const Floats value = held(WIDE ? load<Floats>(wide + p * LANES) : values.at(p, d));
+                    for (int r = 0; r < R; r++) sums[r] = multiply_add(value, shares[r * CHUNK + p], sums[r]);
+                }
+                for (int r = 0; r < R; r++) store(values.out + (row + r) * values.dim + d, sums[r]);
+            }
+        };
     };
 
     static void write(const float* sums, int dim, float scale, uint16_t* out) {
@@ -120,60 +138,39 @@ struct Plain {
 // Head sizes of 32 dimensions a piece, two numbers of bfloat16 multiplied and added in one instruction.
 struct Pairs {
     typedef uint16_t Query;   // bfloat16
-    typedef int32_t Key;      // transposed pairs of dimensions [head_dim / 2][BLOCK]
     typedef uint16_t Share;   // bfloat16
     static constexpr int PIECE = 2 * LANES;
+    static constexpr int FEW = 4;  // of fewer rows the sums of two blocks would wait for each other: four are computed at once
     static bool takes(int dim) { return dim % PIECE == 0; }
-    static int64_t block_keys(int dim) { return int64_t(dim) / 2 * BLOCK; }
 
     static const Query* query(const uint16_t* row, int, Query*) { return row; }
 
     static __m512bh pair(const void* at) { return bits<__m512bh>(_mm512_set1_epi32(load<int32_t>(at))); }
 
-    static void transpose(const uint16_t* block, int dim, Key* out) {
-        for (int d = 0; d < dim; d += PIECE, out += BLOCK * LANES) {
-            __m512i a[16], b[16];
-            for (int p = 0; p < 16; p++) a[p] = _mm512_loadu_si512(block + p * dim + d);
-            for (int p = 0; p < 16; p += 2) {
-                b[p] = _mm512_unpacklo_epi32(a[p], a[p + 1]);
-                b[p + 1] = _mm512_unpackhi_epi32(a[p], a[p + 1]);
-            }
-            for (int p = 0; p < 16; p += 4) {
-                a[p] = _mm512_unpacklo_epi64(b[p], b[p + 2]);
-                a[p + 1] = _mm512_unpackhi_epi64(b[p], b[p + 2]);
-                a[p + 2] = _mm512_unpacklo_epi64(b[p + 1], b[p + 3]);
-                a[p + 3] = _mm512_unpackhi_epi64(b[p + 1], b[p + 3]);
-            }
-            // Now a[4 k + j] holds, in its lane of 128 bits l, pair 4 l + j of positions 4 k to 4 k + 3.
-            for (int j = 0; j < 4; j++) {
-                const __m512i lo01 = _mm512_shuffle_i32x4(a[j], a[4 + j], 0x88), lo23 = _mm512_shuffle_i32x4(a[8 + j], a[12 + j], 0x88);
-                const __m512i hi01 = _mm512_shuffle_i32x4(a[j], a[4 + j], 0xdd), hi23 = _mm512_shuffle_i32x4(a[8 + j], a[12 + j], 0xdd);
-                _mm512_storeu_si512(out + j * LANES, _mm512_shuffle_i32x4(lo01, lo23, 0x88));
-                _mm512_storeu_si512(out + (8 + j) * LANES, _mm512_shuffle_i32x4(lo01, lo23, 0xdd));
-                _mm512_storeu_si512(out + (4 + j) * LANES, _mm512_shuffle_i32x4(hi01, hi23, 0x88));
-                _mm512_storeu_si512(out + (12 + j) * LANES, _mm512_shuffle_i32x4(hi01, hi23, 0xdd));
-            }
-        }
-    }
-
     struct Scores {
         const Query* const* queries;
-        const Key* keys;
+        const uint16_t* const *keys, *const *ahead;  // of each block, and of one that is fetched
         int dim, blocks;
         float* out;
-        template <int R> void operator()(int row) const {
+
+        void of_rows(int n) const { by_rows(n, *this); }
+
+        template <int R> void operator()(int row) const { row ? all<R, false>(row) : all<R, true>(row); }
+        template <int R, bool FETCHES> void all(int row) const {
+            constexpr int B = R < FEW ? 4 : 2;
             int block = 0;
-            for (; block + 2 <= blocks; block += 2) some<R, 2>(row, block);
-            if (block < blocks) some<R, 1>(row, block);
+            for (; block + B <= blocks; block += B) some<R, B, FETCHES>(row, block);
+            for (; block < blocks; block++) some<R, 1, FETCHES>(row, block);
         }
-        template <int R, int B> void some(int row, int block) const {
+        template <int R, int B, bool FETCHES> void some(int row, int block) const {
             __m512 sums[R][B];
             for (int r = 0; r < R; r++)
                 for (int b = 0; b < B; b++) sums[r][b] = _mm512_setzero_ps();
             const int half = dim / 2;
             for (int d = 0; d < half; d++) {
+                for (int b = 0; b < B && FETCHES; b++) __builtin_prefetch(ahead[block + b] + 2 * d * BLOCK);
                 __m512bh key[B];
-                for (int b = 0; b < B; b++) key[b] = load<__m512bh>(keys + ((block + b) * half + d) * BLOCK);
+                for (int b = 0; b < B; b++) key[b] = load<__m512bh>(keys[block + b] + 2 * d * BLOCK);
                 for (int r = 0; r < R; r++) {
                     const __m512bh query = pair(queries[row + r] + 2 * d);
                     for (int b = 0; b < B; b++) sums[r][b] = _mm512_dpbf16_ps(sums[r][b], key[b], query);
@@ -188,23 +185,29 @@ struct Pairs {
 
     // Of each piece of 32 dimensions the sums lie as two positions interleaved: `write` puts them in order.
     struct Values {
-        const uint16_t* const* blocks;
+        const uint16_t* const *blocks, *const *ahead;
         int n_blocks, dim;
         const Share* shares;
         float* out;
-        template <int R> void operator()(int row) const {
+
+        void of_rows(int n) const { by_rows(n, *this); }
+
+        template <int R> void operator()(int row) const { row ? all<R, false>(row) : all<R, true>(row); }
+        template <int R, bool FETCHES> void all(int row) const {
             int d = 0;
-            for (; d + 2 * PIECE <= dim; d += 2 * PIECE) some<R, 2>(row, d);
-            if (d < dim) some<R, 1>(row, d);
+            for (; d + 2 * PIECE <= dim; d += 2 * PIECE) some<R, 2, FETCHES>(row, d);
+            if (d < dim) some<R, 1, FETCHES>(row, d);
         }
-        template <int R, int P> void some(int row, int d) const {
+        template <int R, int P, bool FETCHES> void some(int row, int d) const {
             __m512 sums[R][2 * P];
             for (int r = 0; r < R; r++)
                 for (int v = 0; v < 2 * P; v++) sums[r][v] = _mm512_setzero_ps();
             for (int p = 0; p < n_blocks * BLOCK; p += 2) {
-                const uint16_t* at = blocks[p / BLOCK] + p % BLOCK * dim + d;
+                const int offset = p % BLOCK * dim + d;
+                const uint16_t *at = blocks[p / BLOCK] + offset, *fetched = ahead[p / BLOCK] + offset;
                 __m512bh value[2 * P];
                 for (int v = 0; v < P; v++) {
+                    if (FETCHES) __builtin_prefetch(fetched + v * PIECE), __builtin_prefetch(fetched + dim + v * PIECE);
                     const __m512i even = _mm512_loadu_si512(at + v * PIECE), odd = _mm512_loadu_si512(at + dim + v * PIECE);
                     value[2 * v] = bits<__m512bh>(_mm512_unpacklo_epi16(even, odd));
                     value[2 * v + 1] = bits<__m512bh>(_mm512_unpackhi_epi16(even, odd));

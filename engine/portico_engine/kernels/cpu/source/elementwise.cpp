@@ -1,4 +1,5 @@
 // What a decoder does between its products, row by row; kernels/reference.py has the same in plain torch.
+#include "functions.h"
 #include "vectors.h"
 
 using namespace portico;

@@ -7,6 +7,7 @@
 // 1, 3, 5, 7 in its upper half. A row's sums run in one order, however many rows are computed beside it.
 #include <algorithm>
 #include <vector>
+#include "functions.h"
 #include "product_kernels.h"
 
 using namespace portico;
@@ -21,7 +22,7 @@ struct Call {
     const Rows& rows;
     void* out;
     int64_t out_stride;
-    bool wide;  // float32 out, else bfloat16
+    OutForm form;
 };
 
 // R rows from `row` on times a panel of T tiles from `tile` on.
@@ -37,10 +38,12 @@ template <int R, int T> void multiply(const Call& call, int row, int tile) {
             const int64_t first = (tile + t) * LANES, place = (row + r) * call.out_stride + first;
             Floats value = totals[r][t] * m.unit;
             if (m.bias) value += load_bf16(m.bias + first);
-            if (call.wide)
-                store(static_cast<float*>(call.out) + place, value);
-            else
-                store_bf16(static_cast<uint16_t*>(call.out) + place, value);
+            float* wide = static_cast<float*>(call.out) + place;
+            switch (call.form) {
+                case OutForm::BFLOAT16: store_bf16(static_cast<uint16_t*>(call.out) + place, value); break;
+                case OutForm::FLOAT32: store(wide, value); break;
+                case OutForm::ADDED: store(wide, load<Floats>(wide) + value);
+            }
         }
 }
 
@@ -60,13 +63,13 @@ template <int T> void all_rows(const Call& call, int n, int tile) {
 }  // namespace
 
 // x bf16 [rows, n_in], `stride` elements between rows, times the matrix -> out [rows, n_out], `out_stride` between rows. Of the outputs
-// all are written, or those of some panels.
+// all are written, or those of some panels. `form`: bfloat16, float32, or float32 that is added to what is there.
 extern "C" void portico_product(
-    const Matrix* matrix, const uint16_t* x, int64_t stride, int32_t n, void* out, int64_t out_stride, int32_t wide,
+    const Matrix* matrix, const uint16_t* x, int64_t stride, int32_t n, void* out, int64_t out_stride, OutForm form,
     const int32_t* panels, int32_t n_panels) {
     const Matrix& m = *matrix;
     const Rows rows(m, x, stride, n);
-    const Call call{m, rows, out, out_stride, wide != 0};
+    const Call call{m, rows, out, out_stride, form};
     const int tiles = m.n_out / LANES, count = panels ? n_panels : (tiles + PANEL - 1) / PANEL;
 #pragma omp parallel for schedule(static)
     for (int i = 0; i < count; i++) {

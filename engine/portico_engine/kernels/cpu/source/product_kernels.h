@@ -39,9 +39,10 @@ static inline const float* group_sums(const Matrix& m, const uint16_t* x, int64_
     sums.resize(size_t(rows) * groups);
     for (int r = 0; r < rows; r++)
         for (int g = 0; g < groups; g++) {
-            float total = 0;
-            for (int i = 0; i < m.group; i++) total += from_bf16(x[r * stride + int64_t(g) * m.group + i]);
-            sums[size_t(r) * groups + g] = total;
+            const uint16_t* at = x + r * stride + int64_t(g) * m.group;
+            Floats total = load_bf16(at);
+            for (int i = LANES; i < m.group; i += LANES) total += load_bf16(at + i);
+            sums[size_t(r) * groups + g] = sum(total);
         }
     return sums.data();
 }
