@@ -13,7 +13,7 @@ from portico_engine import Request, SamplingParams, load_engine
 from portico_engine.grammar import compile_gbnf
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")]
-GRAMMARS = [None, 'root ::= ("ab" | "cd" | "hello world ")+']
+GRAMMARS = [None, 'root ::= ("ab" | "cd" | "hello world "){12,20}']  # long enough to say a thing twice
 
 
 def test_pooled_states_are_the_cpu_s(tmp_path: Path) -> None:
