@@ -17,8 +17,8 @@ CLOSE = 0.012  # KL: bfloat16 makes up to 0.009 here; a constant left out makes 
 
 
 def apart(expected: Tensor, found: Tensor, name: str) -> float:
-    """Mean KL of log-probabilities [positions, vocabulary]. A router may choose another expert by a near tie, which is no mistake
-    and makes another text at that position: of a mixture the fifth that is furthest apart is left out.
+    """Mean KL of log-probabilities [positions, vocabulary]. A router may choose another expert by a near tie, which is no
+    mistake and makes another text at that position: of a mixture the fifth that is furthest apart is left out.
     """
     kl = (expected.exp() * (expected - found)).sum(-1)
     mixes = "moe" in name or name == "mixtral"
