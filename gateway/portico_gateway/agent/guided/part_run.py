@@ -33,7 +33,6 @@ class PartRun:
         if answer is None:
             return
         self.drafts.append(answer)
-        self.run.drafts.append((answer.call.tool if answer.call else "", answer.text))
         judgements = [judge(draft, [other for other in self.drafts if other is not draft]) for draft in self.drafts]
         self.unsure += not judgements[-1].answered
         self.answer, self.judgement = max(zip(self.drafts, judgements, strict=True), key=lambda pair: _rank(pair[1]))
