@@ -167,3 +167,10 @@ def test_an_askers_own_example_is_nothing_that_a_documentation_must_have() -> No
     left = Coverage((), ("sort my dogs", "BadColumn", "3.1.0"))
     assert must_be_used(question, left) == ["sort my dogs", "BadColumn", "3.1.0"]
     assert must_be_used(question, left, in_documents=True) == ["BadColumn", "3.1.0"]
+
+
+def test_who_asks_when_is_not_answered_by_a_place_without_a_date() -> None:
+    question = "When was the pump added?"
+    assert not of_documents(question, "The pump is added to the trip.").answered
+    assert of_documents(question, "The pump was added on 3 July.").answered
+    assert of_documents(question, "The pump was added in version 2.3.").answered
