@@ -236,7 +236,7 @@ class ConfidenceWeights:
     used_values: float = 0.38  # in threes
     rows: float = -0.10  # the result is rows of a table,
     several_rows: float = -0.02  # so many of them: log(1 + further rows) / 5
-    code: float = -0.67  # hits in source code
+    code: float = -0.57  # hits in source code
     prose: float = -1.32  # hits in documents
     other: float = 0.23  # any other text
     other_exact: float = 0.50  # such a text, where all names, numbers and quoted strings are used: the share of all words,

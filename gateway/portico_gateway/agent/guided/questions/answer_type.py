@@ -47,7 +47,7 @@ _IDENTIFIER = re.compile(
 )
 _NAME = re.compile(r"\b[^\W\d_]*[A-Z]\w+")
 _ASKS_WHEN = re.compile(
-    r"^\W*(?:and\s+)?when(?:['’]s|\s+(?:was|were|did))\b|\b(?:on\s+)?(?:what|which)\s+(?:date|day)\b|\bin\s+(?:what|which)\s+year\b",
+    r"(?:^|[.!?]\s)\W*(?:and\s+)?when(?:['’]s|\s+(?:was|were|did))\b|\b(?:on\s+)?(?:what|which)\s+(?:date|day)\b|\bin\s+(?:what|which)\s+year\b",
     re.IGNORECASE,
 )
 _PLACE = re.compile(r"[\w./-]*\w\.\w{1,5}:\d+(?:-\d+)?")

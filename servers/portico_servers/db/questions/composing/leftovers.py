@@ -260,10 +260,10 @@ def _scenes(draft: Draft) -> set[int]:
     if len(every) < 2:
         return set()
     asking = next((clause for clause in every if any(w.index == cues.focus - 1 for w in clause)), every[-1])
-    if any(word.low == "it" and words[word.index - 1].low in _BEFORE_OBJECT for word in asking[1:]):
-        return set()  # what is asked is about a thing of another clause
     beside = (clause for clause in every if clause is not asking and clause[0].low not in _REFINING)
-    return {word.index for clause in beside for word in clause}
+    scene = {word.index for clause in beside for word in clause}
+    of_it = any(word.low == "it" and words[word.index - 1].low in _BEFORE_OBJECT for word in asking[1:])
+    return set() if of_it and not scene & draft.used else scene  # else what is asked is about a thing that was not understood
 
 
 def _intentions(draft: Draft) -> set[int]:

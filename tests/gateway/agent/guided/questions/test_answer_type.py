@@ -76,6 +76,7 @@ def test_an_attribute_is_told_from_the_kind_of_thing_that_is_asked_for() -> None
         ("When's Ada's birthday?", True),
         ("On what date was it shipped?", True),
         ("In which year did it open?", True),
+        ("There's a present to buy. When's the birthday?", True),
         ("When does the client retry?", False),  # a condition
         ("Which exception is raised when a key is there?", False),
         ("Since when is it built in?", False),  # a version
