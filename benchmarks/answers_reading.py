@@ -214,7 +214,8 @@ class Reader:
 
     async def _following(self, part: Any, judge: Any) -> None:
         """The value of a constant that the answer names, from another file."""
-        from portico_gateway.agent.guided.calls.constant_lookup import constant_lookup, defined_value
+        from portico_gateway.agent.guided.answers.constant_values import defined_value
+        from portico_gateway.agent.guided.calls.constant_lookup import constant_lookup
 
         while part.answer is not None and len(part.run.tool_calls) < MAX_CALLS:
             call = constant_lookup(part.answer, self._host, part.run.tool_calls, self._embed)

@@ -13,7 +13,8 @@ from portico_engine import EngineClient, SamplingParams, Tool
 from portico_gateway.agent.conversation import Exchange
 from portico_gateway.agent.events import AnswerText, Event, QuestionUnderstood, RunFinished, ToolCallFinished, ToolCallStarted
 from portico_gateway.agent.guided.answers.answer_generation import AnswerGenerator, QuotedAnswer
-from portico_gateway.agent.guided.calls.constant_lookup import constant_lookup, defined_value
+from portico_gateway.agent.guided.answers.constant_values import defined_value
+from portico_gateway.agent.guided.calls.constant_lookup import constant_lookup
 from portico_gateway.agent.guided.calls.follow_up import follow_up
 from portico_gateway.agent.guided.calls.other_searches import in_whole, narrower_search, other_searches, search_instead
 from portico_gateway.agent.guided.calls.reused_call import of_same_tool, reused_call

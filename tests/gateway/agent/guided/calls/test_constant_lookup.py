@@ -9,7 +9,8 @@ from tests.gateway.agent.fakes import FakeHost, nothing
 from portico_engine import Tool
 from portico_gateway.agent.events import ToolCallFinished, ToolCallStarted
 from portico_gateway.agent.guided.answers.answer_generation import QuotedAnswer, with_definition
-from portico_gateway.agent.guided.calls.constant_lookup import constant_lookup, defined_value
+from portico_gateway.agent.guided.answers.constant_values import defined_value
+from portico_gateway.agent.guided.calls.constant_lookup import constant_lookup
 from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate
 from portico_gateway.agent.guided.extraction.source_code.constants import OpenConstant
 from portico_gateway.agent.rendered_results import RenderedResult
