@@ -68,6 +68,8 @@ def judge(
     sure = confidence(features, weights.confidence)
     left = must_be_used(question, coverage, in_code=is_source(answer.candidate), in_documents=answer.passages > 0)
     asked = asked_attribute(question)
+    if is_source(answer.candidate):  # a default is seen in code, and not said
+        asked = frozenset(word for word in asked if not KIND_WORDS.issuperset(stems_of(word)))
     left += [word for word in absent_words(coverage, run.tool_calls) if word.lower() in asked and word not in left]
     reasons = tuple(_reasons(left, run.said, coverage, sure, weights.confidence.threshold))
     if asks_when(question) and not says_when(answer.parts[0].text if answer.parts else answer.text):
