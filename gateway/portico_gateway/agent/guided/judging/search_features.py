@@ -23,6 +23,7 @@ WITHOUT_A_SUBJECT = 15.0  # a word that says less may be anybody's way to put a 
 OF_A_WORD = 10.0  # what a word says of which nothing is known
 OF_A_NAME = 20.0  # what a name, a number or a quotation says, which has no embedding of its own
 OF_OWN_NAME = 0.3  # (factor) on what the workspace's own name says
+MOST_WORDS = 12  # of a question that make an answer surer: a long one is no surer for being long
 UNINFORMED = {"informed": 0.0, "uninformed": 0.0, "words": 0.0}  # `of_information` of what no search has found
 _VERSION = re.compile(r"[-_ ]v?\d[\w.]*$")
 _PLACE = ("path", "symbol", "title", "title_trail", "anchor")
@@ -78,7 +79,7 @@ def of_information(
         used += weight
         at = [had + weight * (not said or stems <= place) for had, place in zip(at, places, strict=True)]
     best, share = (max(at, default=used) / every, used / every) if every else (1.0, 1.0)
-    return {"informed": best, "uninformed": max(0.0, 1.0 - 2.0 * share), "words": len(words) / 8}
+    return {"informed": best, "uninformed": max(0.0, 1.0 - 2.0 * share), "words": min(MOST_WORDS, len(words)) / 8}
 
 
 def _stems_there(text: str) -> set[str]:

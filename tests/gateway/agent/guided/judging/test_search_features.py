@@ -134,3 +134,8 @@ def test_another_search_disagrees_where_it_names_no_figure_of_the_answer() -> No
 def test_a_place_in_code_that_fits_speaks_against_an_answer_from_elsewhere() -> None:
     question = read_question("How many blocks?")
     assert of_others(question, answer("many", "docs__search", code=False), [answer("blocks = 64")])["beside_code"] == 0.8
+
+
+def test_an_answer_to_a_long_question_is_no_surer_for_its_length() -> None:
+    long = "Which pool " + " ".join(f"drains tank{i} slowly{i}" for i in range(60)) + "?"
+    assert informed(long, answer("def pool():"), ["pool"], pool=3)["words"] == 1.5
