@@ -4,7 +4,7 @@ usage: python benchmarks/answers.py [--part PART] [--only WHAT] [--limit N] [--c
        python benchmarks/answers.py --without PART_OF_IT [--without ...] ... | --ablation ... | --check
 
 Without --part the tuning two thirds are asked (benchmarks/data/answers/*.jsonl); answers_questions.py says what the other parts
-are (voices, breadth, and what is closed), answers_scoring.py what counts as useful, partial, honest and wrong,
+are (voices, breadth, absence, and what is closed), answers_scoring.py what counts as useful, partial, honest and wrong,
 answers_material/workspaces.py what the questions are about. Each workspace is opened once, with the servers and the
 model that `portico ask` has; every index is waited for, so that no score depends on the machine's speed.
 `--only` takes an area, a kind, a workspace or an id (repeatable).
@@ -260,27 +260,22 @@ def wall(seconds: Sequence[float]) -> dict[str, float]:
 
 def check() -> int:
     """Prove the questions; the exit code."""
-    kept, held = answers_questions.part("tuning"), answers_questions.part("held-back")
-    voices, closed = answers_questions.part("voices"), answers_questions.part("validation")
-    breadth, unseen = answers_questions.part("breadth"), answers_questions.part("breadth-closed")
-    every = [*kept, *held, *voices, *closed, *breadth, *unseen]
+    parts = {name: answers_questions.part(name) for name in answers_questions.PARTS}
+    every = [question for items in parts.values() for question in items]
     found = example_problems() + anyio.run(problems, every)
     if not answers_questions.digests_hold():
         found.append("a readable file is not what DIGESTS says")
-    splits = (
-        answers_questions.split([*kept, *held])[1],
-        answers_questions.split_voices([*voices, *closed])[1],
-        answers_questions.split_breadth([*breadth, *unseen])[1],
-    )
-    if [{q["id"] for q in part} for part in splits] != [{q["id"] for q in part} for part in (held, closed, unseen)]:
-        found.append("the split is not the one that the ids give")
+    for readable, closed, split in answers_questions.SPLITS:
+        there = {question["id"] for question in parts[closed]}
+        if {question["id"] for question in split([*parts[readable], *parts[closed]])[1]} != there:
+            found.append(f"the split of {readable} is not the one that the ids give")
     for line in found:
         print(line)
     rows = []
     for area in answers_questions.AREAS:
         items = [q for q in every if q["area"] == area]
         by_kind = [sum(q["kind"] == kind for q in items) for kind in answers_questions.KINDS]
-        hidden = sum(q["area"] == area for q in [*held, *closed, *unseen])
+        hidden = sum(q["area"] == area for name in answers_questions.CLOSED for q in parts[name])
         rows.append([area, len(items), *by_kind, hidden, len({q["workspace"] for q in items})])
     table(["area", "questions", *answers_questions.KINDS, "closed", "workspaces"], rows)
     print(f"{len(every)} questions, {len(found)} problems")

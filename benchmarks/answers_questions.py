@@ -9,6 +9,9 @@ data/answers/voices holds three fifths of them for tuning, and validation.zip th
 
 Databases did worse held back than tuned, so data/answers/breadth asks for more kinds of things, of databases and servers unlike
 those; one half is for tuning, the other, breadth_closed.zip, is scored at the end.
+
+Questions without an answer were few, so data/answers/absence has a hundred of all workspaces, and nearly as many that have one,
+which shall not be refused for it; halved in the same way.
 """
 
 from __future__ import annotations
@@ -28,9 +31,17 @@ KINDS = ("single", "two_calls", "none", "other_language")
 HELD_BACK = "held_back.jsonl"
 VALIDATION = "validation.jsonl"
 BREADTH_CLOSED = "breadth_closed.jsonl"
-VOICES, BREADTH = DATA / "voices", DATA / "breadth"
-PARTS = ("tuning", "voices", "breadth", "validation", "held-back", "breadth-closed")
-READABLE = ("tuning", "voices", "breadth")  # of the others figures alone are shown
+ABSENCE_CLOSED = "absence_closed.jsonl"
+VOICES, BREADTH, ABSENCE = DATA / "voices", DATA / "breadth", DATA / "absence"
+READABLE = ("tuning", "voices", "breadth", "absence")  # of the others figures alone are shown
+# Closed part -> its folder, and the file in its archive.
+CLOSED = {
+    "held-back": (DATA, HELD_BACK),
+    "validation": (VOICES, VALIDATION),
+    "breadth-closed": (BREADTH, BREADTH_CLOSED),
+    "absence-closed": (ABSENCE, ABSENCE_CLOSED),
+}
+PARTS = (*READABLE, *CLOSED)
 Question = dict[str, Any]
 
 MANY_NUMBERS = 8  # other numbers beside the one that was asked for
@@ -67,27 +78,43 @@ def split_voices(questions: Iterable[Question]) -> tuple[list[Question], list[Qu
 
 
 def split_breadth(questions: Iterable[Question]) -> tuple[list[Question], list[Question]]:
-    """The readable half of each workspace and kind, and the other one: every second by digest of the id."""
+    """The readable half, and the other one."""
+    return _halves("breadth", questions)
+
+
+def split_absence(questions: Iterable[Question]) -> tuple[list[Question], list[Question]]:
+    """The same of the questions about what is not there."""
+    return _halves("absence", questions)
+
+
+def _halves(name: str, questions: Iterable[Question]) -> tuple[list[Question], list[Question]]:
+    """Of each workspace and kind, every second by digest of the name and the id."""
     strata: defaultdict[tuple[str, str], list[Question]] = defaultdict(list)
     for question in questions:
         strata[question["workspace"], question["kind"]].append(question)
     parts: tuple[list[Question], list[Question]] = ([], [])
     for _, items in sorted(strata.items()):
-        ordered = sorted(items, key=lambda item: hashlib.sha256(f"breadth {item['id']}".encode()).hexdigest())
+        ordered = sorted(items, key=lambda item: hashlib.sha256(f"{name} {item['id']}".encode()).hexdigest())
         for number, item in enumerate(ordered, len(parts[0]) - len(parts[1])):
             parts[number % 2].append(item)
     return parts
 
 
+# Readable part, the closed one beside it, and how they were told apart.
+SPLITS = (
+    ("tuning", "held-back", split),
+    ("voices", "validation", split_voices),
+    ("breadth", "breadth-closed", split_breadth),
+    ("absence", "absence-closed", split_absence),
+)
+
+
 def part(name: str) -> list[Question]:
     """The questions of one of PARTS. Raises SystemExit where closed ones are not what they were."""
-    if name == "held-back":
-        return _closed(DATA / "held_back.zip", HELD_BACK, DATA / "DIGESTS")
-    if name == "validation":
-        return _closed(VOICES / "validation.zip", VALIDATION, VOICES / "DIGESTS")
-    if name == "breadth-closed":
-        return _closed(BREADTH / "breadth_closed.zip", BREADTH_CLOSED, BREADTH / "DIGESTS")
-    folder = {"voices": VOICES, "breadth": BREADTH}.get(name, DATA)
+    if name in CLOSED:
+        folder, content = CLOSED[name]
+        return _closed(folder / content.replace(".jsonl", ".zip"), content, folder / "DIGESTS")
+    folder = {"voices": VOICES, "breadth": BREADTH, "absence": ABSENCE}.get(name, DATA)
     return [json.loads(line) for area in AREAS for line in (folder / f"{area}.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
@@ -119,6 +146,11 @@ def write_breadth(questions: Sequence[Question]) -> None:
     _write(BREADTH, *split_breadth(questions), BREADTH_CLOSED)
 
 
+def write_absence(questions: Sequence[Question]) -> None:
+    """The same of data/answers/absence."""
+    _write(ABSENCE, *split_absence(questions), ABSENCE_CLOSED)
+
+
 def _write(folder: Path, readable: Sequence[Question], closed: Sequence[Question], closed_name: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     text = lambda items: "".join(json.dumps(item, ensure_ascii=False) + "\n" for item in items)  # noqa: E731
@@ -139,14 +171,13 @@ def _write(folder: Path, readable: Sequence[Question], closed: Sequence[Question
 
 def digests_hold() -> bool:
     """Are the readable files what DIGESTS says?"""
-    for folder in (DATA, VOICES, BREADTH):
-        for name, digest in _digests(folder / "DIGESTS").items():
-            if (
-                name not in (HELD_BACK, VALIDATION, BREADTH_CLOSED)
-                and hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest
-            ):
-                return False
-    return True
+    closed = {name for _, name in CLOSED.values()}
+    return all(
+        hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
+        for folder in dict.fromkeys(folder for folder, _ in CLOSED.values())
+        for name, digest in _digests(folder / "DIGESTS").items()
+        if name not in closed
+    )
 
 
 def holds(value: str, text: str) -> bool:

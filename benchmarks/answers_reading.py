@@ -39,6 +39,7 @@ from report import table, write
 
 AREAS = ("code", "docs", "db")
 SEARCHES = ("code__search", "docs__search")
+MAX_CALLS = 4  # of `portico ask`
 PARTS = ("sentence-scorer", "code-places", "plans", "companions", "other-kind", "confidence")
 Rows = list[dict[str, Any]]
 
@@ -209,6 +210,20 @@ class Reader:
         for tool, more in zip(SEARCHES, ({}, {"max_tokens": ROOMY}), strict=True):
             call = await self._calls.call(part.run, ToolCallStarted(tool, {"query": part.run.question, **more}))
             part.consider(await self._best(part, call), judge)
+        await self._following(part, judge)
+
+    async def _following(self, part: Any, judge: Any) -> None:
+        """The value of a constant that the answer names, from another file."""
+        from portico_gateway.agent.guided.answers.constant_values import defined_value
+        from portico_gateway.agent.guided.calls.constant_lookup import constant_lookup
+
+        while part.answer is not None and len(part.run.tool_calls) < MAX_CALLS:
+            call = constant_lookup(part.answer, self._host, part.run.tool_calls, self._embed)
+            if call is None:
+                return
+            finished = await self._calls.call(part.run, call)
+            if (told := defined_value(part.answer, finished)) is not None:
+                part.follow(told, finished, judge)
 
     async def _reading(self, part: Any, judge: Any) -> None:
         """The call that a server reads in the question."""

@@ -28,7 +28,6 @@ class QuestionRun:
     tool_calls: list[ToolCallFinished] = field(default_factory=list)
     said: str | None = None  # of a part, what the question says of it itself: the rest comes from an earlier part
     call_logprobs: list[float] = field(default_factory=list)  # of each call that the model wrote, under its prior
-    drafts: list[tuple[str, str]] = field(default_factory=list)  # tool and text of each answer that was chosen so far
     on_call_text: CallTextListener | None = None  # hears a call as it is decoded
     readings: dict[str, QuestionReading] = field(default_factory=dict)  # by tool, how its server reads the question
 

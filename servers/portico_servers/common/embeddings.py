@@ -7,15 +7,22 @@ of code or documents, nor where texts come from.
 from __future__ import annotations
 
 import importlib.util
+import json
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
 DIMENSIONS = 256
+_NAME = "l2_supercat"  # of the files in wordllama's wheel,
+_TENSOR = "embedding.weight"  # and of the table in there
+_MAX_HEADER = 1 << 20  # bytes
 Embeddings = npt.NDArray[np.float32]
 
 
@@ -27,7 +34,7 @@ class Embedder:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._model: Any = None
+        self._model: _Model | None = None
         self._failure: str | None = None
 
     @property
@@ -64,9 +71,9 @@ class Embedder:
             raise RuntimeError(self._failure or "the embedding model is not available")
         if not texts:
             return np.zeros((0, DIMENSIONS), np.float32)
-        # Text by text: the model's own `embed` pads a batch to its longest text, and pools some 20 MB at a time that no
-        # cache holds (five times slower on passages of 750 characters).
-        table, tokenizer = self._model.embedding, self._model.tokenizer
+        # Text by text: a batch that is padded to its longest text takes some 20 MB at a time that no cache holds (five times
+        # slower on passages of 750 characters).
+        table, tokenizer = self._model
         vectors = np.zeros((len(texts), DIMENSIONS), np.float32)
         for first in range(0, len(texts), batch):
             encoded = tokenizer.encode_batch_fast(list(texts[first : first + batch]), add_special_tokens=False)
@@ -77,22 +84,51 @@ class Embedder:
 
     def _load(self) -> None:
         with self._lock:
-            if self._model is not None or self._failure is not None:
-                return
-            spec = importlib.util.find_spec("wordllama")
-            if spec is None or spec.origin is None:
-                self._failure = "wordllama is not installed"
-                return
-            from wordllama import WordLlama
+            if self._model is None and self._failure is None:
+                try:
+                    self._model = _read_model()
+                except (ImportError, OSError, ValueError, KeyError) as error:
+                    self._failure = f"the embedding model can't be loaded: {error}"
 
-            try:
-                # Its plain load() asks a hub; the weights are in the wheel.
-                model = WordLlama.load(cache_dir=Path(spec.origin).parent, disable_download=True)
-            except (OSError, ValueError) as error:
-                self._failure = f"the embedding model can't be loaded: {error}"
-                return
-            model.tokenizer.no_padding()
-            self._model = model
+
+class _Model(NamedTuple):
+    """`table`: a vector for each subword, [subwords, 256]; in float32, from which a passage's are added up in two thirds of the
+    time that float16 takes."""
+
+    table: Embeddings
+    tokenizer: Tokenizer
+
+
+def _read_model() -> _Model:
+    """The files of wordllama's wheel, without its package, which imports an HTTP client and what it trains with. Raises
+    ImportError, OSError, ValueError, KeyError."""
+    spec = importlib.util.find_spec("wordllama")
+    if spec is None or spec.origin is None:
+        raise ImportError("wordllama is not installed")
+    from tokenizers import Tokenizer
+
+    folder = Path(spec.origin).parent
+    weights = folder / "weights" / f"{_NAME}_{DIMENSIONS}.safetensors"
+    with weights.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")  # of what safetensors says of its tensors
+        if length > _MAX_HEADER:
+            raise ValueError(f"{weights} is no safetensors file")
+        tensor = json.loads(file.read(length))[_TENSOR]
+    if tensor["dtype"] != "F16" or tensor["shape"][1:] != [DIMENSIONS]:
+        raise ValueError(
+            f"{weights} has {tensor['dtype']} {tensor['shape']} where float16 [subwords, {DIMENSIONS}] is expected"
+        )
+    start = 8 + length + int(tensor["data_offsets"][0])
+    table = np.memmap(weights, np.float16, "r", offset=start, shape=tuple(tensor["shape"])).astype(np.float32)
+    words = folder / "tokenizers" / f"{_NAME}_tokenizer_config.json"
+    text = words.read_text(encoding="utf-8")
+    try:
+        tokenizer = Tokenizer.from_str(text)
+    except Exception as error:  # noqa: BLE001 - the library raises nothing narrower
+        raise ValueError(f"{words} is no tokenizer: {error}") from None
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return _Model(table, tokenizer)
 
 
 _shared = Embedder()

@@ -21,13 +21,10 @@ class TokenTable:
         tokens = vocabulary.token_bytes
         self.special = np.array([data[:1] == b"\xff" and len(data) > 1 for data in tokens], dtype=np.bool_)
         self.control = {tokens[i][1:].decode(errors="replace"): i for i in np.flatnonzero(self.special).tolist()}
-        self.lengths = np.zeros(len(tokens), dtype=np.int32)  # 0: not text of its own, or too long
+        texts = [text if (text := _text(data)) and len(text) <= MAX_TOKEN else "" for data in tokens]
+        self.lengths = np.fromiter(map(len, texts), np.int32, len(texts))  # 0: not text of its own, or too long
         self.codes = np.zeros((len(tokens), MAX_TOKEN), dtype=np.int32)
-        for token, data in enumerate(tokens):
-            text = _text(data)
-            if text and len(text) <= MAX_TOKEN:
-                self.lengths[token] = len(text)
-                self.codes[token, : len(text)] = np.frombuffer(text.encode("utf-32-le"), dtype=np.int32)
+        self.codes[np.arange(MAX_TOKEN) < self.lengths[:, None]] = np.frombuffer("".join(texts).encode("utf-32-le"), np.int32)
         self.columns = np.minimum(self.codes, OTHER).astype(np.uint8)
         self.plain = (self.lengths > 0) & (_IS_PLAIN[self.columns] | (np.arange(MAX_TOKEN) >= self.lengths[:, None])).all(
             axis=1

@@ -13,6 +13,8 @@ from portico_engine import EngineClient, SamplingParams, Tool
 from portico_gateway.agent.conversation import Exchange
 from portico_gateway.agent.events import AnswerText, Event, QuestionUnderstood, RunFinished, ToolCallFinished, ToolCallStarted
 from portico_gateway.agent.guided.answers.answer_generation import AnswerGenerator, QuotedAnswer
+from portico_gateway.agent.guided.answers.constant_values import defined_value
+from portico_gateway.agent.guided.calls.constant_lookup import constant_lookup
 from portico_gateway.agent.guided.calls.follow_up import follow_up
 from portico_gateway.agent.guided.calls.other_searches import in_whole, narrower_search, other_searches, search_instead
 from portico_gateway.agent.guided.calls.reused_call import of_same_tool, reused_call
@@ -151,6 +153,8 @@ class Agent:
                 yield event
             if part.judgement.answered:
                 break
+        async for event in self._following(part, steps):
+            yield event
         if part.answer is None:
             part.judgement = self._judge(part.run, None)
 
@@ -237,6 +241,20 @@ class Agent:
         named = _is_named(question, chain[-1])
         if not part.judgement.answered and (len(chain) > 1 or named):
             part.consider(self.answers.whole(chain, named=named), judge)
+
+    async def _following(self, part: PartRun, steps: int) -> AsyncIterator[Event]:
+        """What a value of the answer is, where its place names a constant of another file; one constant after the other."""
+        while part.answer is not None and len(part.run.tool_calls) < steps:
+            call = constant_lookup(part.answer, self._host, part.run.tool_calls, self._retriever.embed)
+            if call is None:
+                return
+            yield call
+            finished = await self._calls.call(part.run, call)
+            yield finished
+            if finished.denied:
+                return
+            if (told := defined_value(part.answer, finished)) is not None:
+                part.follow(told, finished, partial(self._judge, part.run))
 
     def _judge(self, run: QuestionRun, answer: QuotedAnswer | None, others: Sequence[QuotedAnswer] = ()) -> Judgement:
         by = self._retriever

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from portico_gateway.agent.events import ToolCallFinished
-from portico_gateway.agent.guided.answers.answer_generation import QuotedAnswer, with_other
+from portico_gateway.agent.guided.answers.answer_generation import QuotedAnswer, with_definition, with_other
 from portico_gateway.agent.guided.questions.elliptical_question import CompletedQuestion
 from portico_gateway.agent.judgement import Judgement, Verdict
 from portico_gateway.agent.question_run import QuestionRun
@@ -32,7 +33,6 @@ class PartRun:
         if answer is None:
             return
         self.drafts.append(answer)
-        self.run.drafts.append((answer.call.tool if answer.call else "", answer.text))
         judgements = [judge(draft, [other for other in self.drafts if other is not draft]) for draft in self.drafts]
         self.unsure += not judgements[-1].answered
         self.answer, self.judgement = max(zip(self.drafts, judgements, strict=True), key=lambda pair: _rank(pair[1]))
@@ -49,6 +49,14 @@ class PartRun:
             if (both := with_other(self.answer, other, rivals=rivals)) is not None:
                 self.answer, self.judgement = both, judge(both, [draft for draft in self.drafts if draft is not self.answer])
                 return
+
+    def follow(self, told: str, call: ToolCallFinished, judge: Judge) -> None:
+        """Tell what a call has found of a value of the answer, right behind its place. It makes an answer no less sure."""
+        assert self.answer is not None
+        answer = with_definition(self.answer, told, call)
+        its = judge(answer, [draft for draft in self.drafts if draft is not self.answer])
+        kept = self.judgement if _rank(self.judgement) > _rank(its) else its
+        self.answer, self.judgement = answer, replace(kept, draft=answer.text)
 
     @property
     def calls(self) -> Sequence[ToolCallFinished]:

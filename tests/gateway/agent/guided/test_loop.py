@@ -7,6 +7,7 @@ import mcp_types as types
 import pytest
 from tests.gateway.agent.fakes import HIT, LIST_CALL, SEARCH_CALL, FakeEngine, FakeHost, hits, kinds, run
 
+from portico_engine import Tool
 from portico_gateway.agent.conversation import Exchange, KeptCall
 from portico_gateway.agent.events import AnswerText, Event, QuestionUnderstood, RunFinished, ToolCallFinished, ToolCallStarted
 from portico_gateway.agent.judgement import Verdict
@@ -98,6 +99,40 @@ def test_whoever_asks_to_know_something_is_offered_no_tool_that_writes() -> None
     run(engine, host)
     assert engine.requests[0].grammar is not None
     assert "docs__list" not in engine.requests[0].grammar.text
+
+
+class _HostOfTwoFiles(FakeHost):
+    """A client whose default is a constant of another file, and a tool that finds definitions by name."""
+
+    def tools(self) -> Sequence[Tool]:
+        named = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+        return [*super().tools(), Tool("code__find", "Find where a name is defined.", named)]
+
+    async def read_text(self, server: str, uri: str) -> str:
+        return "from limits import MOST_PAGES\n\n\ndef free(pages: int = MOST_PAGES) -> None: ...\n"
+
+
+def test_a_default_that_is_another_files_constant_is_looked_up_and_told_with_both_places() -> None:
+    place = {"root": "r", "path": "a.py", "start_line": 4, "text": "def free(pages: int = MOST_PAGES) -> None: ..."}
+    constant = {"root": "r", "path": "limits.py", "start_line": 2, "text": "MOST_PAGES = 40"}
+    said = "a.py:4: free\ndef free(pages: int = MOST_PAGES) -> None: ..."
+    host = _HostOfTwoFiles(hits(place), hits(constant))
+    events = run(FakeEngine(SEARCH_CALL, said), host, "How many pages does free take by default?", max_steps=2)
+    assert host.called[-1] == ("code__find", {"name": "MOST_PAGES"})
+    assert kinds(events).count(ToolCallStarted) == 2, "the second call is shown"
+    assert ended(events).answer == f"{said}\nlimits.py:2: MOST_PAGES = 40"
+
+
+def test_a_constant_that_is_not_found_leaves_the_answer_as_it_is() -> None:
+    place = {"root": "r", "path": "a.py", "start_line": 4, "text": "def free(pages: int = MOST_PAGES) -> None: ..."}
+    said = "a.py:4: free\ndef free(pages: int = MOST_PAGES) -> None: ..."
+    events = run(
+        FakeEngine(SEARCH_CALL, said),
+        _HostOfTwoFiles(hits(place), hits()),
+        "How many pages does free take by default?",
+        max_steps=2,
+    )
+    assert ended(events).answer == said
 
 
 def test_a_denied_call_ends_the_question() -> None:

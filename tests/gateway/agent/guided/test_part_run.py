@@ -30,7 +30,6 @@ def test_answers_are_judged_again_once_there_is_another() -> None:
     part.consider(second, judged)
     assert part.answer is first
     assert part.judgement.answered
-    assert part.run.drafts == [("docs__search", "--bar"), ("code__search", "a.py:1: run()")]
 
 
 def test_what_another_tool_found_is_told_too_and_its_call_is_one_that_the_answer_rests_on() -> None:

@@ -231,6 +231,22 @@ def with_other(answer: QuotedAnswer, other: QuotedAnswer, *, rivals: bool) -> Qu
     return replace(answer, text=whole.text, alone=answer.text, candidate=whole, parts=tuple(parts), beside=(behind,))
 
 
+def with_definition(answer: QuotedAnswer, told: str, call: ToolCallFinished) -> QuotedAnswer:
+    """An answer with the definition of a value of its place right behind that place, and the call that found it."""
+    assert answer.candidate is not None
+    first = replace(answer.parts[0], text=f"{answer.parts[0].text}\n{told}")
+    whole = answer.text.replace(answer.parts[0].text, first.text, 1)
+    alone = answer.alone.replace(answer.parts[0].text, first.text, 1)
+    return replace(
+        answer,
+        text=whole,
+        alone=alone,
+        candidate=replace(answer.candidate, text=whole),
+        parts=(first, *answer.parts[1:]),
+        beside=(*answer.beside, call),
+    )
+
+
 def _file_margin(candidates: Mapping[str, WeighedCandidate], chosen: str) -> float:
     """Nats between the chosen one and the best in another file."""
     files = {text: c.candidate.citation.fields.get("path") for text, c in candidates.items() if c.candidate.citation}

@@ -16,6 +16,7 @@ from portico_gateway.guidance.stemming import content_words
 from portico_gateway.guidance.tool_retrieval import TextEmbedding
 from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, QuotationWeights
 
+_OWNER = re.compile(r"\b([A-Z]\w+)['’]s\b(?!\s+(?:\w+\s+)?(?:name|surname)\b)")  # whose name is asked for may be told
 ASKS_SEVERAL = re.compile(r"\b(?:which|what|all|the|list|any)\s+(?:\w+\s+){0,2}?\w{3,}s\b", re.IGNORECASE)
 
 
@@ -27,13 +28,14 @@ def passage_weights(
     near = vectors[1:] @ vectors[0]
     asked = set(content_words(question))
     named = _named(question, texts)
+    owners = [found.lower() for found in _OWNER.findall(question)]
     several = ASKS_SEVERAL.search(question) is not None
     return {
         text: weights.embedding * float(cosine)
         + weights.shared_words * len(asked & set(content_words(text))) / max(1, len(asked))
         + weights.named * sum(name in text.lower() for name in named) / max(1, len(named))
         + (weights.listed if several and _is_list(text) else 0.0)
-        + (weights.echo if _echoes(text, asked) else 0.0)
+        + (weights.echo if _echoes(text, asked) or _is_owner(text, owners) else 0.0)
         - weights.later * rank
         for rank, (text, cosine) in enumerate(zip(texts, near.tolist(), strict=True))
     }
@@ -55,6 +57,12 @@ def _echoes(text: str, asked: set[str]) -> bool:
     """Does it say nothing that the question does not say itself, but for the name of its field?"""
     words = content_words(text.rsplit(": ", 1)[-1])
     return bool(words) and asked.issuperset(words)
+
+
+def _is_owner(text: str, owners: Sequence[str]) -> bool:
+    """Is it but the name of whose thing is asked for: "Tarik Novak" of "Tarik's dog"?"""
+    parts = re.split(r"[\s_]+", text.rsplit(": ", 1)[-1].strip(" .\"'"))
+    return len(parts) <= 3 and all(part[:1].isupper() for part in parts) and any(part.lower() in owners for part in parts)
 
 
 def quotation_grammar(texts: Sequence[str]) -> CompiledGrammar:

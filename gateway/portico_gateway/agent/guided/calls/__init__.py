@@ -5,6 +5,7 @@
     other_searches.py        the whole question to searches, whichever the model has chosen
     things.py                what a result names
     follow_up.py             the call that reads what a result names
+    constant_lookup.py       the call that follows a value to the constant's definition in another file
 
 It makes none itself, and does not judge what one found.
 """

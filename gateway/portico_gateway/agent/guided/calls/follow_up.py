@@ -38,13 +38,13 @@ def follow_up(
     data = call.result.data or {}
     if "hits" in data or "rows" in data:  # it has contents, no mere names
         return None
-    tools = _readers_first(tools, embed)
+    tools = nearest_tools(READING, tools, embed)
     before = {(one.tool, str(one.arguments)) for one in made}
     said = str(call.arguments).lower()
     things = [thing for thing in nearest_things(question, things_in(call.result), embed) if thing.text.lower() not in said]
     for thing in things[:BEST_THINGS]:
         for tool in tools:
-            arguments = _filled(tool, thing, call.arguments)
+            arguments = filled(tool, thing, call.arguments)
             if arguments is None or (tool.name, str(arguments)) in before:
                 continue
             if not check_arguments(tool.parameters, arguments):
@@ -52,10 +52,11 @@ def follow_up(
     return None
 
 
-def _readers_first(tools: Sequence[Tool], embed: TextEmbedding) -> list[Tool]:
+def nearest_tools(purpose: str, tools: Sequence[Tool], embed: TextEmbedding) -> list[Tool]:
+    """The tools in the order in which their names and descriptions are near to what one is wanted for."""
     if not tools:
         return []
-    vectors = embed([READING, *(f"{tool.name.rpartition('__')[2]} {tool.description}"[:300] for tool in tools)])
+    vectors = embed([purpose, *(f"{tool.name.rpartition('__')[2]} {tool.description}"[:300] for tool in tools)])
     near = (vectors[1:] @ vectors[0]).tolist()
     return [tools[i] for i in sorted(range(len(tools)), key=lambda i: -near[i])]
 
@@ -80,7 +81,7 @@ def _day(span: Span) -> WrittenDate | None:
     return date if date is not None and date.day else None
 
 
-def _filled(tool: Tool, thing: Thing, given: Mapping[str, Any]) -> dict[str, Any] | None:
+def filled(tool: Tool, thing: Thing, given: Mapping[str, Any]) -> dict[str, Any] | None:
     """The tool's required arguments, one of them the thing; None where that leaves one open."""
     view = next(iter(variants(tool.parameters, tool.parameters)), {})
     properties = view.get("properties") or {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from portico_gateway.agent.citations import Citation
+from portico_gateway.agent.guided.extraction.source_code.constants import OpenConstant
 
 MAX_CHARACTERS = 280  # of one, but of documents, which know where they may be cut
 
@@ -48,6 +49,7 @@ class AnswerCandidate:
     weight: float | None = None  # nats, as its reader weighs it; None: by its words alone
     found: float | None = None  # the share of the question's words, by rarity, that its place has; None: not measured
     fit: float | None = None  # whether it is what kind of thing is asked for, 0 to 1; None: not measured
+    constants: tuple[OpenConstant, ...] = ()  # that its place gives as values, and no file read with it defines
     short: str = ""  # what is printed of it behind another one; "" where that is the text
 
 

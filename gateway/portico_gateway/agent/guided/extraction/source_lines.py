@@ -51,7 +51,8 @@ def source_lines(question: str, files: Sequence[SourceFile], scorer: SourceScore
     if expected.several:
         found += _together(places, by_path, scorer.weights)
     for place in different(places, scorer.weights, MOST_CANDIDATES):
-        found.append(replace(_candidate(place, display.text(place), by_path), short=display.short(place)))
+        candidate = _candidate(place, display.text(place), by_path)
+        found.append(replace(candidate, short=display.short(place), constants=display.open_constants(place)))
     return sorted(found, key=lambda candidate: -(candidate.weight or 0.0))
 
 

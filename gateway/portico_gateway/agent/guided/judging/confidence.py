@@ -13,11 +13,10 @@ from typing import Any
 from portico_gateway.agent.events import ToolCallFinished
 from portico_gateway.agent.guided.answers.answer_generation import QuotedAnswer
 from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate
-from portico_gateway.agent.guided.judging.agreement import agrees
 from portico_gateway.agent.guided.judging.coverage import Unit, argument_texts, units
 from portico_gateway.agent.guided.judging.search_features import (
-    absent_words,
-    of_absent_words,
+    UNINFORMED,
+    of_information,
     of_names,
     of_others,
     of_words,
@@ -50,6 +49,7 @@ def features_of(
 ) -> dict[str, float]:
     """What may tell whether an answer is right, each about 0 to 1. `others`: what else was chosen for the same question."""
     words, shape = _of_coverage(list(units(question)), coverage), _of_shape(answer.calls, run.tool_calls)
+    searched = bool(shape["code"] or shape["prose"])
     return {
         **_of_model(run, answer),
         **words,
@@ -58,11 +58,10 @@ def features_of(
         **_of_passages(answer),
         **_of_text(question, answer),
         **_of_any_text(words, shape, answer),
-        "agreed": float(agrees(run.question, answer.call.tool if answer.call else "", answer.own_text, run.drafts)),
-        **of_absent_words(absent_words(coverage, run.tool_calls or answer.calls), information),
         "rows_unused": shape["rows"] * (1.0 - coverage.share),
         **of_words(question, answer, coverage, run.tool_calls),
         **of_others(question, answer, others),
+        **(of_information(question, answer, coverage, run.tool_calls, information) if searched else UNINFORMED),
         **of_names(question, answer),
         "both_told": float(bool(answer.beside)),
         "several": float(answer.several),

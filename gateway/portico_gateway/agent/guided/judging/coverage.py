@@ -26,6 +26,7 @@ _FILLERS = frozenset(
 )
 SHORTEST_STEM = 4  # letters of a stem that another form of it begins with,
 LONGEST_ENDING = 2  # and of what may follow
+_LEAVES_OUT = re.compile(r"(?:not|excluded?|excluding|except|without|ignored?|skip)(?=[_A-Z-]|$)")  # `not_contains`
 MAX_SENSES = 400  # words of a place that a question's word is compared with
 
 
@@ -141,9 +142,10 @@ def _by_sense(words: Sequence[str], text: str, embed: TextEmbedding, least: floa
 
 
 def argument_texts(arguments: Mapping[str, Any]) -> Iterator[str]:
-    """The keys and values of a call that say something of their own: no search's query, and not how much it may answer."""
+    """The keys and values of a call that say something of their own: no search's query, not how much it may answer, not what it
+    leaves out."""
     for key, value in arguments.items():
-        if key == ROOM or (isinstance(value, str) and string_role(key) is StringRole.QUERY):
+        if key == ROOM or _LEAVES_OUT.match(key) or (isinstance(value, str) and string_role(key) is StringRole.QUERY):
             continue
         yield key
         yield from _leaves(value)

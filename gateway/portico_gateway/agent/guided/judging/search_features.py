@@ -13,12 +13,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from portico_gateway.agent.events import ToolCallFinished
 from portico_gateway.agent.guided.answers.answer_generation import QuotedAnswer
 from portico_gateway.agent.guided.extraction.candidate import is_source
+from portico_gateway.agent.guided.judging.coverage import units
 from portico_gateway.agent.judgement import Coverage
 from portico_gateway.guidance.question import Question
 from portico_gateway.guidance.stemming import spaced, stems_of
 from portico_gateway.guidance.tool_retrieval import WordInformation
 
 WITHOUT_A_SUBJECT = 15.0  # a word that says less may be anybody's way to put a question: "grab", "carries", "on a ticket"
+OF_A_WORD = 10.0  # what a word says of which nothing is known
+OF_A_NAME = 20.0  # what a name, a number or a quotation says, which has no embedding of its own
+OF_OWN_NAME = 0.3  # (factor) on what the workspace's own name says
+MOST_WORDS = 12  # of a question that make an answer surer: a long one is no surer for being long
+UNINFORMED = {"informed": 0.0, "uninformed": 0.0, "words": 0.0}  # `of_information` of what no search has found
+_VERSION = re.compile(r"[-_ ]v?\d[\w.]*$")
 _PLACE = ("path", "symbol", "title", "title_trail", "anchor")
 _NAME = re.compile(r"[A-Za-z_][\w.]*\w")
 _AS_CODE = re.compile(r"\w_\w|[a-z\d][A-Z]|\w\.\w|[A-Z]{2,}\w*[a-z]|[A-Za-z]\d")
@@ -43,12 +50,53 @@ def absent_words(coverage: Coverage, calls: Sequence[ToolCallFinished]) -> list[
     return [word for word in coverage.unused if known.get(word.lower()) == 0]
 
 
-def of_absent_words(absent: Sequence[str], information: WordInformation) -> dict[str, float]:
-    """`absent_words`: whether there are any; `absent_subject`: how much the one says that says most, in tens above a word that
-    names no subject. Who asks what "encrypts" a file is not answered by what opens it."""
-    plain = [word.lower() for word in absent if word.isalpha()]
-    most = max(information(plain).tolist(), default=0.0) if plain else 0.0
-    return {"absent_words": float(bool(absent)), "absent_subject": max(0.0, most - WITHOUT_A_SUBJECT) / 10}
+def of_information(
+    question: Question,
+    answer: QuotedAnswer,
+    coverage: Coverage,
+    calls: Sequence[ToolCallFinished],
+    information: WordInformation,
+) -> dict[str, float]:
+    """Of what the question's words say, by how much each says and how rare it is, the share that is accounted for. `informed`:
+    at one of the places that are told; `uninformed`: how far all of them are from a half, 0 to 1; `words`: how many there are,
+    in eights. The workspace's own name says little in it, and a word that names a subject and that nothing of what was searched
+    holds is no other word's sense: "minify" is not "min"."""
+    words = list(dict.fromkeys(unit.text for unit in units(question)))
+    plain = [word.lower() for word in words]
+    told = information([word if word.isalpha() else "" for word in plain]).tolist()
+    known, own = known_words(calls), _own_name(answer)
+    whole, places = _stems_there("\n".join(_texts(answer))), [_stems_there(text) for text in _texts_apart(answer)]
+    every = used = 0.0
+    at = [0.0] * len(places)
+    for word, low, says in zip(words, plain, told, strict=True):
+        says = (says or OF_A_WORD) if low.isalpha() else OF_A_NAME
+        held, stems = known.get(low), set(stems_of(word)) | set(stems_of(spaced(word)))
+        weight = says * (OF_OWN_NAME if _bare(low) in own else 1.0) * (0.5 if held is None else 1.0 / (1.0 + math.log1p(held)))
+        every += weight
+        said = bool(stems) and stems <= whole
+        if word not in coverage.used or (held == 0 and says > WITHOUT_A_SUBJECT and not said):
+            continue
+        used += weight
+        at = [had + weight * (not said or stems <= place) for had, place in zip(at, places, strict=True)]
+    best, share = (max(at, default=used) / every, used / every) if every else (1.0, 1.0)
+    return {"informed": best, "uninformed": max(0.0, 1.0 - 2.0 * share), "words": min(MOST_WORDS, len(words)) / 8}
+
+
+def _stems_there(text: str) -> set[str]:
+    return set(stems_of(text)) | set(stems_of(spaced(text)))
+
+
+def _texts_apart(answer: QuotedAnswer) -> Iterator[str]:
+    """What an answer says at each of the places that it tells, with what that is called."""
+    for part in answer.parts:
+        yield "\n".join((part.text, *(part.citation.texts(_PLACE) if part.citation else ())))
+
+
+def _own_name(answer: QuotedAnswer) -> set[str]:
+    """What the workspace or library is called in which the answer stands: its name, and that without a version."""
+    fields = answer.candidate.citation.fields if answer.candidate and answer.candidate.citation else {}
+    names = [str(fields[key]) for key in ("root", "library") if fields.get(key)]
+    return {_bare(name) for whole in names for name in (whole, _VERSION.sub("", whole))}
 
 
 def of_words(
@@ -72,8 +120,11 @@ def of_words(
 
 
 def of_names(question: Question, answer: QuotedAnswer) -> dict[str, float]:
-    """`names_there`: a place in source code, with what it is called, has every name that the question spells as code is."""
+    """`names_there`: a place in source code, with what it is called, has every name that the question spells as code is, but
+    for the workspace's own."""
+    own = _own_name(answer)
     names = [_bare(name.rsplit(".", 1)[-1]) for name in _NAME.findall(question.text) if _AS_CODE.search(name)]
+    names = [name for name in names if name not in own]
     text = _bare("\n".join(_texts(answer))) if names and is_source(answer.candidate) else ""
     return {"names_there": float(bool(text) and all(name in text for name in names))}
 

@@ -18,7 +18,7 @@ from portico_gateway.agent.guided.judging.confidence import confidence, features
 from portico_gateway.agent.guided.judging.coverage import Evidence, argument_texts, covered, phrases_of, units
 from portico_gateway.agent.guided.judging.search_features import absent_words
 from portico_gateway.agent.guided.part_run import PartRun
-from portico_gateway.agent.guided.questions.answer_type import asked_attribute
+from portico_gateway.agent.guided.questions.answer_type import asked_attribute, asks_when, says_when
 from portico_gateway.agent.guided.questions.plan import joined
 from portico_gateway.agent.judgement import Coverage, Judgement, Place, Verdict
 from portico_gateway.agent.question_reading import QuestionReading
@@ -68,8 +68,12 @@ def judge(
     sure = confidence(features, weights.confidence)
     left = must_be_used(question, coverage, in_code=is_source(answer.candidate), in_documents=answer.passages > 0)
     asked = asked_attribute(question)
+    if is_source(answer.candidate):  # a default is seen in code, and not said
+        asked = frozenset(word for word in asked if not KIND_WORDS.issuperset(stems_of(word)))
     left += [word for word in absent_words(coverage, run.tool_calls) if word.lower() in asked and word not in left]
     reasons = tuple(_reasons(left, run.said, coverage, sure, weights.confidence.threshold))
+    if asks_when(question) and not says_when(answer.parts[0].text if answer.parts else answer.text):
+        reasons = ("what was found says no date", *reasons)
     return Judgement(
         Verdict.NO_ANSWER if reasons else Verdict.ANSWERED,
         coverage,

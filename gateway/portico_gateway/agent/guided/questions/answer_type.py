@@ -37,15 +37,23 @@ _ASKED = (
 )
 _NUMBER = re.compile(r"(?<![\w.:/-])-?\d[\d,_]*(?:\.\d+)?(?![\w:/]|\.\d)")
 _WORDS = "zero one two three four five six seven eight nine ten eleven twelve".split()
-_DATE = re.compile(
-    r"\d{4}|\d{1,2}[:/.]\d{2}|\b(january|february|march|april|may|june|july|august|september|october|november|december"
-    r"|monday|tuesday|wednesday|thursday|friday|saturday|sunday)\b",
-    re.IGNORECASE,
+_CALENDAR = (
+    r"\b(?:january|february|march|april|may|june|july|august|september|october|november|december"
+    r"|monday|tuesday|wednesday|thursday|friday|saturday|sunday)\b"
 )
+_DATE = re.compile(rf"\d{{4}}|\d{{1,2}}[:/.]\d{{2}}|{_CALENDAR}", re.IGNORECASE)
 _IDENTIFIER = re.compile(
     r"--?[a-z][\w-]+|\b\w+_\w+\b|\b[a-z]+[A-Z]\w*|\b[A-Z][a-z]+[A-Z]\w*|`[^`]+`|\b\w+\(|\bclass \w+|\b[A-Z_]{3,}\b"
 )
 _NAME = re.compile(r"\b[^\W\d_]*[A-Z]\w+")
+_ASKS_WHEN = re.compile(
+    r"(?:^|[.!?]\s)\W*(?:and\s+)?when(?:['’]s|\s+(?:was|were|did))\b|\b(?:on\s+)?(?:what|which)\s+(?:date|day)\b|\bin\s+(?:what|which)\s+year\b",
+    re.IGNORECASE,
+)
+_PLACE = re.compile(r"[\w./-]*\w\.\w{1,5}:\d+(?:-\d+)?")
+_POINT_IN_TIME = re.compile(  # a year, a version, a time or a day
+    rf"(?<![\w-])(?:1[5-9]|20)\d\d(?!\d)|(?<![\w.])v?\d+\.\d+|\d{{1,2}}[:/.]\d{{2}}|{_CALENDAR}", re.IGNORECASE
+)
 
 
 _IS = r"what(?:['’]s|\s+is|\s+are|\s+was|\s+were)"
@@ -68,6 +76,17 @@ def asked_attribute(question: Question) -> frozenset[str]:
     """Those that name it as something that a thing has, which the answer's place would name, too: "seat" of "What's my seat?",
     and not "languages" of "Which languages does she speak?", whose answer is "German"."""
     return frozenset(word.lower() for found in _WHAT.finditer(question.text) for word in _of(found).split())
+
+
+def asks_when(question: Question) -> bool:
+    """Is a point in time all that is asked for? "When does it retry?" asks for a condition."""
+    return _ASKS_WHEN.search(question.text) is not None
+
+
+def says_when(text: str) -> bool:
+    """Does it name a date, a time or a version? The places that it is printed with say none."""
+    text = _PLACE.sub(" ", text)
+    return _POINT_IN_TIME.search(text) is not None
 
 
 def _of(found: re.Match[str]) -> str:

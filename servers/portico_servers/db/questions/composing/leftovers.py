@@ -30,6 +30,7 @@ _INTENTS = frozenset("want wants plan planning going trying like need must shoul
 _TO_KNOW = frozenset("know see find get learn check hear look ask have find tell count list".split())
 _HAVING = frozenset("with without have has no not".split())
 _ASKING = frozenset("which what whose".split())
+_BEFORE_OBJECT = frozenset("for with in to from about".split())
 _IN_PHRASE = frozenset("in of from at by on for with to under within".split())
 
 
@@ -255,12 +256,14 @@ def _clauses(question: QuestionWords) -> Iterator[list[Word]]:
 
 def _scenes(draft: Draft) -> set[int]:
     """The words of clauses that ask nothing, where another asks: they tell why, or say it again."""
-    cues, every = draft.parts.cues, list(_clauses(draft.parts.question))
+    cues, every, words = draft.parts.cues, list(_clauses(draft.parts.question)), draft.parts.words
     if len(every) < 2:
         return set()
     asking = next((clause for clause in every if any(w.index == cues.focus - 1 for w in clause)), every[-1])
     beside = (clause for clause in every if clause is not asking and clause[0].low not in _REFINING)
-    return {word.index for clause in beside for word in clause}
+    scene = {word.index for clause in beside for word in clause}
+    of_it = any(word.low == "it" and words[word.index - 1].low in _BEFORE_OBJECT for word in asking[1:])
+    return set() if of_it and not scene & draft.used else scene  # else what is asked is about a thing that was not understood
 
 
 def _intentions(draft: Draft) -> set[int]:

@@ -51,7 +51,8 @@ room classroom hall
 building house wing block
 shop store outlet branch
 branch office library location
-warehouse stock inventory depot
+stock inventory
+warehouse depot
 copy item inventory disc dvd
 category genre kind type sort class style
 kind type sort variety

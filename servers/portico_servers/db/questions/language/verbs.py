@@ -58,7 +58,7 @@ def _is_verb(question: QuestionWords, word: Word, named: Collection[int]) -> boo
         return False
     if word.low in IRREGULAR or (len(word.low) > 4 and word.low.endswith(("ed", "ing"))):
         return True
-    if behind_auxiliary(question, at, named):
+    if not _is_plural(word) and behind_auxiliary(question, at, named):
         return True
     if before is None:
         return False
@@ -67,6 +67,11 @@ def _is_verb(question: QuestionWords, word: Word, named: Collection[int]) -> boo
     agrees = word.low.endswith("s") != plural or before.low in _PRONOUNS
     ends = after is None or after.low in _FOLLOWS_VERB or after.index in named
     return subject and agrees and ends and (plural or word.low.endswith("s") or before.low in _PRONOUNS)
+
+
+def _is_plural(word: Word) -> bool:
+    """What ends like one is no bare verb: "does it have subtitles"."""
+    return word.low.endswith("s") and not word.low.endswith(("ss", "us", "is"))
 
 
 def behind_auxiliary(question: QuestionWords, at: int, named: Collection[int]) -> bool:

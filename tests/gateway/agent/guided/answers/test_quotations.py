@@ -29,3 +29,15 @@ def test_a_passage_with_the_name_that_the_question_spells_goes_before_others() -
 def test_where_several_things_are_asked_for_the_list_goes_before_its_items() -> None:
     weights = passage_weights(["main", "main, fix, export"], "Show the branches of it", nothing)
     assert weights["main, fix, export"] > weights["main"]
+
+
+@pytest.mark.parametrize(
+    ("question", "best"),
+    [
+        ("Name of Tarik's dog?", "Tarik Novak: Has a dog called Biscuit"),
+        ("What's Tarik's last name?", "name: Tarik_Novak"),  # here it is what is asked for
+    ],
+)
+def test_whose_thing_is_asked_for_is_not_the_thing(question: str, best: str) -> None:
+    weights = passage_weights(["name: Tarik_Novak", "Tarik Novak: Has a dog called Biscuit"], question, nothing)
+    assert max(weights, key=weights.__getitem__) == best

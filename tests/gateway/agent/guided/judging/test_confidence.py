@@ -50,24 +50,21 @@ def test_the_shape_of_a_result_is_told_by_its_structure() -> None:
 
 
 def test_words_that_nothing_of_what_was_searched_has_speak_against_an_answer() -> None:
-    data: dict[str, object] = {"hits": [], "words": {"encrypts": 0, "file": 9}, "passages": 20}
-    left = features("Which option encrypts the file?", "--file", Coverage(("file",), ("encrypts",)), data)
-    used = features("Which option opens the file?", "--file", Coverage(("file",), ("opens",)), data)
-    assert left["absent_words"] > used["absent_words"] == 0
-    assert DEFAULT_WEIGHTS.confidence.absent_words < 0
-    assert DEFAULT_WEIGHTS.confidence.absent_subject < 0
-
-
-def test_a_word_that_another_search_has_is_not_absent() -> None:
-    def searched(tool: str, holding: int) -> ToolCallFinished:
-        found: dict[str, object] = {"hits": [], "words": {"encrypts": holding}}
-        return ToolCallFinished(tool, {"query": "encrypts"}, RenderedResult("--file", True, data=found), 0.1)
-
-    def absent(*calls: ToolCallFinished) -> float:
+    def judged(*calls: ToolCallFinished) -> float:
         run = QuestionRun("Which option encrypts the file?")
         run.tool_calls.extend(calls)
         answer = QuotedAnswer("--file", None, calls[:1])
-        return features_of(run, read_question(run.question), answer, Coverage(("file",), ("encrypts",)))["absent_words"]
+        return confidence(features_of(run, read_question(run.question), answer, Coverage(("file",), ("encrypts",))))
 
-    assert absent(searched("docs__search", 0)) == absent(searched("code__search", 0), searched("docs__search", 0)) == 1.0
-    assert absent(searched("docs__search", 0), searched("code__search", 3)) == 0.0
+    def searched(tool: str, holding: int) -> ToolCallFinished:
+        found: dict[str, object] = {"hits": [], "words": {"encrypts": holding, "file": 9, "option": 9}}
+        return ToolCallFinished(tool, {"query": "encrypts"}, RenderedResult("--file", True, data=found), 0.1)
+
+    nowhere, elsewhere = judged(searched("a", 0), searched("b", 0)), judged(searched("a", 0), searched("b", 9))
+    assert nowhere < elsewhere
+
+
+def test_how_much_of_a_question_is_accounted_for_is_measured_of_searches_alone() -> None:
+    data: dict[str, object] = {"hits": [], "words": {"file": 9}}
+    assert features("Which option opens the file?", "--file", Coverage(("file",), ("opens",)), data)["words"] > 0
+    assert features("Which option opens the file?", "--file", Coverage(("file",), ("opens",)))["words"] == 0

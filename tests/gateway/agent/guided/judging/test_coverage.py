@@ -56,3 +56,8 @@ def test_a_query_that_repeats_the_question_accounts_for_nothing() -> None:
 
 def test_how_much_a_tool_may_answer_accounts_for_no_word() -> None:
     assert list(argument_texts({"max_tokens": 2000, "library": "pumps"})) == ["library", "pumps"]
+
+
+def test_what_a_call_leaves_out_accounts_for_no_word() -> None:
+    arguments = {"not_contains": "feature/export", "excludePatterns": ["*.csv"], "notes": "ferry"}
+    assert list(argument_texts(arguments)) == ["notes", "ferry"]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate
 from portico_gateway.agent.guided.judging.search_features import (
     absent_words,
     known_words,
-    of_absent_words,
+    of_information,
     of_names,
     of_others,
     of_words,
@@ -40,16 +41,6 @@ def test_a_word_is_absent_where_it_is_not_used_and_no_search_holds_it() -> None:
     calls = [search("a", encrypts=0, gzip=0, file=4), search("b", gzip=1, file=0)]
     assert absent_words(Coverage(used=("file",), unused=("Encrypts", "gzip", "unsearched")), calls) == ["Encrypts"]
     assert absent_words(Coverage(unused=("Encrypts",)), []) == []
-
-
-def test_of_absent_words_the_one_that_says_most_counts() -> None:
-    def information(words: Sequence[str]) -> np.ndarray:
-        return np.array([{"encrypts": 24.0, "grab": 8.0}[word] for word in words], np.float32)
-
-    assert of_absent_words(["grab", "Encrypts"], information) == {"absent_words": 1.0, "absent_subject": pytest.approx(0.9)}
-    assert of_absent_words(["grab"], information) == {"absent_words": 1.0, "absent_subject": 0.0}
-    assert of_absent_words(["69b59eb", "decimal-like"], information)["absent_subject"] == 0.0  # no words
-    assert of_absent_words([], information) == {"absent_words": 0.0, "absent_subject": 0.0}
 
 
 def test_the_rarest_word_counts_most_whether_the_answer_has_it_or_not() -> None:
@@ -89,6 +80,47 @@ def test_a_place_in_code_has_every_name_of_the_question_or_not(question: str, th
     assert of_names(read_question(question), answer(text, "docs__search", code=False)) == {"names_there": 0.0}
 
 
+def test_the_workspaces_own_name_is_no_name_that_a_place_has() -> None:
+    citation = Citation({"root": "pool2-1.4", "path": "src/pool2/a.py"}, "a.py", 1, "")
+    code = QuotedAnswer("def fill():", AnswerCandidate("def fill():", citation, found=0.8, fit=1.0), (search("code__search"),))
+    assert of_names(read_question("Where does pool2 teleport?"), code)["names_there"] == 0.0
+    assert of_names(read_question("Where does pool2 call fill_up?"), code)["names_there"] == 0.0
+
+
+def says(words: Sequence[str]) -> np.ndarray:
+    """As embeddings have it: what anybody says little, a subject much."""
+    return np.array([{"encrypt": 24.0, "brotli": 25.0}.get(word, 8.0) for word in words], np.float32)
+
+
+def informed(question: str, answered: QuotedAnswer, used: Sequence[str], **held: int) -> dict[str, float]:
+    coverage = Coverage(tuple(used), ())
+    return of_information(read_question(question), answered, coverage, [search("code__search", **held)], says)
+
+
+def test_a_word_counts_by_how_much_it_says_and_by_how_rare_it_is() -> None:
+    question = "Where does the pool encrypt?"
+    held = {"pool": 40, "encrypt": 1}
+    topic, subject = (informed(question, answer("def x():"), [word], **held)["informed"] for word in ("pool", "encrypt"))
+    assert subject > 0.85 > 0.15 > topic
+    assert informed(question, answer("def x():"), ["pool"], **held)["uninformed"] > 0.7
+    assert informed(question, answer("def x():"), ["pool", "encrypt"], **held)["uninformed"] == 0.0
+
+
+def test_a_subject_that_nothing_holds_is_not_accounted_for_by_a_word_of_its_sense() -> None:
+    question = "Which class unpacks brotli?"
+    assert informed(question, answer("class Gzip: ..."), ["brotli", "class"], brotli=0, unpacks=0)["informed"] < 0.4
+    assert informed(question, answer("class Brotli: ..."), ["brotli", "class"], brotli=0, unpacks=0)["informed"] > 0.6
+
+
+def test_what_two_places_say_is_not_said_by_one() -> None:
+    question = "Where does the pool encrypt?"
+    parts = tuple(answer(text, path="a.py").candidate for text in ("def pool():", "def encrypt():"))
+    both = replace(answer("def pool():\n\ndef encrypt():", path="a.py"), parts=tuple(part for part in parts if part))
+    found = informed(question, both, ["pool", "encrypt"], pool=3, encrypt=3)
+    assert found["informed"] < 0.8
+    assert found["uninformed"] == 0.0
+
+
 def test_another_search_disagrees_where_it_names_no_figure_of_the_answer() -> None:
     question = read_question("How many blocks has the pool of 7 by default?")
     code, documents = answer("blocks: int = 64"), answer("64 blocks", "docs__search", code=False)
@@ -102,3 +134,8 @@ def test_another_search_disagrees_where_it_names_no_figure_of_the_answer() -> No
 def test_a_place_in_code_that_fits_speaks_against_an_answer_from_elsewhere() -> None:
     question = read_question("How many blocks?")
     assert of_others(question, answer("many", "docs__search", code=False), [answer("blocks = 64")])["beside_code"] == 0.8
+
+
+def test_an_answer_to_a_long_question_is_no_surer_for_its_length() -> None:
+    long = "Which pool " + " ".join(f"drains tank{i} slowly{i}" for i in range(60)) + "?"
+    assert informed(long, answer("def pool():"), ["pool"], pool=3)["words"] == 1.5

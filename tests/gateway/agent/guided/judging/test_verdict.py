@@ -35,9 +35,10 @@ def test_a_filter_a_table_and_a_phrase_of_an_option_account_for_words() -> None:
     assert judge(run, answer, nothing, {"db__rows": ROWS}, EVER_SO_UNSURE).coverage.unused == ("highest",)
 
 
-def of_code(question: str, text: str, fit: float, symbol: str = "") -> Judgement:
-    """The judgement of a place in source code, as if it were sure."""
-    call = ToolCallFinished("code__search", {"query": question}, RenderedResult(text, True, data={"hits": []}), 0.1)
+def of_code(question: str, text: str, fit: float, symbol: str = "", **words: int) -> Judgement:
+    """The judgement of a place in source code, as if it were sure, where a search says how many pieces hold its words."""
+    data = {"hits": [], "words": words}
+    call = ToolCallFinished("code__search", {"query": question}, RenderedResult(text, True, data=data), 0.1)
     run = QuestionRun(question)
     run.tool_calls.append(call)
     candidate = AnswerCandidate(text, Citation({"path": "pool.py", "symbol": symbol}, "pool.py:1", 1, text), found=1.0, fit=fit)
@@ -167,3 +168,16 @@ def test_an_askers_own_example_is_nothing_that_a_documentation_must_have() -> No
     left = Coverage((), ("sort my dogs", "BadColumn", "3.1.0"))
     assert must_be_used(question, left) == ["sort my dogs", "BadColumn", "3.1.0"]
     assert must_be_used(question, left, in_documents=True) == ["BadColumn", "3.1.0"]
+
+
+def test_who_asks_when_is_not_answered_by_a_place_without_a_date() -> None:
+    question = "When was the pump added?"
+    assert not of_documents(question, "The pump is added to the trip.").answered
+    assert of_documents(question, "The pump was added on 3 July.").answered
+    assert of_documents(question, "The pump was added in version 2.3.").answered
+
+
+def test_that_it_is_a_default_is_seen_in_code_and_need_not_be_said() -> None:
+    text = "def __init__(self, patience: float = 2.5) -> None:"
+    assert of_code("What is the default patience of a courier?", text, 0.6, "Courier", default=0, patience=1).answered
+    assert not of_code("What is the default colour of a courier?", text, 0.6, "Courier", default=0, colour=0).answered

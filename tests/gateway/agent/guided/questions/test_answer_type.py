@@ -2,7 +2,15 @@ from __future__ import annotations
 
 import pytest
 
-from portico_gateway.agent.guided.questions.answer_type import AnswerType, asked_attribute, asked_for, asked_words, fits
+from portico_gateway.agent.guided.questions.answer_type import (
+    AnswerType,
+    asked_attribute,
+    asked_for,
+    asked_words,
+    asks_when,
+    fits,
+    says_when,
+)
 from portico_gateway.guidance.question import read_question
 
 
@@ -59,3 +67,34 @@ def test_the_words_that_name_what_is_asked_for_are_found(question: str, words: s
 def test_an_attribute_is_told_from_the_kind_of_thing_that_is_asked_for() -> None:
     assert asked_attribute(read_question("What's my seat on flight 12?")) == {"seat"}
     assert asked_attribute(read_question("Which languages does she speak?")) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("text", "asks"),
+    [
+        ("When was the licence added?", True),
+        ("When's Ada's birthday?", True),
+        ("On what date was it shipped?", True),
+        ("In which year did it open?", True),
+        ("There's a present to buy. When's the birthday?", True),
+        ("When does the client retry?", False),  # a condition
+        ("Which exception is raised when a key is there?", False),
+        ("Since when is it built in?", False),  # a version
+    ],
+)
+def test_a_point_in_time_is_asked_for_where_nothing_else_answers(text: str, asks: bool) -> None:
+    assert asks_when(read_question(text)) is asks
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("2025-01-20", True),
+        ("Birthday is 3 July", True),
+        ("new in version 2.3", True),
+        ("parser.py:2025: fill(12)", False),  # a line's number
+        ("Ada Quist,Brightline,555-0161", False),
+    ],
+)
+def test_a_text_says_when_or_it_does_not(text: str, says: bool) -> None:
+    assert says_when(text) is says

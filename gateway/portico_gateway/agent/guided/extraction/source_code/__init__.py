@@ -7,6 +7,7 @@
     places.py      how well each place of some files answers
     members.py     what a class or a file has, named and counted
     different.py   which places are different answers, and which lines belong to one
+    constants.py   constants that lines name, and where they are defined
     display.py     what is printed of a place, and of what it leads to
 
 It knows files as text: no syntax tree, no server, no model.

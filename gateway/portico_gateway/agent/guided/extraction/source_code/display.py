@@ -10,6 +10,13 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from portico_gateway.agent.guided.extraction.source_code.constants import (
+    OpenConstant,
+    definition,
+    module_of,
+    named,
+    values,
+)
 from portico_gateway.agent.guided.extraction.source_code.expected import CodeKind, ExpectedCode
 from portico_gateway.agent.guided.extraction.source_code.places import ScoredPlace
 from portico_gateway.agent.guided.extraction.source_code.statements import Role, SourceTree, Statement
@@ -24,10 +31,8 @@ SHORT_LINES = 4  # of a place behind another
 MOST_FOLLOWED = 3  # definitions that are added to a place
 
 _CLOSES = re.compile(r"[\])}]|(?:else|elif|except|catch|finally|end)\b")  # goes on with a block, though it stands further out
-_CONSTANT = re.compile(r"\b_*[A-Z][A-Z\d]*(?:_[A-Z\d]+)*_*\b")
 _BASE = re.compile(r"[A-Z]\w+")
 _NAME = re.compile(r"[A-Za-z_]\w{3,}")
-_ASSIGNED = r"^(?:(?:export|var|let|const|static|final|public)\s+)*(?:\w+\s+)?{name}\s*(?::[^=]+)?="
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,23 +93,25 @@ class PlaceDisplay:
         """The definitions of the constants in a short place, or in a definition's head."""
         if place.last - place.first > 2 and not _is_head(place):
             return
-        text = "\n".join(place.tree.lines[place.first - 1 : place.last])
-        count = 0
-        for name in dict.fromkeys(_CONSTANT.findall(text)):
-            defined = re.compile(_ASSIGNED.format(name=re.escape(name)))
-            if len(name) < 3 or any(defined.match(line.strip()) for line in text.splitlines()):
-                continue
-            found = next((line for tree in self._from(place.tree) if (line := _first_match(tree, defined))), None)
-            if found is not None and count < MOST_FOLLOWED:
-                count += 1
-                yield found
+        found = (definition(name, place.tree, self.trees) for name in named(_lines(place)))
+        for tree, statement in list(filter(None, found))[:MOST_FOLLOWED]:
+            yield f"{tree.path}:{statement.first}: {in_one_line(tree.text(statement))[:LONGEST_LINE]}"
+
+    def open_constants(self, place: ScoredPlace) -> tuple[OpenConstant, ...]:
+        """Where a value is asked for: those that a short place gives as values, and that none of these files defines."""
+        if CodeKind.VALUE not in self.expected.kinds[:2] or place.last - place.first > 2:
+            return ()
+        return tuple(
+            OpenConstant(name, module_of(name, place.tree))
+            for name in values(_lines(place))
+            if definition(name, place.tree, self.trees) is None
+        )
 
     def _called(self, place: ScoredPlace) -> Iterator[str]:
         """The definition of a function that a place names, where the question's own words name it, too."""
         if place.last - place.first > BODY_LINES + 2:
             return
-        text = "\n".join(place.tree.lines[place.first - 1 : place.last])
-        for name in dict.fromkeys(_NAME.findall(text)):
+        for name in dict.fromkeys(_NAME.findall(_lines(place))):
             if name == place.statement.name or not self._is_asked(name):
                 continue
             if (found := self._defined(name, Role.FUNCTION, place.tree)) is not None:
@@ -132,11 +139,8 @@ class PlaceDisplay:
         yield from (tree for tree in self.trees if tree is not near)
 
 
-def _first_match(tree: SourceTree, defined: re.Pattern[str]) -> str | None:
-    for statement in tree.statements:
-        if statement.role is Role.CODE and defined.match(tree.lines[statement.first - 1].strip()):
-            return f"{tree.path}:{statement.first}: {in_one_line(tree.text(statement))[:LONGEST_LINE]}"
-    return None
+def _lines(place: ScoredPlace) -> str:
+    return "\n".join(place.tree.lines[place.first - 1 : place.last])
 
 
 def place_heading(tree: SourceTree, statement: Statement, line: int) -> str:
