@@ -1,5 +1,6 @@
 """Questions over our three servers as they stand over somebody's workspace, with all of their tools at hand.
 
+asked.py        a question, its call, and what the call has to find
 workspace.py    what a workspace offers, and what in it can be asked about
 examples.py     how many questions of each kind
 about_code.py   questions about code
