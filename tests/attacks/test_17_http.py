@@ -22,7 +22,7 @@ def test_an_address_beyond_this_machine_needs_keys(
     assert "--without-keys" in err
 
 
-class Bound(BaseException):
+class Bound(SystemExit):
     """It got as far as its socket. No error, which the command would tell in one line."""
 
 

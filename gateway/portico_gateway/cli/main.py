@@ -149,7 +149,7 @@ def _silence_stdout() -> None:
 
 def _unexpected(error: BaseException) -> str:
     """What to say of a mistake of ours, whose trace goes to the log; of a file or disk that refuses, what it said."""
-    from portico_gateway.config.logs import set_up_logging
+    from portico_gateway.config.logs import close_log_file, set_up_logging
     from portico_gateway.config.sections import LogConfig
     from portico_gateway.errors import first_line
 
@@ -161,6 +161,7 @@ def _unexpected(error: BaseException) -> str:
         if not isinstance(handler, logging.FileHandler):
             handler.setLevel(logging.CRITICAL + 1)  # the line below says it
     logging.getLogger("portico_gateway").error("a command failed", exc_info=error)
+    close_log_file()
     return f"this is a mistake in Portico ({said}); " + (f"{path} has more" if path else "no log could be written")
 
 

@@ -133,6 +133,7 @@ def set_up_logging(command: str, config: LogConfig, *, stderr_level: int = loggi
     logging.raiseExceptions = False  # what can't be logged is lost: no stack trace on stderr for it
     root = logging.getLogger()
     root.setLevel(config.level.upper())
+    close_log_file()
     for old in list(root.handlers):
         root.removeHandler(old)
     to_stderr = logging.StreamHandler(sys.stderr)
@@ -150,3 +151,12 @@ def set_up_logging(command: str, config: LogConfig, *, stderr_level: int = loggi
     to_file.setFormatter(_Json() if config.format == "json" else _Plain(_FORMAT))
     root.addHandler(to_file)
     return path
+
+
+def close_log_file() -> None:
+    """What `set_up_logging` opened; nothing is logged to a file any more."""
+    root = logging.getLogger()
+    for handler in list(root.handlers):
+        if isinstance(handler, _PrivateFile):
+            root.removeHandler(handler)
+            handler.close()
