@@ -9,7 +9,7 @@ don't fit are left to `lexing`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -31,6 +31,7 @@ _MARKS = tuple(map(ord, '{}[],:"'))
 _MARK_TEXTS = {mark: ir.Text(mark) for mark in _PUNCTUATION}
 _IN_STRING, _BETWEEN = re.compile(r'["\\]'), re.compile(r'["{}\[\],:]')
 
+_RULES_KEPT = 1 << 12
 _BARE, _OTHER = 1, 2  # what an expansion's text may begin or end with, as bits
 
 
@@ -47,36 +48,49 @@ class _Unfit(Exception):
 def json_expansions(grammar: ir.Grammar, meter: Meter) -> Mapping[str, Expansion] | None:
     """Expansions of the rules that the start reaches, lexemes along JSON's tokens; None where the grammar isn't of that kind.
     Raises GrammarTooLarge where the meter's limit on time is met."""
-    cutter = _Cutter(grammar, meter)
+    expansions: dict[str, Expansion] = {}
+    calls: dict[str, Sequence[str]] = {}  # by each rule, of others
+    todo = [grammar.start]
+    while todo:
+        name = todo.pop()
+        if name in expansions:
+            continue
+        meter.step()
+        cut = _cut(grammar.rules[name]) if name in grammar.rules else None  # the general way says what is missing
+        if cut is None:
+            return None
+        expansions[name], calls[name] = cut
+        todo += calls[name]
     try:
-        expansions = cutter.run()
-        _Neighbours(expansions).check(descend(cutter.calls, [grammar.start]))
+        _Neighbours(expansions).check(descend(calls, [grammar.start]))
     except _Unfit:
         return None
     return expansions
 
 
-class _Cutter:
-    def __init__(self, grammar: ir.Grammar, meter: Meter) -> None:
-        self.grammar = grammar
-        self.meter = meter
-        self.terminals = 0
-        self.calls: dict[str, list[str]] = {}  # by each rule, of others
-        self.called: list[str] = []
+class _Cut(NamedTuple):
+    """A rule's expansion, and the rules that it refers to."""
 
-    def run(self) -> dict[str, Expansion]:
-        expansions: dict[str, Expansion] = {}
-        todo = [self.grammar.start]
-        while todo:
-            name = todo.pop()
-            if name not in expansions:
-                if name not in self.grammar.rules:
-                    raise _Unfit  # the general way says what is missing
-                self.meter.step()
-                self.called = self.calls[name] = []
-                expansions[name] = self.expansion(self.grammar.rules[name])
-                todo += self.called
-        return expansions
+    expansion: Expansion
+    calls: tuple[str, ...]
+
+
+@lru_cache(maxsize=_RULES_KEPT)
+def _cut(body: ir.Node) -> _Cut | None:
+    """Of a rule; None where it isn't JSON's. A catalog's grammars differ in few of their rules."""
+    cutter = _Cutter()
+    try:
+        return _Cut(cutter.expansion(body), tuple(cutter.called))
+    except _Unfit:
+        return None
+
+
+class _Cutter:
+    """Of one rule."""
+
+    def __init__(self) -> None:
+        self.terminals = 0
+        self.called: list[str] = []
 
     def terminal(self, node: ir.Node) -> Terminal:
         self.terminals += 1
