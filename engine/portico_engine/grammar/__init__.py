@@ -38,8 +38,8 @@ Exported, by what one wants to do:
                  (calls, or else an answer of that schema); ToolCallParser and its events ContentText, ThinkingText,
                  CallStarted, ArgumentsText, CallFinished, CallCut
     match        matcher_factory, for a vocabulary
-    check        accepts, a text by a grammar; check_arguments, ArgumentChecker (many values) -> Violations; canonical_text, a value
-                 as a grammar writes it
+    check        accepts, a text by a grammar; check_arguments -> Violations (ArgumentChecker: of many values);
+                 canonical_text, a value as a grammar writes it
 """
 
 from __future__ import annotations
