@@ -130,9 +130,12 @@ class Parameter:
     def description_stems(self) -> frozenset[str]:
         return frozenset(stems_of(self.description)) - self.name_stems
 
+    def is_named(self, stem: str) -> bool:
+        """Is it a word of the name, or one that the name is short for: `repo_path` and "repository"?"""
+        return stem in self.name_stems or stem.startswith(self._short_stems)
+
     @cached_property
-    def short_stems(self) -> tuple[str, ...]:
-        """What a longer word may begin with that the name is short for: `repo_path` and "repository"."""
+    def _short_stems(self) -> tuple[str, ...]:
         return tuple(own for own in self.name_stems if len(own) >= _ABBREVIATION)
 
     @cached_property

@@ -13,6 +13,7 @@ from portico_gateway.guidance.stemming import content_words, stems_of
 
 UNSHAPED = frozenset((SpanKind.PHRASE, SpanKind.CLAUSE))
 _YEAR = re.compile(r"(?<![\d/.-])(?:19|20)\d\d(?![\d/-])")
+_REACH = 8  # tokens in which a word speaks for a span
 _LEFT, _RIGHT = 4, 2  # tokens of a window on both sides of its span
 
 
@@ -35,6 +36,8 @@ class ReadText:
         self._windows = {place: self._window(*place) for place in self._places.values()}
         self.values_at = [self.place(s) for s in self.spans if s.kind not in UNSHAPED | {SpanKind.NAME}]
         self.names_at = [(s.start, s.end) for s in self.spans if s.kind is SpanKind.NAME]
+        self.all_stems = frozenset(token.stem for token in self.tokens if token.stem is not None)
+        self._around: dict[tuple[int, int], list[tuple[int, str]]] = {}
         self._stems: dict[str, frozenset[str]] = {}
         self._cuts: dict[tuple[int, int], bool] = {}
         self.shares: dict[str, float] = {}  # by listed value, how much of it is said
@@ -48,6 +51,14 @@ class ReadText:
     def window(self, place: tuple[int, int]) -> str:
         """The words around."""
         return self._windows.get(place) or self._windows.setdefault(place, self._window(*place))
+
+    def around(self, place: tuple[int, int]) -> list[tuple[int, str]]:
+        """The content words within reach of a span, as their tokens' numbers and stems."""
+        if (known := self._around.get(place)) is None:
+            first, last = place
+            near = (*range(max(0, first - _REACH), first), *range(last + 1, min(len(self.tokens), last + _REACH + 1)))
+            known = self._around[place] = [(at, stem) for at in near if (stem := self.tokens[at].stem) is not None]
+        return known
 
     def stems(self, text: str) -> frozenset[str]:
         """Those of a span's text."""

@@ -8,6 +8,7 @@ and chooses nothing.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from portico_gateway.guidance.copying.parameter_words import (
@@ -32,7 +33,6 @@ _BEFORE_BARE = frozenset("in of from on at into for".split())
 _AFTER_BARE = frozenset("and or please which who that what how when where is was to for with by from".split())
 _HAVING = frozenset("have has contain contains".split())  # "does tally have", as its owner
 _MEMBER = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+(?:\(\))?|\w+\(\)")
-_REACH = 8  # tokens
 _MATCHES = 3  # words that may speak for one pair
 _OF_TIME = (SpanKind.DATE, SpanKind.TIME, SpanKind.ZONE)
 
@@ -61,6 +61,7 @@ class SpanFit:
         self._kinds = {SpanKind.QUOTED: w.quoted, SpanKind.NAME: w.name, SpanKind.CLAUSE: w.clause, SpanKind.PHRASE: 0.0}
         self._about = schema.name_stems.union(stems_of(about))
         self._fits: dict[tuple[int, int], tuple[Span, Fit]] = {}  # by identity; a span is kept so that its own stays its own
+        self._spoken: dict[int, Mapping[str, float]] = {}  # by parameter
         self._ranks = {id(p): i / max(1, len(schema.parameters) - 1) for i, p in enumerate(schema.parameters)}
         vectors.add(text for p in schema.parameters for text in (p.name, p.about))
 
@@ -184,21 +185,31 @@ class SpanFit:
         return (before in _BEFORE_BARE or self.tokens[first - 1].stem in HOLDERS) and (after in _MARKS or after in _AFTER_BARE)
 
     def _near(self, parameter: Parameter, span: Span, place: tuple[int, int]) -> float:
-        first, last = place
+        spoken = self._spoken_of(parameter)
         found: dict[str, float] = {}
-        for at in range(max(0, first - _REACH), min(len(self.tokens), last + _REACH + 1)):
-            if first <= at <= last or (stem := self.tokens[at].stem) is None:
-                continue
-            if stem in parameter.name_stems or stem.startswith(parameter.short_stems):
-                weight, shared = self.weights.near_name, self._schema.named[stem]
-            elif stem in parameter.description_stems:
-                weight, shared = self.weights.near_description, self._schema.described[stem]
-            else:
-                continue
-            weight *= self.weights.compound if span.kind is SpanKind.PHRASE else 1.0
-            weight /= 1 + self.weights.shared_word * (shared - 1)
-            found[stem] = max(found.get(stem, 0.0), weight * self._distance(at, first, last))
-        return sum(sorted(found.values(), reverse=True)[:_MATCHES]) + self._unit(parameter, span, last)
+        if spoken:
+            for at, stem in self.read.around(place):
+                if (weight := spoken.get(stem)) is None:
+                    continue
+                weight *= self.weights.compound if span.kind is SpanKind.PHRASE else 1.0
+                weight /= 1 + self.weights.shared_word * (self._shared(parameter, stem) - 1)
+                found[stem] = max(found.get(stem, 0.0), weight * self._distance(at, *place))
+        return sum(sorted(found.values(), reverse=True)[:_MATCHES]) + self._unit(parameter, span, place[1])
+
+    def _spoken_of(self, parameter: Parameter) -> Mapping[str, float]:
+        """The text's stems that speak for a parameter, with what each weighs right beside a span."""
+        if (known := self._spoken.get(id(parameter))) is None:
+            w = self.weights
+            known = self._spoken[id(parameter)] = {
+                stem: w.near_name if parameter.is_named(stem) else w.near_description
+                for stem in self.read.all_stems
+                if parameter.is_named(stem) or stem in parameter.description_stems
+            }
+        return known
+
+    def _shared(self, parameter: Parameter, stem: str) -> int:
+        """How many parameters the word could mean."""
+        return (self._schema.named if parameter.is_named(stem) else self._schema.described)[stem]
 
     def _distance(self, at: int, first: int, last: int) -> float:
         between = range(at + 1, first) if at < first else range(last + 1, at)
