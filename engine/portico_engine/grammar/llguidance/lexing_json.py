@@ -61,11 +61,7 @@ def json_expansions(grammar: ir.Grammar, meter: Meter) -> Mapping[str, Expansion
             return None
         expansions[name], calls[name] = cut
         todo += calls[name]
-    try:
-        _Neighbours(expansions).check(descend(calls, [grammar.start]))
-    except _Unfit:
-        return None
-    return expansions
+    return expansions if _check_neighbours(expansions, calls, descend(calls, [grammar.start])) else None
 
 
 class _Cut(NamedTuple):
@@ -300,24 +296,41 @@ def _has_reference(node: ir.Node) -> bool:
             return False
 
 
-class _Neighbours:
-    """Does a bare run ever stand beside another? Edges of rules, by a fixed point where they recur, then every neighbour."""
+def _check_neighbours(expansions: Mapping[str, Expansion], calls: Mapping[str, Sequence[str]], order: Descent) -> bool:
+    """Does no bare run ever stand beside another? Edges of rules, by a fixed point where they recur, then every neighbour.
 
-    def __init__(self, expansions: Mapping[str, Expansion]) -> None:
-        self.expansions = expansions
-        self.rules = dict.fromkeys(expansions, _Edges(0, 0, False))
+    Edges only grow, so that what the first pass finds is true, and without recursion it is all.
+    """
+    rules = dict.fromkeys(expansions, _Edges(0, 0, False))
+    changed = True
+    while changed:
+        changed = False
+        for name in order.finished:
+            edges = _edges_of_rule(expansions[name], tuple((called, rules[called]) for called in calls[name]))
+            if edges is None:
+                return False
+            changed = changed or (order.circular and edges != rules[name])
+            rules[name] = edges
+    return True
 
-    def check(self, order: Descent) -> None:
-        """Raises _Unfit. Edges only grow, so that what the first pass finds is true, and without recursion it is all."""
-        changed = True
-        while changed:
-            changed = False
-            for name in order.finished:
-                edges = self._edges(self.expansions[name], checking=True)
-                changed = changed or (order.circular and edges != self.rules[name])
-                self.rules[name] = edges
 
-    def _edges(self, expansion: Expansion, checking: bool) -> _Edges:
+@lru_cache(maxsize=_RULES_KEPT)
+def _edges_of_rule(expansion: Expansion, called: tuple[tuple[str, _Edges], ...]) -> _Edges | None:
+    """`called`: the edges of the rules that it refers to. None where a bare run stands beside another."""
+    try:
+        return _EdgesOf(dict(called)).edges(expansion)
+    except _Unfit:
+        return None
+
+
+class _EdgesOf:
+    """Edges of expansions, from those of rules."""
+
+    def __init__(self, rules: Mapping[str, _Edges]) -> None:
+        self.rules = rules
+
+    def edges(self, expansion: Expansion) -> _Edges:
+        """Raises _Unfit."""
         match expansion:
             case Terminal(node=node):
                 edge = _BARE if _bare(node) else _OTHER
@@ -328,23 +341,23 @@ class _Neighbours:
                 first = last = 0
                 empty = False
                 for option in options:
-                    edges = self._edges(option, checking)
+                    edges = self.edges(option)
                     first, last, empty = first | edges.first, last | edges.last, empty or edges.empty
                 return _Edges(first, last, empty)
             case Repetition(item, low, high):
-                edges = self._edges(item, checking)
-                if checking and edges.last & edges.first & _BARE and (high is None or high > 1):
+                edges = self.edges(item)
+                if edges.last & edges.first & _BARE and (high is None or high > 1):
                     raise _Unfit
                 return _Edges(edges.first, edges.last, edges.empty or low == 0)
             case Concatenation(parts):
-                return self._sequence(parts, checking)
+                return self._sequence(parts)
 
-    def _sequence(self, parts: tuple[Expansion, ...], checking: bool) -> _Edges:
+    def _sequence(self, parts: tuple[Expansion, ...]) -> _Edges:
         first = last = 0
         empty = True
         for part in parts:
-            edges = self._edges(part, checking)
-            if checking and last & edges.first & _BARE:
+            edges = self.edges(part)
+            if last & edges.first & _BARE:
                 raise _Unfit
             if empty:
                 first |= edges.first
