@@ -232,5 +232,6 @@ def test_a_text_weighs_the_same_however_its_tokens_cut_it(text: str) -> None:
     slowly = prior.bind(vocabulary)
     for end in range(len(text) + 1):
         at_once, step = prior.bind(vocabulary).bias(text[:end], allowed), slowly.bias(text[:end], allowed)
-        assert at_once is not None and step is not None
+        assert at_once is not None
+        assert step is not None
         np.testing.assert_array_equal(at_once, step, text[:end])

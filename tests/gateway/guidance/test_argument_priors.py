@@ -113,4 +113,5 @@ def test_two_tools_that_differ_in_the_order_of_their_keys_alone_are_read_apart()
 
     priors, question = ArgumentPriors(nothing), read_question("how many orders?")
     forward, backward = (list(priors.prior(tool(reverse=reverse), question).keys[""]) for reverse in (False, True))
-    assert forward and backward == forward[::-1]
+    assert forward
+    assert backward == forward[::-1]

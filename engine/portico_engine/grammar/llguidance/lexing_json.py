@@ -31,7 +31,7 @@ _MARKS = tuple(map(ord, '{}[],:"'))
 _MARK_TEXTS = {mark: ir.Text(mark) for mark in _PUNCTUATION}
 _IN_STRING, _BETWEEN = re.compile(r'["\\]'), re.compile(r'["{}\[\],:]')
 
-_RULES_KEPT = 1 << 12
+_RULES_KEPT = 1 << 10
 _BARE, _OTHER = 1, 2  # what an expansion's text may begin or end with, as bits
 
 

@@ -22,7 +22,8 @@ from portico_gateway.guidance.stemming import spaced, stems_of
 
 JsonType = Literal["string", "integer", "number", "boolean", "array", "object", "null"]
 ABOUT_CHARACTERS = 160
-_SCHEMAS_KEPT = 1_024
+_SCHEMAS_KEPT = 512
+_LONGEST_KEPT = 1 << 15  # characters of a schema: what anybody sends takes no more memory than that
 _ABBREVIATION = 4  # characters at least
 _PLAIN = frozenset(
     ("type", "description", "title", "default", "examples", "enum", "const", "items", "properties", "required", "$root")
@@ -177,7 +178,11 @@ class _Schema:
 
 def read_schema(schema: Mapping[str, Any]) -> SchemaReading:
     """Of a tool's schema; schemas are told apart by their text, with their keys in order."""
-    return _read(_Schema(json.dumps(schema, default=str), schema))
+    try:
+        text = json.dumps(schema, default=str)
+    except (ValueError, RecursionError):  # a number of thousands of digits, or too deep for a text
+        return SchemaReading(schema)
+    return _read(_Schema(text, schema)) if len(text) <= _LONGEST_KEPT else SchemaReading(schema)
 
 
 @lru_cache(maxsize=_SCHEMAS_KEPT)

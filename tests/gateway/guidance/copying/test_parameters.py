@@ -29,6 +29,21 @@ def test_the_same_schema_of_another_request_is_not_read_again() -> None:
     assert read_schema(copy.deepcopy(SCHEMA)) is read_schema(SCHEMA)
 
 
+def test_a_very_long_schema_is_read_each_time_and_kept_by_nobody() -> None:
+    long = {**SCHEMA, "properties": {**SCHEMA["properties"], "kind": {"enum": [f"kind {n}" for n in range(5_000)]}}}
+    first, second = read_schema(long), read_schema(long)
+    assert first is not second
+    assert first.parameters == second.parameters
+
+
+def test_a_schema_that_has_no_text_is_read_too() -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(5_000):
+        deep = {"items": deep}
+    odd = {**SCHEMA, "properties": {**SCHEMA["properties"], "size": {"type": "integer", "maximum": 10**5_000}, "deep": deep}}
+    assert [p.path for p in read_schema(odd).parameters] == ["number", "day", "note", "size", "deep"]
+
+
 def test_a_schema_whose_keys_stand_in_another_order_is_another() -> None:
     turned = {**SCHEMA, "properties": dict(reversed(SCHEMA["properties"].items()))}
     assert [p.path for p in read_schema(turned).parameters] == ["note", "day", "number"]
@@ -54,5 +69,6 @@ def test_a_second_question_embeds_only_what_is_its_own() -> None:
     guide.guide(tools, "Move number 17 to Monday")
     embedded.clear()
     guide.guide(copy.deepcopy(tools), "Move number 18 to Friday")
-    assert embedded and not [text for text in embedded if "parcel" in text.lower()]
+    assert embedded
+    assert not [text for text in embedded if "parcel" in text.lower()]
     assert len(set(embedded)) == len(embedded) - embedded.count("Move number 18 to Friday") + 1
