@@ -208,7 +208,8 @@ def main() -> int:
         levels = compare(args, Path(name))
         show(levels, Path(name), profiled=args.profile)
     if not args.no_write and not args.profile:
-        write("serve_cpu", {"step_ms": args.step_ms, "guidance": args.guidance, "cores": os.cpu_count(), "levels": levels})
+        name = "serve_cpu" if args.guidance == "off" else "serve_cpu_guided"
+        write(name, {"step_ms": args.step_ms, "guidance": args.guidance, "cores": os.cpu_count(), "levels": levels})
     return 0
 
 

@@ -224,7 +224,8 @@ TABLES = {
         text_vectors
         parameter_words   text
         parameters        text parameter_words
-        span_fit          text text_vectors parameter_words parameters
+        read_text         text
+        span_fit          text text_vectors parameter_words parameters read_text
         values            text parameters span_fit
         value_assignment  text parameters span_fit values
         copy_grammar      text parameters values value_assignment

@@ -38,7 +38,8 @@ Exported, by what one wants to do:
                  (calls, or else an answer of that schema); ToolCallParser and its events ContentText, ThinkingText,
                  CallStarted, ArgumentsText, CallFinished, CallCut
     match        matcher_factory, for a vocabulary
-    check        accepts, a text by a grammar; check_arguments -> Violations; canonical_text, a value as a grammar writes it
+    check        accepts, a text by a grammar; check_arguments -> Violations (ArgumentChecker: of many values);
+                 canonical_text, a value as a grammar writes it
 """
 
 from __future__ import annotations
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
     from portico_engine.grammar.calls.parser import ContentText as ContentText
     from portico_engine.grammar.calls.parser import ThinkingText as ThinkingText
     from portico_engine.grammar.calls.parser import ToolCallParser as ToolCallParser
+    from portico_engine.grammar.check import ArgumentChecker as ArgumentChecker
     from portico_engine.grammar.check import Violation as Violation
     from portico_engine.grammar.check import check_arguments as check_arguments
     from portico_engine.grammar.compile import check_gbnf as check_gbnf
@@ -109,7 +111,7 @@ _EXPORTS = {
     "compiled": ("CompileReport", "CompiledGrammar"),
     "accept": ("accepts",),
     "backend": ("enforced_text", "matcher_factory"),
-    "check": ("Violation", "check_arguments"),
+    "check": ("ArgumentChecker", "Violation", "check_arguments"),
     "sample": ("sentences",),
 }
 _HOMES = {name: module for module, names in _EXPORTS.items() for name in names}

@@ -45,18 +45,40 @@ def check_arguments(schema: Any, value: Any, *, resources: Mapping[str, Any] | N
 
     A schema with mistakes in it is read as the grammar of a call reads it (`schema.mending`).
     """
-    try:
-        if resources is None:
-            schema = mend(schema).schema
-        return [
-            Violation(_pointer(error.absolute_path), str(error.validator), _short(error.message))
-            for error in _validator(schema, resources).iter_errors(value)
-        ]
-    except RecursionError:
+    return ArgumentChecker(schema, resources=resources).violations(value)
+
+
+class ArgumentChecker:
+    """One schema, read once, against which many values are checked. Making it never raises; threads may share it."""
+
+    def __init__(self, schema: Any, *, resources: Mapping[str, Any] | None = None) -> None:
+        self._validator: Any = None
+        self._refusal: list[Violation] = []  # where there is no validator
+        try:
+            self._validator = _validator(mend(schema).schema if resources is None else schema, resources)
+        except BaseException as error:  # noqa: BLE001 - see `_unchecked`
+            self._refusal = _unchecked(error)
+
+    def violations(self, value: Any) -> list[Violation]:
+        """As `check_arguments`."""
+        if self._validator is None:
+            return list(self._refusal)
+        try:
+            return [
+                Violation(_pointer(error.absolute_path), str(error.validator), _short(error.message))
+                for error in self._validator.iter_errors(value)
+            ]
+        except BaseException as error:  # noqa: BLE001 - see `_unchecked`
+            return _unchecked(error)
+
+
+def _unchecked(error: BaseException) -> list[Violation]:
+    """What is said where the check itself raises: whatever it is (a bad schema, a dead reference), the call is not valid; and
+    native code panics with a BaseException where Python's stack ends within it."""
+    if isinstance(error, RecursionError):
         return [Violation("", "$ref", "the value could not be checked: schema or value nest too deeply")]
-    except BaseException as error:  # noqa: BLE001 - whatever it raises (a bad schema, a dead reference), the call is not valid;
-        raise_if_end(error)  # and native code panics with a BaseException where Python's stack ends within it
-        return [Violation("", "schema", f"the value could not be checked: {_short(str(error))}")]
+    raise_if_end(error)
+    return [Violation("", "schema", f"the value could not be checked: {_short(str(error))}")]
 
 
 def _pointer(path: Iterable[str | int]) -> str:

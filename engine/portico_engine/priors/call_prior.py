@@ -7,8 +7,8 @@ what that is worth, is `tool_call_prior`'s.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
 
 ARGUMENTS = ("arguments", "parameters")  # the key of a call's arguments, by the families of models
 ITEM = 6.0  # nats for an item that an array is worth having
@@ -33,8 +33,7 @@ class CallPrior:
 NO_BELIEFS = CallPrior()
 
 
-@dataclass(frozen=True, slots=True)
-class JsonLevel:
+class JsonLevel(NamedTuple):
     """An object or array that is open."""
 
     kind: Literal["{", "["]
@@ -47,8 +46,7 @@ class JsonLevel:
     commas: int = 0  # of an array, how many items lie behind
 
 
-@dataclass(frozen=True, slots=True)
-class JsonState:
+class JsonState(NamedTuple):
     """Where a JSON prefix stands, and the weights that it has collected."""
 
     levels: tuple[JsonLevel, ...] = ()
@@ -96,17 +94,19 @@ def item_prior(level: JsonLevel) -> CallPrior:
 
 def with_value_begun(levels: tuple[JsonLevel, ...]) -> tuple[JsonLevel, ...]:
     """The levels, once a string or a bare value has begun in the last one."""
-    return (*levels[:-1], replace(levels[-1], expects="value")) if levels and levels[-1].kind == "[" else levels
+    return (*levels[:-1], levels[-1]._replace(expects="value")) if levels and levels[-1].kind == "[" else levels
 
 
 def gain(level: JsonLevel, said: str) -> float:
     """What a value makes of the rest of its object."""
     after = prior_after(level, said)
-    return 0.0 if after is level.prior else remaining_worth(replace(level, prior=after)) - remaining_worth(level)
+    return 0.0 if after is level.prior else remaining_worth(level._replace(prior=after)) - remaining_worth(level)
 
 
 def prior_after(level: JsonLevel, said: str) -> CallPrior:
     """What is believed of the rest of an object once a value is the one named."""
+    if not level.prior.then:
+        return level.prior
     path = value_path(level)
     return level.prior if path is None else level.prior.then.get(path, {}).get(said, level.prior)
 

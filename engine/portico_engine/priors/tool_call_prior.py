@@ -11,8 +11,9 @@ It owns the arithmetic on text; it knows neither schemas nor retrieval (the call
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +44,7 @@ MORE = -9.0  # nats for every item but the first of an array of values, and for 
 EMPTY_STRING = -20.0  # nats for leaving a free string empty
 NO_PHRASE = "\x00"  # leads away from every phrase: JSON strings can't have it as it is
 LONGEST_TOKEN = 32  # characters
+_STRING_MARK = re.compile(r'["\\]')
 HURRY = 0.25  # nats a character for ending a free string that is past the caller's patience
 
 
@@ -80,6 +82,10 @@ class _ToolCallBias:
         self._call = prior.call
         self._own_values = prior.own_values
         self._seen: tuple[str, JsonState] = ("", JsonState())
+        # what is looked up again and again; priors are told apart by identity: `prior` holds them all
+        self._worths: dict[tuple[int, str, str | None], float] = {}
+        self._peaks: dict[tuple[int, str, str | None, str, int], float] = {}
+        self._prior = prior
 
     def bias(self, text: str, allowed: npt.NDArray[np.int64]) -> npt.NDArray[np.float32] | None:
         """See `TokenPrior`."""
@@ -135,30 +141,39 @@ class _ToolCallBias:
     # --- reading --------------------------------------------------------------------------------------------------------------
 
     def _feed(self, state: JsonState, piece: str) -> JsonState:
-        for char in piece:
-            state = self._feed_string(state, char) if state.string is not None else self._feed_structure(state, char)
+        at = 0
+        while at < len(piece):
+            if state.string is None:
+                state = self._feed_structure(state, piece[at])
+                at += 1
+            elif not state.escaped and (end := _end_of_plain(piece, at)) > at:
+                state = state._replace(string=state.string + piece[at:end])
+                at = end
+            else:
+                state = self._feed_string(state, piece[at])
+                at += 1
         return state
 
     def _feed_string(self, state: JsonState, char: str) -> JsonState:
         assert state.string is not None
         if char != '"' or state.escaped:
-            return replace(state, string=state.string + char, escaped=char == "\\" and not state.escaped)
+            return state._replace(string=state.string + char, escaped=char == "\\" and not state.escaped)
         said, tool = state.string, state.tool
         if not state.levels:
-            return replace(state, string=None)
+            return state._replace(string=None)
         level = state.levels[-1]
         if state.is_key:
             total = state.total + keys_of(level).get(said, 0.0)
-            level = replace(level, key=said, expects="value")
+            level = level._replace(key=said, expects="value")
         elif level.kind == "[":
             total = state.total + (self._values(state).get(said, 0.0) if said not in level.items else self._more(state))
-            level = replace(level, items=level.items | {said}, filled=True, expects="end")
+            level = level._replace(items=level.items | {said}, filled=True, expects="end")
         else:
             total = state.total + self._values(state).get(said, 0.0) - self._peak(state)
             if level.path == "" and level.key == "name":
                 tool = said
-            level = replace(level, expects="end", prior=prior_after(level, said))
-        return replace(state, string=None, is_key=False, tool=tool, total=total, levels=(*state.levels[:-1], level))
+            level = level._replace(expects="end", prior=prior_after(level, said))
+        return state._replace(string=None, is_key=False, tool=tool, total=total, levels=(*state.levels[:-1], level))
 
     def _feed_structure(self, state: JsonState, char: str) -> JsonState:
         if char.isspace():  # some families write `"name": `
@@ -169,32 +184,32 @@ class _ToolCallBias:
         top = levels[-1] if levels else None
         if char == '"':
             is_key = top is not None and top.kind == "{" and top.expects == "key"
-            return replace(state, string="", is_key=is_key, escaped=False, levels=with_value_begun(levels))
+            return state._replace(string="", is_key=is_key, escaped=False, levels=with_value_begun(levels))
         if char in "{[":
             path = "" if top is None else top.path if top.kind == "[" else join_path(top.path, top.key)
-            outer = levels if top is None or top.kind == "{" else (*levels[:-1], replace(top, filled=True, expects="end"))
-            return replace(state, levels=(*outer, JsonLevel("{" if char == "{" else "[", path, self._inherited(state, path))))
+            outer = levels if top is None or top.kind == "{" else (*levels[:-1], top._replace(filled=True, expects="end"))
+            return state._replace(levels=(*outer, JsonLevel("{" if char == "{" else "[", path, self._inherited(state, path))))
         if char in "}]" and top is not None:
             empty = char == "]" and top.kind == "[" and not top.filled
             outer = levels[:-1]
             if outer and outer[-1].kind == "{":
-                outer = (*outer[:-1], replace(outer[-1], expects="end"))
-            return replace(state, levels=outer, total=state.total + (self._more(state) if empty else 0.0))
+                outer = (*outer[:-1], outer[-1]._replace(expects="end"))
+            return state._replace(levels=outer, total=state.total + (self._more(state) if empty else 0.0))
         if char == "," and top is not None:
             values = top.kind == "[" and top.path != ""  # an array at the root is several calls
             more = self._more(state) if values and top.commas + 1 >= max(wanted_items(top), 1) else 0.0
-            top = replace(top, expects="key", commas=top.commas + 1)
-            return replace(state, levels=(*levels[:-1], top), total=state.total + more)
+            top = top._replace(expects="key", commas=top.commas + 1)
+            return state._replace(levels=(*levels[:-1], top), total=state.total + more)
         if char != ":" and top is not None and (top.kind == "[" or top.expects == "value"):
             levels = with_value_begun(levels)
-            return replace(state, bare=(state.bare or "") + char, levels=(*levels[:-1], replace(levels[-1], filled=True)))
+            return state._replace(bare=(state.bare or "") + char, levels=(*levels[:-1], levels[-1]._replace(filled=True)))
         return state
 
     def _end_bare(self, state: JsonState) -> JsonState:
         assert state.bare is not None
         total = state.total + self._bare(state).get(state.bare, 0.0) - self._peak(state)
-        level = replace(state.levels[-1], expects="end")
-        return replace(state, bare=None, total=total, levels=(*state.levels[:-1], level))
+        level = state.levels[-1]._replace(expects="end")
+        return state._replace(bare=None, total=total, levels=(*state.levels[:-1], level))
 
     def _inherited(self, state: JsonState, path: str) -> CallPrior:
         """What is believed inside of an object or array that opens here."""
@@ -211,7 +226,7 @@ class _ToolCallBias:
         if not state.levels:
             return state.total
         top = state.levels[-1]
-        total = state.total + sum(remaining_worth(level) for level in state.levels[:-1])
+        total = state.total + sum(self._worth(level) for level in state.levels[:-1])
         if state.is_key or (top.kind == "{" and top.expects == "key" and top.key is not None):
             names = list(later := later_keys(top))
             start = state.string or ""
@@ -228,7 +243,7 @@ class _ToolCallBias:
         if state.bare is not None:
             weights = self._bare(state)
             return (
-                remaining_worth(top)
+                self._worth(top)
                 + max((w for text, w in weights.items() if text.startswith(state.bare)), default=0.0)
                 - self._peak(state)
             )
@@ -239,16 +254,28 @@ class _ToolCallBias:
                 for phrase, weight in self._values(state).items()
                 if phrase not in top.items and phrase.startswith(start)
             ]
-            return remaining_worth(top) + max(found, default=0.0) - self._peak(state)
-        return remaining_worth(top)
+            return self._worth(top) + max(found, default=0.0) - self._peak(state)
+        return self._worth(top)
 
     def _peak(self, state: JsonState) -> float:
         """The best that an object's value can add. It is taken off all of them: a key is worth writing for its own weight."""
         top = state.levels[-1]
         if top.kind == "[":
             return 0.0
-        strings = (weight + gain(top, phrase) for phrase, weight in self._values(state).items())
-        return max((*strings, *self._bare(state).values()), default=0.0)
+        key = (id(top.prior), top.path, top.key, top.expects, top.commas)
+        if (known := self._peaks.get(key)) is None:
+            strings = (weight + gain(top, phrase) for phrase, weight in self._values(state).items())
+            known = self._peaks[key] = max((*strings, *self._bare(state).values()), default=0.0)
+        return known
+
+    def _worth(self, level: JsonLevel) -> float:
+        """`remaining_worth`, of an object worked out once."""
+        if level.kind == "[":
+            return remaining_worth(level)
+        key = (id(level.prior), level.path, level.key)
+        if (known := self._worths.get(key)) is None:
+            known = self._worths[key] = remaining_worth(level)
+        return known
 
     def _values(self, state: JsonState) -> Mapping[str, float]:
         if not state.levels:
@@ -262,3 +289,9 @@ class _ToolCallBias:
     def _bare(self, state: JsonState) -> Mapping[str, float]:
         path = value_path(state.levels[-1])
         return {} if path is None else item_prior(state.levels[-1]).bare.get(path, {})
+
+
+def _end_of_plain(piece: str, at: int) -> int:
+    """Where the characters end that are neither a quotation mark nor a backslash."""
+    found = _STRING_MARK.search(piece, at)
+    return len(piece) if found is None else found.start()

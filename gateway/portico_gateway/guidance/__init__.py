@@ -18,6 +18,7 @@
     tool_nearness.py           which tools of a request are near, where no server is known
     tool_choice.py             which tool, once it is known what each could be called with
     call_guide.py              CallGuide: all of it for one call, for the agent and the HTTP APIs
+    argument_readings.py       a tool's arguments, read once: keys, values, alternatives
     argument_priors.py         ArgumentPriors: all of it as a prior over one tool's arguments
 
 It knows tools as names, descriptions and JSON Schemas, and of the engine its root API alone: no server, no prompt, no model.

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
 
 from portico_engine import CallPrior, Tool, ToolCallPrior
 from portico_gateway.guidance.argument_priors import ArgumentPriors, LazyPriors
-from portico_gateway.guidance.copying.copy_grammar import NarrowedTool, narrow, without_unsaid_filters
-from portico_gateway.guidance.copying.parameters import has_alternatives, parameters_of
+from portico_gateway.guidance.copying.copy_grammar import NO_BELIEFS, NarrowedTool, narrow, without_unsaid_filters
+from portico_gateway.guidance.copying.parameters import read_schema
+from portico_gateway.guidance.copying.read_text import ReadText
 from portico_gateway.guidance.copying.span_fit import SpanFit
-from portico_gateway.guidance.copying.text.span import Span
-from portico_gateway.guidance.copying.text.spans import read_spans, spans_behind
 from portico_gateway.guidance.copying.text_vectors import TextVectors
 from portico_gateway.guidance.copying.value_assignment import fill, with_strings
 from portico_gateway.guidance.description_convention import shows_question
@@ -35,14 +33,6 @@ class GuidedCall:
     tools: tuple[Tool, ...]
     prior: ToolCallPrior | None
     free: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-
-class _Text(NamedTuple):
-    """A question with what was found earlier behind it; the question's characters are `asked`."""
-
-    whole: str
-    asked: int
-    spans: tuple[Span, ...]
 
 
 class CallGuide:
@@ -71,8 +61,9 @@ class CallGuide:
         and filters that nothing speaks for where nothing was found yet; whether it calls at all is weighed."""
         near = self._nearness.of(tools, question)
         best = sorted(tools, key=lambda tool: -near[tool.name])[: self._most_narrowed(tools)]
-        narrowed = self.narrowed(best, question, self._beliefs(best, question), earlier)
-        names = with_calls(near, narrowed, read_spans(question), self.weights.retrieval)
+        text = ReadText(question, earlier)
+        narrowed = self._narrowed(best, text, self._beliefs(best, question))
+        names = with_calls(near, narrowed, text.question_spans, self.weights.retrieval)
         prior = ToolCallPrior(names if self._names else {}, {}, strength=self.weights.strength.small)
         if tuned:
             prior = replace(prior, call=self.weights.tuned.call, own_values=True)
@@ -98,7 +89,7 @@ class CallGuide:
 
     def _beliefs(self, tools: Sequence[Tool], question: str) -> Mapping[str, CallPrior]:
         """What the words of a question say of arguments that come in several forms, and of tools that take whole questions."""
-        read = [t for t in tools if shows_question(t.description) or has_alternatives(t.parameters, t.parameters)]
+        read = [t for t in tools if shows_question(t.description) or read_schema(t.parameters).has_alternatives]
         return LazyPriors(self._priors, read, read_question(question)) if read else {}
 
     def near_definitions(self, tools: Sequence[Tool], question: str) -> dict[str, float]:
@@ -111,19 +102,21 @@ class CallGuide:
     ) -> dict[str, NarrowedTool]:
         """Tools by name, each as the question leaves it. `beliefs`: what else is believed of a tool's arguments, by its name;
         a tool whose object has several forms is left to them."""
-        spans = (*read_spans(question), *spans_behind(question, earlier))
-        text = _Text(f"{question}\n{earlier}" if earlier else question, len(question), spans)
-        return {tool.name: self._narrow(tool, text, (beliefs or {}).get(tool.name, CallPrior())) for tool in tools}
+        return self._narrowed(tools, ReadText(question, earlier), beliefs or {})
 
-    def _narrow(self, tool: Tool, text: _Text, believed: CallPrior) -> NarrowedTool:
+    def _narrowed(self, tools: Sequence[Tool], text: ReadText, beliefs: Mapping[str, CallPrior]) -> dict[str, NarrowedTool]:
+        self._vectors.add(text.compared())
+        return {tool.name: self._narrow(tool, text, beliefs.get(tool.name, NO_BELIEFS)) for tool in tools}
+
+    def _narrow(self, tool: Tool, text: ReadText, believed: CallPrior) -> NarrowedTool:
+        schema = read_schema(tool.parameters)
         if tool.text_input is not None:  # one text, which its own grammar shapes
-            return NarrowedTool(tool, believed)
-        parameters = parameters_of(tool.parameters)
-        in_words = believed != CallPrior() and has_alternatives(tool.parameters, tool.parameters)
-        if not parameters or in_words:
-            return NarrowedTool(tool, believed, in_words=in_words)
+            return NarrowedTool(tool, believed, searches=schema.searches)
+        in_words = believed != NO_BELIEFS and schema.has_alternatives
+        if not schema.parameters or in_words:
+            return NarrowedTool(tool, believed, searches=schema.searches, in_words=in_words)
         about = f"{tool.name} {tool.description}".replace(".", " ")
-        fit = SpanFit(text.whole, text.spans, parameters, self._vectors, self.weights.copies, about, text.asked)
+        fit = SpanFit(text, schema, self._vectors, self.weights.copies, about)
         share = 1.0 if shows_question(tool.description) else self.weights.copies.topic_elsewhere
         filled = [with_strings(of, believed.values.get(of.parameter.path, {}), share) for of in fill(fit)]
         return narrow(tool, filled, self.weights.copies, self.weights.keys, believed)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Literal
 
 from portico_engine import Tool
@@ -54,11 +55,16 @@ def change_asked(question: str) -> frozenset[str]:
 
 def change_made(tool: Tool) -> str | None:
     """The kind of change that a tool makes, by the first verb of its name, or of its description; None where it makes none."""
-    return _first_verb(spaced(tool.name).replace("_", " ").split()) or _of_description(tool)
+    return _change_made(tool.name, tool.description)
 
 
-def _of_description(tool: Tool) -> str | None:
-    words = re.findall(r"[a-z]+", tool.description.lower())[:1]
+@lru_cache(maxsize=2_048)
+def _change_made(name: str, description: str) -> str | None:
+    return _first_verb(spaced(name).replace("_", " ").split()) or _of_description(description)
+
+
+def _of_description(description: str) -> str | None:
+    words = re.findall(r"[a-z]+", description.lower())[:1]
     return _first_verb([_base(word) for word in words])
 
 

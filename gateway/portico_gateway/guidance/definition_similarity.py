@@ -34,7 +34,7 @@ class DefinitionSimilarity:
         return [float((self._vectors(tool) @ vector).mean()) for tool in tools]
 
     def _vectors(self, tool: Tool) -> Floats:
-        key = json.dumps([tool.name, tool.description, tool.parameters], sort_keys=True, default=str)
+        key = json.dumps([tool.name, tool.description, tool.parameters], default=str)
         vectors = self._known.pop(key, None)
         if vectors is None:
             vectors = np.asarray(self._embed(readings(tool)), np.float32)

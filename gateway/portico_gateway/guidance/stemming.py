@@ -32,6 +32,7 @@ def stems_of(text: str) -> tuple[str, ...]:
     return tuple([word.rstrip("ey") if len(word) > 3 else word for word in content_words(text)])
 
 
+@lru_cache(maxsize=8_192)
 def spaced(name: str) -> str:
     """A name as words: `delay_minutes` and `DelayMinutes` are `delay minutes`."""
     parts: list[str] = [""]

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from portico_engine import Tool
 from portico_gateway.guidance.change_verbs import change_asked, change_fit
 from portico_gateway.guidance.copying.copy_grammar import NarrowedTool, UsedSpan
-from portico_gateway.guidance.copying.parameters import Parameter, parameters_of
+from portico_gateway.guidance.copying.parameters import Parameter
 from portico_gateway.guidance.copying.text.span import Span, SpanKind
 from portico_gateway.guidance.description_convention import StringRole, string_role
 from portico_gateway.guidance.stemming import spaced
@@ -56,7 +56,7 @@ def with_calls(
         out[name] = weight + weights.lacking * len(of.free) + weights.vague * vague + weights.used * used
         words = set(spaced(name.split("__")[-1]).split()[:2])
         out[name] += weights.reader * bool(words & _READERS and used > 0)
-        out[name] += weights.in_words if of.in_words else weights.search * bool(words & _SEARCHES and _queries(of))
+        out[name] += weights.in_words if of.in_words else weights.search * bool(words & _SEARCHES and of.searches)
     best = max(out.values(), default=0.0)
     return {name: weight - best for name, weight in out.items()}
 
@@ -127,10 +127,4 @@ def _vague(used: UsedSpan) -> bool:
     plain = used.span.kind in (SpanKind.PHRASE, SpanKind.CLAUSE)
     if parameter.asked_shape is SpanKind.PATH and " " not in used.span.text:
         return False  # "in tally": a folder's own name
-    return plain and parameter.required and string_role(parameter.keys[-1], parameter.description) is not StringRole.QUERY
-
-
-def _queries(of: NarrowedTool) -> bool:
-    return any(
-        string_role(p.keys[-1], p.description) is StringRole.QUERY for p in parameters_of(of.tool.parameters) if p.required
-    )
+    return plain and parameter.required and not parameter.searches

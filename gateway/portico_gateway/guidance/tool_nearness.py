@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from portico_engine import Tool
-from portico_gateway.guidance.copying.parameters import has_alternatives, parameters_of
+from portico_gateway.guidance.copying.parameters import read_schema
 from portico_gateway.guidance.definition_similarity import DefinitionSimilarity, Floats
-from portico_gateway.guidance.description_convention import StringRole, sentences, shows_question, string_role
+from portico_gateway.guidance.description_convention import sentences, shows_question
 from portico_gateway.guidance.schema_views import tool_vocabulary
 from portico_gateway.guidance.stemming import content_words
 from portico_gateway.guidance.tool_choice import change_weights
@@ -92,7 +92,7 @@ class ToolNearness:
         return found
 
     def _read(self, tool: Tool) -> _Definition:
-        key = json.dumps([tool.name, tool.description, tool.parameters], sort_keys=True, default=str)
+        key = json.dumps([tool.name, tool.description, tool.parameters], default=str)
         found = self._known.pop(key, None) or self._definition(tool)
         self._known[key] = found
         while len(self._known) > _KEPT:
@@ -100,11 +100,11 @@ class ToolNearness:
         return found
 
     def _definition(self, tool: Tool) -> _Definition:
-        required = [parameter for parameter in parameters_of(tool.parameters) if parameter.required]
+        schema = read_schema(tool.parameters)
         return _Definition(
             np.asarray(self._embed(sentences(tool.description)), np.float32),
             frozenset(_WORD.findall(tool.description.lower())),
             frozenset(content_words(tool_vocabulary(tool))),
-            has_alternatives(tool.parameters, tool.parameters),
-            any(string_role(each.keys[-1], each.description) is StringRole.QUERY for each in required),
+            schema.has_alternatives,
+            schema.searches,
         )

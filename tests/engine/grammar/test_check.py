@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from portico_engine.grammar import Violation, check, check_arguments
+from portico_engine.grammar import ArgumentChecker, Violation, check, check_arguments
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,8 @@ from portico_engine.grammar import Violation, check, check_arguments
 def test_values_are_judged_as_json_schema_and_ecma_262_say(schema: Any, good: list[Any], bad: list[Any]) -> None:
     assert [value for value in good if check_arguments(schema, value)] == []
     assert [value for value in bad if not check_arguments(schema, value)] == []
+    checker = ArgumentChecker(schema)  # one for all of them says the same
+    assert [value for value in (*bad, *good, *bad) if not checker.violations(value)] == good
 
 
 def test_a_violation_names_where_and_what() -> None:
@@ -44,6 +46,8 @@ def test_a_violation_names_where_and_what() -> None:
 )
 def test_a_check_that_raises_is_a_failed_check_and_fetches_nothing(schema: Any) -> None:
     assert [v.message.startswith("the value could not be checked") for v in check_arguments(schema, "x")] == [True]
+    checker = ArgumentChecker(schema)
+    assert checker.violations("x") == checker.violations("x") == check_arguments(schema, "x")
 
 
 @pytest.mark.parametrize("schema", [{"$ref": "#/nowhere"}, {"$ref": "https://example.com/x"}, {"pattern": "("}, {"type": 5}])

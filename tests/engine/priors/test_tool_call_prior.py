@@ -216,3 +216,22 @@ def test_of_a_tool_that_something_is_believed_of_values_are_not_the_model_s_own(
     other = ToolCallPrior(NAMES, {"db__rows": CallPrior()}, own_values=True).bind(TokenTexts(TEXTS))
     assert believed.bias(inside, np.arange(len(TEXTS))) is not None
     assert other.bias(inside, np.arange(len(TEXTS))) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"name":"code__search","arguments":{"query":"w1 \\"w2\\" \\\\","kind":"blue","limit":12}}',
+        '[{"name":"code__read","arguments":{"colours":["blue","r\\u0065d"]}}, {"name": "docs__search"}]',
+    ],
+)
+def test_a_text_weighs_the_same_however_its_tokens_cut_it(text: str) -> None:
+    prior = ToolCallPrior(NAMES, {"code__search": CALL, "code__read": CALL})
+    allowed = np.arange(len(TEXTS) - len(FREE))
+    vocabulary = TokenTexts(TEXTS)
+    slowly = prior.bind(vocabulary)
+    for end in range(len(text) + 1):
+        at_once, step = prior.bind(vocabulary).bias(text[:end], allowed), slowly.bias(text[:end], allowed)
+        assert at_once is not None
+        assert step is not None
+        np.testing.assert_array_equal(at_once, step, text[:end])

@@ -99,3 +99,19 @@ def test_strings_are_weighed_as_json_writes_them() -> None:
     tool = Tool("t", "T.", {"properties": {"value": {"type": "string"}}, "required": ["value"]})
     values = ArgumentPriors(nothing).prior(tool, read_question("Find 'a\\b' now")).values["value"]
     assert "a\\\\b" in values
+
+
+def test_two_tools_that_differ_in_the_order_of_their_keys_alone_are_read_apart() -> None:
+    """The order in which keys are written is a schema's own, and a prior's keys stand in it."""
+    common = {"limit": {"type": "integer"}, "cursor": {"type": "string"}}
+    tables = [{"table": {"const": name}, **common} for name in ("orders", "customers")]
+
+    def tool(*, reverse: bool) -> Tool:
+        ordered = [dict(reversed(of.items())) if reverse else of for of in tables]
+        branches = [{"type": "object", "properties": of, "required": ["table"]} for of in ordered]
+        return Tool("rows", "Rows.", {"anyOf": branches})
+
+    priors, question = ArgumentPriors(nothing), read_question("how many orders?")
+    forward, backward = (list(priors.prior(tool(reverse=reverse), question).keys[""]) for reverse in (False, True))
+    assert forward
+    assert backward == forward[::-1]

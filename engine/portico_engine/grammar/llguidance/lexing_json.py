@@ -9,7 +9,7 @@ don't fit are left to `lexing`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -31,6 +31,7 @@ _MARKS = tuple(map(ord, '{}[],:"'))
 _MARK_TEXTS = {mark: ir.Text(mark) for mark in _PUNCTUATION}
 _IN_STRING, _BETWEEN = re.compile(r'["\\]'), re.compile(r'["{}\[\],:]')
 
+_RULES_KEPT = 1 << 10
 _BARE, _OTHER = 1, 2  # what an expansion's text may begin or end with, as bits
 
 
@@ -47,36 +48,45 @@ class _Unfit(Exception):
 def json_expansions(grammar: ir.Grammar, meter: Meter) -> Mapping[str, Expansion] | None:
     """Expansions of the rules that the start reaches, lexemes along JSON's tokens; None where the grammar isn't of that kind.
     Raises GrammarTooLarge where the meter's limit on time is met."""
-    cutter = _Cutter(grammar, meter)
+    expansions: dict[str, Expansion] = {}
+    calls: dict[str, Sequence[str]] = {}  # by each rule, of others
+    todo = [grammar.start]
+    while todo:
+        name = todo.pop()
+        if name in expansions:
+            continue
+        meter.step()
+        cut = _cut(grammar.rules[name]) if name in grammar.rules else None  # the general way says what is missing
+        if cut is None:
+            return None
+        expansions[name], calls[name] = cut
+        todo += calls[name]
+    return expansions if _check_neighbours(expansions, calls, descend(calls, [grammar.start])) else None
+
+
+class _Cut(NamedTuple):
+    """A rule's expansion, and the rules that it refers to."""
+
+    expansion: Expansion
+    calls: tuple[str, ...]
+
+
+@lru_cache(maxsize=_RULES_KEPT)
+def _cut(body: ir.Node) -> _Cut | None:
+    """Of a rule; None where it isn't JSON's. A catalog's grammars differ in few of their rules."""
+    cutter = _Cutter()
     try:
-        expansions = cutter.run()
-        _Neighbours(expansions).check(descend(cutter.calls, [grammar.start]))
+        return _Cut(cutter.expansion(body), tuple(cutter.called))
     except _Unfit:
         return None
-    return expansions
 
 
 class _Cutter:
-    def __init__(self, grammar: ir.Grammar, meter: Meter) -> None:
-        self.grammar = grammar
-        self.meter = meter
-        self.terminals = 0
-        self.calls: dict[str, list[str]] = {}  # by each rule, of others
-        self.called: list[str] = []
+    """Of one rule."""
 
-    def run(self) -> dict[str, Expansion]:
-        expansions: dict[str, Expansion] = {}
-        todo = [self.grammar.start]
-        while todo:
-            name = todo.pop()
-            if name not in expansions:
-                if name not in self.grammar.rules:
-                    raise _Unfit  # the general way says what is missing
-                self.meter.step()
-                self.called = self.calls[name] = []
-                expansions[name] = self.expansion(self.grammar.rules[name])
-                todo += self.called
-        return expansions
+    def __init__(self) -> None:
+        self.terminals = 0
+        self.called: list[str] = []
 
     def terminal(self, node: ir.Node) -> Terminal:
         self.terminals += 1
@@ -286,24 +296,41 @@ def _has_reference(node: ir.Node) -> bool:
             return False
 
 
-class _Neighbours:
-    """Does a bare run ever stand beside another? Edges of rules, by a fixed point where they recur, then every neighbour."""
+def _check_neighbours(expansions: Mapping[str, Expansion], calls: Mapping[str, Sequence[str]], order: Descent) -> bool:
+    """Does no bare run ever stand beside another? Edges of rules, by a fixed point where they recur, then every neighbour.
 
-    def __init__(self, expansions: Mapping[str, Expansion]) -> None:
-        self.expansions = expansions
-        self.rules = dict.fromkeys(expansions, _Edges(0, 0, False))
+    Edges only grow, so that what the first pass finds is true, and without recursion it is all.
+    """
+    rules = dict.fromkeys(expansions, _Edges(0, 0, False))
+    changed = True
+    while changed:
+        changed = False
+        for name in order.finished:
+            edges = _edges_of_rule(expansions[name], tuple((called, rules[called]) for called in calls[name]))
+            if edges is None:
+                return False
+            changed = changed or (order.circular and edges != rules[name])
+            rules[name] = edges
+    return True
 
-    def check(self, order: Descent) -> None:
-        """Raises _Unfit. Edges only grow, so that what the first pass finds is true, and without recursion it is all."""
-        changed = True
-        while changed:
-            changed = False
-            for name in order.finished:
-                edges = self._edges(self.expansions[name], checking=True)
-                changed = changed or (order.circular and edges != self.rules[name])
-                self.rules[name] = edges
 
-    def _edges(self, expansion: Expansion, checking: bool) -> _Edges:
+@lru_cache(maxsize=_RULES_KEPT)
+def _edges_of_rule(expansion: Expansion, called: tuple[tuple[str, _Edges], ...]) -> _Edges | None:
+    """`called`: the edges of the rules that it refers to. None where a bare run stands beside another."""
+    try:
+        return _EdgesOf(dict(called)).edges(expansion)
+    except _Unfit:
+        return None
+
+
+class _EdgesOf:
+    """Edges of expansions, from those of rules."""
+
+    def __init__(self, rules: Mapping[str, _Edges]) -> None:
+        self.rules = rules
+
+    def edges(self, expansion: Expansion) -> _Edges:
+        """Raises _Unfit."""
         match expansion:
             case Terminal(node=node):
                 edge = _BARE if _bare(node) else _OTHER
@@ -314,23 +341,23 @@ class _Neighbours:
                 first = last = 0
                 empty = False
                 for option in options:
-                    edges = self._edges(option, checking)
+                    edges = self.edges(option)
                     first, last, empty = first | edges.first, last | edges.last, empty or edges.empty
                 return _Edges(first, last, empty)
             case Repetition(item, low, high):
-                edges = self._edges(item, checking)
-                if checking and edges.last & edges.first & _BARE and (high is None or high > 1):
+                edges = self.edges(item)
+                if edges.last & edges.first & _BARE and (high is None or high > 1):
                     raise _Unfit
                 return _Edges(edges.first, edges.last, edges.empty or low == 0)
             case Concatenation(parts):
-                return self._sequence(parts, checking)
+                return self._sequence(parts)
 
-    def _sequence(self, parts: tuple[Expansion, ...], checking: bool) -> _Edges:
+    def _sequence(self, parts: tuple[Expansion, ...]) -> _Edges:
         first = last = 0
         empty = True
         for part in parts:
-            edges = self._edges(part, checking)
-            if checking and last & edges.first & _BARE:
+            edges = self.edges(part)
+            if last & edges.first & _BARE:
                 raise _Unfit
             if empty:
                 first |= edges.first

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from portico_engine import CallPrior, Tool
-from portico_engine.grammar import check_arguments
 from portico_gateway.guidance.copying.parameters import Parameter
 from portico_gateway.guidance.copying.text.span import Span
 from portico_gateway.guidance.copying.value_assignment import Filled
@@ -21,11 +20,7 @@ from portico_gateway.guidance.copying.values.copied_value import CopiedValue
 from portico_gateway.guidance.weights import CopyWeights, KeyWeights
 
 NO_BELIEFS = CallPrior()
-_PLAIN = frozenset(
-    ("type", "description", "title", "default", "examples", "enum", "const", "items", "properties", "required", "$root")
-)
 _CURSOR = "cursor"
-_ROOTS = ("$defs", "definitions", "$schema")
 
 
 class UsedSpan(NamedTuple):
@@ -44,6 +39,7 @@ class NarrowedTool:
     free: tuple[str, ...] = ()
     used: tuple[UsedSpan, ...] = ()  # of the question, what its best values take
     unsaid: int = 0  # required values that the schema lists, none of which is said
+    searches: bool = False  # it needs to be told what to look for
     in_words: bool = False  # its alternatives are weighed against every word of the question
 
 
@@ -77,7 +73,7 @@ def narrow(
     free: list[str] = []
     for of in filled:
         parameter = of.parameter
-        values = _apart(of, _allowed(tool, of, weights), used)
+        values = _apart(of, _allowed(of, weights), used)
         draft.add(of, values)
         if values:
             overlay.at(parameter, {"enum": [v.value for v in values]}, lists)
@@ -88,7 +84,9 @@ def narrow(
             free.append(parameter.path)
     parameters = _with_overlay(tool.parameters, overlay.schema)
     narrowed = Tool(tool.name, tool.description, parameters)
-    return NarrowedTool(narrowed, _joined(draft.prior(), believed, copied), tuple(free), used, sum(map(_is_unsaid, filled)))
+    prior = _joined(draft.prior(), believed, copied)
+    searches = any(of.parameter.searches for of in filled if of.parameter.required)
+    return NarrowedTool(narrowed, prior, tuple(free), used, sum(map(_is_unsaid, filled)), searches)
 
 
 def without_unsaid_filters(tool: Tool, narrowed: NarrowedTool) -> Tool:
@@ -134,7 +132,7 @@ def _with_overlay(schema: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict
     return {**schema, "allOf": [*(schema.get("allOf") or ()), overlay]} if overlay else dict(schema)
 
 
-def _allowed(tool: Tool, of: Filled, weights: CopyWeights) -> list[CopiedValue]:
+def _allowed(of: Filled, weights: CopyWeights) -> list[CopiedValue]:
     """The values that the grammar leaves: near the best, valid for the schema, and none twice; none for listed options, which
     the schema has already."""
     parameter = of.parameter
@@ -149,7 +147,7 @@ def _allowed(tool: Tool, of: Filled, weights: CopyWeights) -> list[CopiedValue]:
         if (
             len(found) < most
             and (value is best or value.weight > best.weight - weights.spread)
-            and _valid(tool, parameter, value.value)
+            and parameter.takes(value.value)
         ):
             found.setdefault(json.dumps(value.value), value)
     return list(found.values())
@@ -165,15 +163,6 @@ def _apart(of: Filled, values: Sequence[CopiedValue], used: Sequence[UsedSpan]) 
     """Without what another parameter takes: a question says a thing once. What stands first stays."""
     taken = {(u.span.start, u.span.end) for u in used if u.parameter is not of.parameter}
     return [v for v in values if v is values[0] or v.span is None or (v.span.start, v.span.end) not in taken]
-
-
-def _valid(tool: Tool, parameter: Parameter, value: Any) -> bool:
-    """A schema that says nothing beyond its type is the filler's affair; any other one is asked."""
-    if all(set(view) <= _PLAIN for view in parameter.views) and not any(set(item) - _PLAIN for item in parameter.items):
-        return True
-    roots = {key: tool.parameters[key] for key in _ROOTS if key in tool.parameters}
-    views = [{k: v for k, v in view.items() if k != "$root"} for view in parameter.views]
-    return not check_arguments({**roots, "anyOf": views}, value)
 
 
 class _PriorDraft:

@@ -5,19 +5,30 @@ It reads JSON Schemas and knows no question. Objects with several forms are left
 
 from __future__ import annotations
 
+import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
+from portico_engine.grammar import ArgumentChecker
 from portico_gateway.guidance.copying.parameter_words import asked_shape
 from portico_gateway.guidance.copying.text.span import SpanKind
+from portico_gateway.guidance.description_convention import StringRole, string_role
 from portico_gateway.guidance.schema_views import MAX_DEPTH, description_of, variants
 from portico_gateway.guidance.stemming import spaced, stems_of
 
 JsonType = Literal["string", "integer", "number", "boolean", "array", "object", "null"]
 ABOUT_CHARACTERS = 160
+_SCHEMAS_KEPT = 512
+_LONGEST_KEPT = 1 << 15  # characters of a schema: what anybody sends takes no more memory than that
+_ABBREVIATION = 4  # characters at least
+_PLAIN = frozenset(
+    ("type", "description", "title", "default", "examples", "enum", "const", "items", "properties", "required", "$root")
+)
+_ROOTS = ("$defs", "definitions", "$schema")
 _DEFAULT = re.compile(
     r"\bdefault(?:s|ed)?(?:\s+(?:value|to|is|of|will be))*\s*[:=]?\s*"
     r"(?:'([^']*)'|\"([^\"]*)\"|`([^`]*)`|(-?\d+(?:\.\d+)?|true|false)\b)",
@@ -34,6 +45,7 @@ class Parameter:
     views: tuple[Mapping[str, Any], ...] = field(compare=False, repr=False)
     required: bool = True  # and all objects around it are, too
     list_at: tuple[str, ...] = ()  # the keys of the array in whose items it lies
+    root: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)  # the tool's schema
 
     @property
     def repeated(self) -> bool:
@@ -51,6 +63,10 @@ class Parameter:
             kind = view.get("type")
             found.update(kind if isinstance(kind, list) else [kind] if isinstance(kind, str) else [])
         return frozenset(found)
+
+    @cached_property
+    def numeric(self) -> bool:
+        return bool(self.types & {"integer", "number"})
 
     @cached_property
     def name(self) -> str:
@@ -115,6 +131,64 @@ class Parameter:
     def description_stems(self) -> frozenset[str]:
         return frozenset(stems_of(self.description)) - self.name_stems
 
+    def is_named(self, stem: str) -> bool:
+        """Is it a word of the name, or one that the name is short for: `repo_path` and "repository"?"""
+        return stem in self.name_stems or stem.startswith(self._short_stems)
+
+    @cached_property
+    def _short_stems(self) -> tuple[str, ...]:
+        return tuple(own for own in self.name_stems if len(own) >= _ABBREVIATION)
+
+    @cached_property
+    def searches(self) -> bool:
+        """Is it what a search is about?"""
+        return string_role(self.keys[-1], self.description) is StringRole.QUERY
+
+    def takes(self, value: Any) -> bool:
+        """Is a value of its type valid? A schema that says nothing beyond the type is the filler's affair."""
+        return self._checker is None or not self._checker.violations(value)
+
+    @cached_property
+    def _checker(self) -> ArgumentChecker | None:
+        if all(set(view) <= _PLAIN for view in self.views) and not any(set(item) - _PLAIN for item in self.items):
+            return None
+        roots = {key: self.root[key] for key in _ROOTS if key in self.root}
+        return ArgumentChecker({**roots, "anyOf": [{k: v for k, v in view.items() if k != "$root"} for view in self.views]})
+
+
+class SchemaReading:
+    """What is read in a tool's schema, once for as long as it is asked about."""
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self.parameters = tuple(parameters_of(schema))
+        self.has_alternatives = has_alternatives(schema, schema)
+        self.searches = any(p.searches for p in self.parameters if p.required)  # it needs to be told what to look for
+        self.named = Counter(stem for p in self.parameters for stem in p.name_stems)
+        self.described = Counter(stem for p in self.parameters for stem in p.name_stems | p.description_stems)
+        self.name_stems = frozenset(self.named)
+
+
+@dataclass(frozen=True, slots=True)
+class _Schema:
+    """Hashed by its text."""
+
+    text: str
+    schema: Mapping[str, Any] = field(compare=False)
+
+
+def read_schema(schema: Mapping[str, Any]) -> SchemaReading:
+    """Of a tool's schema; schemas are told apart by their text, with their keys in order."""
+    try:
+        text = json.dumps(schema, default=str)
+    except (ValueError, RecursionError):  # a number of thousands of digits, or too deep for a text
+        return SchemaReading(schema)
+    return _read(_Schema(text, schema)) if len(text) <= _LONGEST_KEPT else SchemaReading(schema)
+
+
+@lru_cache(maxsize=_SCHEMAS_KEPT)
+def _read(of: _Schema) -> SchemaReading:
+    return SchemaReading(of.schema)
+
 
 def _of_type(text: str, types: frozenset[str]) -> Any:
     if "boolean" in types and text.lower() in ("true", "false"):
@@ -154,7 +228,7 @@ def _leaves(
         elif items and len(of) == 1:
             yield from _leaves(of[0]["items"], root, here, required=must, list_at=here)
         else:
-            yield Parameter(here, tuple(_rooted(of, root)), must, list_at)
+            yield Parameter(here, tuple(_rooted(of, root)), must, list_at, root)
 
 
 def _rooted(views: Sequence[Mapping[str, Any]], root: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -8,9 +8,7 @@ and chooses nothing.
 from __future__ import annotations
 
 import re
-from bisect import bisect_left, bisect_right
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from portico_gateway.guidance.copying.parameter_words import (
@@ -23,10 +21,10 @@ from portico_gateway.guidance.copying.parameter_words import (
     ROLES,
     UNITS,
 )
-from portico_gateway.guidance.copying.parameters import Parameter
+from portico_gateway.guidance.copying.parameters import Parameter, SchemaReading
+from portico_gateway.guidance.copying.read_text import UNSHAPED, ReadText
 from portico_gateway.guidance.copying.text.span import Span, SpanKind
 from portico_gateway.guidance.copying.text_vectors import TextVectors
-from portico_gateway.guidance.question import tokens_of
 from portico_gateway.guidance.stemming import stems_of
 from portico_gateway.guidance.weights import CopyWeights
 
@@ -35,10 +33,8 @@ _BEFORE_BARE = frozenset("in of from on at into for".split())
 _AFTER_BARE = frozenset("and or please which who that what how when where is was to for with by from".split())
 _HAVING = frozenset("have has contain contains".split())  # "does tally have", as its owner
 _MEMBER = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+(?:\(\))?|\w+\(\)")
-_REACH = 8  # tokens
 _MATCHES = 3  # words that may speak for one pair
 _OF_TIME = (SpanKind.DATE, SpanKind.TIME, SpanKind.ZONE)
-_UNSHAPED = frozenset((SpanKind.PHRASE, SpanKind.CLAUSE))
 
 
 class Fit(NamedTuple):
@@ -51,51 +47,33 @@ class Fit(NamedTuple):
 class SpanFit:
     """Weighs the spans of one text against the parameters of one tool."""
 
-    def __init__(
-        self,
-        text: str,
-        spans: Sequence[Span],
-        parameters: Sequence[Parameter],
-        vectors: TextVectors,
-        weights: CopyWeights,
-        about: str = "",
-        asked: int | None = None,
-    ) -> None:
-        """`asked`: the question's characters; behind them stands what was found earlier, which counts less. `about`: the tool's
-        name and description, whose words are what is asked for, hardly a value."""
-        self.weights = weights
-        self._about = frozenset(stems_of(about)) | {stem for p in parameters for stem in p.name_stems}
-        self.about = about.lower()
-        self.text = text
-        self.question = text[:asked]
-        years = set(re.findall(r"(?<![\d/.-])(?:19|20)\d\d(?![\d/-])", text))
-        self.year = int(years.pop()) if len(years) == 1 else None  # the one that the text is about
-        self.tokens = tokens_of(text)
-        self._starts, self._ends = [token.start for token in self.tokens], [token.end for token in self.tokens]
-        self.question_tokens = [token for token in self.tokens if token.start < len(self.question)]
-        self.spans = spans
-        self.parameters = parameters
-        self._shared = Counter(stem for p in parameters for stem in p.name_stems | p.description_stems)
-        self._names = Counter(stem for p in parameters for stem in p.name_stems)
-        self._at = {(span.start, span.end): self._tokens_of_span(span) for span in spans}
+    def __init__(self, read: ReadText, schema: SchemaReading, vectors: TextVectors, weights: CopyWeights, about: str) -> None:
+        """What was found before the question counts less. `about`: the tool's name and description, whose words are what is
+        asked for, hardly a value."""
+        self.read = read
+        self.text, self.question, self.tokens, self.spans = read.text, read.question, read.tokens, read.spans
+        self.parameters = schema.parameters
         self.vectors = vectors
-        self._fits: dict[tuple[int, Span], Fit] = {}
-        self._ranks = {id(p): i / max(1, len(parameters) - 1) for i, p in enumerate(parameters)}
-        self._windows = {place: self._window(*place) for place in self._at.values()}
-        self._values = [self._at[s.start, s.end] for s in spans if s.kind not in _UNSHAPED | {SpanKind.NAME}]
-        self._names_at = [(s.start, s.end) for s in spans if s.kind is SpanKind.NAME]
-        self._first = self.tokens[0].low if self.tokens else ""
-        vectors.add([*self._windows.values(), *(s.text for s in spans), *(t for p in parameters for t in (p.name, p.about))])
+        self.weights = weights
+        self.about = about.lower()
+        self._schema = schema
+        w = weights
+        self._kinds = {SpanKind.QUOTED: w.quoted, SpanKind.NAME: w.name, SpanKind.CLAUSE: w.clause, SpanKind.PHRASE: 0.0}
+        self._about = schema.name_stems.union(stems_of(about))
+        self._fits: dict[tuple[int, int], tuple[Span, Fit]] = {}  # by identity; a span is kept so that its own stays its own
+        self._spoken: dict[int, Mapping[str, float]] = {}  # by parameter
+        self._ranks = {id(p): i / max(1, len(schema.parameters) - 1) for i, p in enumerate(schema.parameters)}
+        vectors.add(text for p in schema.parameters for text in (p.name, p.about))
 
     def of(self, parameter: Parameter, span: Span) -> Fit:
         """How well a span goes with a parameter, whatever its type."""
-        key = (id(parameter), span)
-        if key not in self._fits:
-            self._fits[key] = self._fit(parameter, span)
-        return self._fits[key]
+        key = (id(parameter), id(span))
+        if (known := self._fits.get(key)) is None:
+            known = self._fits[key] = (span, self._fit(parameter, span))
+        return known[1]
 
     def _fit(self, parameter: Parameter, span: Span) -> Fit:
-        place = self._at.get((span.start, span.end)) or self._at.setdefault((span.start, span.end), self._tokens_of_span(span))
+        place = self.read.place(span)
         beside = self._near(parameter, span, place) + self._cue(parameter, place)
         sense, wording = self._sense(parameter, span, place), self._wording(parameter, span, place)
         out_of_order = self.weights.order * abs(self._ranks[id(parameter)] - span.start / max(1, len(self.text)))
@@ -111,17 +89,17 @@ class SpanFit:
             + self._shape(parameter, span, place)
             + self._propriety(parameter, span)
             - out_of_order,
-            before + beside + asked + min(0.0, wording) + (0.0 if span.kind in _UNSHAPED else sense),
+            before + beside + asked + min(0.0, wording) + (0.0 if span.kind in UNSHAPED else sense),
         )
 
     def _shape(self, parameter: Parameter, span: Span, place: tuple[int, int]) -> float:
         w = self.weights
-        numeric = bool(parameter.types & {"integer", "number"})
+        numeric = parameter.numeric
         asked = parameter.asked_shape
-        worth = {
-            SpanKind.QUOTED: w.quoted, SpanKind.NAME: w.name, SpanKind.CLAUSE: w.clause, SpanKind.PHRASE: 0.0,
-            SpanKind.NUMBER: 0.0 if numeric or asked is SpanKind.IDENTIFIER else w.number,
-        }.get(span.kind, w.shaped)  # fmt: skip
+        if span.kind is SpanKind.NUMBER:
+            worth = 0.0 if numeric or asked is SpanKind.IDENTIFIER else w.number
+        else:
+            worth = self._kinds.get(span.kind, w.shaped)
         if asked is not None and not numeric:
             if span.kind is asked:
                 other = self._file_for_folder(parameter, span) or self._is_reference(parameter, span, place)
@@ -182,22 +160,17 @@ class SpanFit:
         """What its words take off: those of the parameter and the tool are what is asked for, hardly what is given."""
         w = self.weights
         words = span.text.split()
-        own = set(stems_of(span.text))
+        own = self.read.stems(span.text)
         worth = 0.0
         if span.kind not in (SpanKind.NUMBER, SpanKind.CLAUSE, SpanKind.QUOTED) and own and own <= parameter.name_stems:
             worth += w.said_itself
         if span.kind is SpanKind.PHRASE and not self._bare(span, place):
             worth += w.tool_words * len(own & self._about) / max(1, len(own))
-            worth += w.opening_verb if words[0].lower() == self._first else 0.0
-            worth += w.cut_name if self._cuts(span) else 0.0
+            worth += w.opening_verb if words[0].lower() == self.read.first else 0.0
+            worth += w.cut_name if self.read.cuts(span) else 0.0
         if span.kind in (SpanKind.PHRASE, SpanKind.NAME):
             worth += w.length * min(len(words) - 1, 3)
         return worth
-
-    def _cuts(self, span: Span) -> bool:
-        """Does it take a part of a name, or a name with something else?"""
-        here = (span.start, span.end)
-        return any(name != here and span.start < name[1] and name[0] < span.end for name in self._names_at)
 
     def _bare(self, span: Span, place: tuple[int, int]) -> bool:
         """Is it one word behind a preposition, without an article, and the end of its clause: "in tally"?"""
@@ -212,32 +185,37 @@ class SpanFit:
         return (before in _BEFORE_BARE or self.tokens[first - 1].stem in HOLDERS) and (after in _MARKS or after in _AFTER_BARE)
 
     def _near(self, parameter: Parameter, span: Span, place: tuple[int, int]) -> float:
-        first, last = place
+        spoken = self._spoken_of(parameter)
         found: dict[str, float] = {}
-        for at in range(max(0, first - _REACH), min(len(self.tokens), last + _REACH + 1)):
-            if first <= at <= last or (stem := self.tokens[at].stem) is None:
-                continue
-            if stem in parameter.name_stems or self._abbreviated(stem, parameter):
-                weight, shared = self.weights.near_name, self._names[stem]
-            elif stem in parameter.description_stems:
-                weight, shared = self.weights.near_description, self._shared[stem]
-            else:
-                continue
-            weight *= self.weights.compound if span.kind is SpanKind.PHRASE else 1.0
-            weight /= 1 + self.weights.shared_word * (shared - 1)
-            found[stem] = max(found.get(stem, 0.0), weight * self._distance(at, first, last))
-        return sum(sorted(found.values(), reverse=True)[:_MATCHES]) + self._unit(parameter, span, last)
+        if spoken:
+            for at, stem in self.read.around(place):
+                if (weight := spoken.get(stem)) is None:
+                    continue
+                weight *= self.weights.compound if span.kind is SpanKind.PHRASE else 1.0
+                weight /= 1 + self.weights.shared_word * (self._shared(parameter, stem) - 1)
+                found[stem] = max(found.get(stem, 0.0), weight * self._distance(at, *place))
+        return sum(sorted(found.values(), reverse=True)[:_MATCHES]) + self._unit(parameter, span, place[1])
 
-    @staticmethod
-    def _abbreviated(stem: str, parameter: Parameter) -> bool:
-        """Is a word of the parameter's name short for it: `repo_path` and "repository"?"""
-        return any(len(own) >= 4 and stem.startswith(own) for own in parameter.name_stems)
+    def _spoken_of(self, parameter: Parameter) -> Mapping[str, float]:
+        """The text's stems that speak for a parameter, with what each weighs right beside a span."""
+        if (known := self._spoken.get(id(parameter))) is None:
+            w = self.weights
+            known = self._spoken[id(parameter)] = {
+                stem: w.near_name if parameter.is_named(stem) else w.near_description
+                for stem in self.read.all_stems
+                if parameter.is_named(stem) or stem in parameter.description_stems
+            }
+        return known
+
+    def _shared(self, parameter: Parameter, stem: str) -> int:
+        """How many parameters the word could mean."""
+        return (self._schema.named if parameter.is_named(stem) else self._schema.described)[stem]
 
     def _distance(self, at: int, first: int, last: int) -> float:
         between = range(at + 1, first) if at < first else range(last + 1, at)
         factor = self.weights.apart ** len(between) * (self.weights.follows if at > last else 1.0)
         barriers = sum(self.tokens[i].low in _MARKS or self.tokens[i].low in ("and", "or") for i in between)
-        barriers += sum(any(b >= i >= a for i in between) for a, b in self._values)
+        barriers += sum(any(b >= i >= a for i in between) for a, b in self.read.values_at)
         return float(factor * self.weights.across**barriers)
 
     def _unit(self, parameter: Parameter, span: Span, last: int) -> float:
@@ -262,17 +240,6 @@ class SpanFit:
         return 0.0
 
     def _sense(self, parameter: Parameter, span: Span, place: tuple[int, int]) -> float:
-        window = self._windows.get(place) or self._windows.setdefault(place, self._window(*place))
-        context = self.vectors.cosine(window, parameter.about)
+        context = self.vectors.cosine(self.read.window(place), parameter.about)
         own = 0.0 if span.kind in (SpanKind.NUMBER, SpanKind.CLAUSE) else self.vectors.cosine(span.text, parameter.name)
         return self.weights.context_sense * context + self.weights.sense * own
-
-    def _window(self, first: int, last: int) -> str:
-        """The words around."""
-        words = [*self.tokens[max(0, first - 4) : first], *self.tokens[last + 1 : last + 3]]
-        return " ".join(token.low for token in words if token.low[0].isalnum())
-
-    def _tokens_of_span(self, span: Span) -> tuple[int, int]:
-        """Its first and last token."""
-        first, after = bisect_right(self._ends, span.start), bisect_left(self._starts, span.end)
-        return (first, after - 1) if first < after else (after, after - 1)

@@ -17,7 +17,6 @@ from portico_gateway.guidance.copying.text.span import Span, SpanKind
 from portico_gateway.guidance.copying.values.array_values import joined
 from portico_gateway.guidance.copying.values.copied_value import CopiedValue
 from portico_gateway.guidance.copying.values.copied_values import copied_values
-from portico_gateway.guidance.description_convention import StringRole, string_role
 from portico_gateway.guidance.weights import CopyWeights
 
 MOST_VALUES = 16  # of one parameter
@@ -53,8 +52,7 @@ def with_strings(of: Filled, weights: Mapping[str, float], share: float = 1.0) -
     """With strings that something else speaks for, by weight (JSON-escaped), where the parameter is what is searched for;
     `share` of their weight counts."""
     parameter = of.parameter
-    query = string_role(parameter.keys[-1], parameter.description) is StringRole.QUERY
-    if parameter.options or "string" not in parameter.types or not weights or not query:
+    if parameter.options or "string" not in parameter.types or not weights or not parameter.searches:
         return of
     weights = {text: share * weight for text, weight in weights.items()}
     known = {value.value: value for value in of.values}

@@ -28,6 +28,8 @@ class SpanKind(Enum):
     PHRASE = "phrase"
     CLAUSE = "clause"
 
+    __hash__ = object.__hash__  # members are one each; the hash of their names is worked out in Python, for every look-up
+
 
 @dataclass(frozen=True, slots=True)
 class Span:

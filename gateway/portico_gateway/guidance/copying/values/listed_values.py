@@ -54,11 +54,20 @@ def listed_values(fit: SpanFit, parameter: Parameter) -> Iterator[CopiedValue]:
 
 def is_said(text: str, option: str) -> bool:
     """Is it said, word by word?"""
+    if text.isascii() and option.isascii() and option.lower() not in text.lower():
+        return False
     return bool(re.search(rf"(?<!\w){re.escape(option)}(?!\w)", text, re.IGNORECASE))
 
 
 def _mention(fit: SpanFit, option: str) -> Span | None:
     """Where an option is said, word by word."""
+    known = fit.read.mentions
+    if option not in known:
+        known[option] = _find_mention(fit, option)
+    return known[option]
+
+
+def _find_mention(fit: SpanFit, option: str) -> Span | None:
     match = re.search(
         rf"(?<!\w){re.escape(spaced(option))}s?(?!\w)|(?<!\w){re.escape(option)}(?!\w)", fit.question, re.IGNORECASE
     )
@@ -67,11 +76,17 @@ def _mention(fit: SpanFit, option: str) -> Span | None:
 
 def share_said(fit: SpanFit, option: str) -> float:
     """How much of a listed value is said: its share of words, 1.2 where it is said as it stands."""
+    known = fit.read.shares
+    if option not in known:
+        known[option] = _share(fit, option)
+    return known[option]
+
+
+def _share(fit: SpanFit, option: str) -> float:
     if is_said(fit.question, option) and (len(option) > 1 or _said_exactly(fit.question, option)):
         return 1.2
     own = set(content_words(spaced(option)))
-    asked = set(content_words(fit.question))
-    return len(own & asked) / len(own) if own else 0.0
+    return len(own & fit.read.question_words) / len(own) if own else 0.0
 
 
 def _said_exactly(text: str, option: str) -> bool:
@@ -96,14 +111,14 @@ def truth_values(fit: SpanFit, parameter: Parameter) -> Iterator[CopiedValue]:
 def _spoken(fit: SpanFit, parameter: Parameter, *, truth: bool) -> float:
     """How far a question says that something is so, or is not."""
     own = parameter.name_stems - _PLAIN_WORDS
-    at = [i for i, token in enumerate(fit.question_tokens) if token.stem in own]
-    share = len({fit.question_tokens[i].stem for i in at}) / len(own) if own else 0.0
+    at = [i for i, token in enumerate(fit.read.question_tokens) if token.stem in own]
+    share = len({fit.read.question_tokens[i].stem for i in at}) / len(own) if own else 0.0
     negated = any(_negated(fit, i) for i in at)
     return fit.weights.option * share if share >= 0.5 and truth is not negated else 0.0
 
 
 def _negated(fit: SpanFit, at: int) -> bool:
-    for token in reversed(fit.question_tokens[max(0, at - _NEGATION_REACH) : at]):
+    for token in reversed(fit.read.question_tokens[max(0, at - _NEGATION_REACH) : at]):
         if token.low in _NEGATIONS:
             return True
         if token.low in (",", ".", ";", "but", "and", "?", "!"):

@@ -17,7 +17,7 @@ def written(fit: SpanFit, span: Span, parameter: Parameter) -> str:
     """The span as the parameter's description wants it written: dates and times anew, everything else as it stands."""
     if span.kind is SpanKind.DATE and (date := read_date(span.text)):
         wanted = parameter.description or ("YYYY-MM-DD" if "yyyy-mm-dd" in fit.about else "")
-        text = write_date(date._replace(year=date.year or fit.year), wanted)
+        text = write_date(date._replace(year=date.year or fit.read.year), wanted)
         if text and re.search(r"T?HH:|T\d\d:", parameter.description):
             after = next((s for s in fit.spans if s.kind is SpanKind.TIME and 0 <= s.start - span.end < _BESIDE), None)
             clock = read_time(after.text) if after else "00:00:00"
