@@ -31,6 +31,7 @@ from portico_servers.common.version import package_version
 
 _START_TIMEOUT = 30.0  # seconds that a fresh process has until it listens
 _LOOK_EVERY = 0.01
+_OTHERS_START = 1.0  # seconds that another process, to which the one that was started lost a race, has until it is seen
 _STATUS_TIMEOUT = 2.0
 
 Confirm = Callable[[Any], Any]  # asks the person at this terminal, a question as JSON to an answer as JSON
@@ -80,14 +81,18 @@ def _start(place: SocketPlace, command: Sequence[str]) -> socket.socket:
     except OSError as error:
         raise BackgroundUnavailable(f"{command[0]} can't be started: {error.strerror or error}") from None
     until = time.monotonic() + _START_TIMEOUT
+    ended = False
     while time.monotonic() < until:
-        ended = process.poll() is not None  # asked first: it may have lost the race to another, which listens then
+        if not ended and process.poll() is not None:  # asked first: it may have lost the race to another, which listens then
+            ended, until = True, time.monotonic() + _OTHERS_START
         if (connection := connect(place)) is not None:
             process.returncode = process.returncode or 0  # it goes on without us
             return connection
         if ended and process.returncode:
             raise BackgroundUnavailable(f"it ended with exit code {process.returncode}{_last_words(place.last_words)}")
         time.sleep(_LOOK_EVERY)
+    if ended:
+        raise BackgroundUnavailable(f"it ended before it listened{_last_words(place.last_words)}")
     process.kill()
     process.wait()
     raise BackgroundUnavailable(f"it did not listen within {_START_TIMEOUT:g} s{_last_words(place.last_words)}")

@@ -43,7 +43,7 @@ class BackgroundKind:
 
 
 class BackgroundServer:
-    """`run` listens until it is cancelled, stopped, idle for long enough, or `end_soon` was called and nobody is connected."""
+    """`run` listens until it is cancelled, stopped, idle for long enough, or its end is asked for and nobody is connected."""
 
     def __init__(self, place: SocketPlace, kind: BackgroundKind, answer: Answer) -> None:
         self._place, self._kind, self._answer = place, kind, answer
@@ -51,7 +51,7 @@ class BackgroundServer:
         self._connected = 0  # of these `_asking` wait for an answer
         self._asking = 0
         self._questions = 0
-        self._ending = False
+        self._ending = self._ending_when_told = False
         self._changed = anyio.Event()
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
@@ -74,6 +74,12 @@ class BackgroundServer:
         """End once the questions under way are answered."""
         self._ending = True
         self._note()
+
+    def end_when_told(self) -> None:
+        """End likewise, but not before a question was told why: whoever started this process is about to ask."""
+        self._ending_when_told = True
+        if self._questions:
+            self.end_soon()
 
     def _note(self) -> None:
         self._changed.set()
@@ -143,6 +149,8 @@ class BackgroundServer:
             terminal.close()
             self._asking -= 1
             self._last = time.monotonic()
+            if self._ending_when_told:
+                self.end_soon()
 
     async def _answered(self, question: AskedQuestion, terminal: RemoteTerminal) -> None:
         code = _FAILED

@@ -61,7 +61,7 @@ def run_background(place: SocketPlace, key: BackgroundKey, options: AskOptions) 
 
 async def _run(place: SocketPlace, key: BackgroundKey, options: AskOptions, config: PorticoConfig) -> None:
     kind = BackgroundKind("background", str(key.folder), config.background.idle_minutes * 60)
-    sessions = OwnSessions(partial(_read, options), on_failure=lambda: server.end_soon())
+    sessions = OwnSessions(partial(_read, options), on_failure=lambda: server.end_when_told())
     server = BackgroundServer(place, kind, partial(_answer, sessions))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_end_at_sigterm, tasks.cancel_scope)

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,7 @@ class Serving:
         assert self._stack.enter_context(only_one(place))
         portal = self._stack.enter_context(start_blocking_portal())
         server = BackgroundServer(place, kind or BackgroundKind("background", "/work", 600.0), answer)
+        self.end_when_told = partial(portal.call, server.end_when_told)
         self._future, _ = portal.start_task(server.run)
         self._stack.callback(self._future.cancel)
         return place

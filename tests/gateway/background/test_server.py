@@ -273,10 +273,19 @@ def test_a_dead_processs_socket_is_replaced(serving: Serving) -> None:
     assert ask(connected(place), QUESTION, nobody) == 7
 
 
+def test_a_process_that_can_answer_nothing_tells_one_question_so_and_ends(serving: Serving) -> None:
+    place = serving(echo)
+    serving.end_when_told()
+    assert ask(connected(place), QUESTION, nobody) == 7
+    serving.wait_ended()
+
+
 def test_a_process_that_can_not_be_started_says_why() -> None:
     command = [sys.executable, "-c", "raise SystemExit('no room')"]
     with pytest.raises(BackgroundUnavailable, match="exit code 1; it last said: no room"):
         connect_or_start(KEY, command)
+    with pytest.raises(BackgroundUnavailable, match="it ended before it listened"):  # soon, not after its time to start
+        connect_or_start(KEY, [sys.executable, "-c", ""])
     with pytest.raises(BackgroundUnavailable, match="can't be started"):
         connect_or_start(KEY, ["/nowhere/python"])
 
