@@ -46,6 +46,14 @@ def test_a_server_is_added_to_the_users_file_and_removed(capsys: pytest.CaptureF
     assert run(["remove", "files"]) == 1
 
 
+@pytest.mark.parametrize(
+    ("program", "said"), [("/nowhere/server", True), ("no-such-program", True), (sys.executable, False), ("${HOME}/server", False)]
+)
+def test_a_program_that_is_not_there_is_added_and_named(program: str, said: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["add", "files", "--", program]) == 0
+    assert (f"{program} is no program on this machine" in capsys.readouterr().err) is said
+
+
 def test_a_server_that_runs_is_added_by_its_url() -> None:
     assert run(["add", "web", "--url", "https://h.example/mcp", "--header", "Authorization=Bearer ${TOKEN:-none}"]) == 0
     (spec,) = load_config().specs()

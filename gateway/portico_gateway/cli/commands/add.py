@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import click
@@ -51,4 +52,6 @@ def command(
     entry: dict[str, Value] = {"url": url, "headers": header} if url else command_entry
     path = edit(config, workspace, lambda text, path: with_server(text, name, entry, path))
     click.echo(inert(f"{name} is in {path}; its tools: portico tools {name}"), err=True)
+    if program and "${" not in program[0] and shutil.which(program[0]) is None:
+        click.echo(inert(f"portico: {program[0]} is no program on this machine: until it is, {name} has no tools"), err=True)
     return exit_codes.OK
