@@ -47,7 +47,8 @@ def test_a_server_is_added_to_the_users_file_and_removed(capsys: pytest.CaptureF
 
 
 @pytest.mark.parametrize(
-    ("program", "said"), [("/nowhere/server", True), ("no-such-program", True), (sys.executable, False), ("${HOME}/server", False)]
+    ("program", "said"),
+    [("/nowhere/server", True), ("no-such-program", True), (sys.executable, False), ("${HOME}/server", False)],
 )
 def test_a_program_that_is_not_there_is_added_and_named(program: str, said: bool, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["add", "files", "--", program]) == 0
