@@ -518,16 +518,21 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
+def kept_on_disk(folder: Path) -> tuple[Request, list[Path]]:
+    """A request that an engine has answered, and the files of the three blocks that it keeps."""
+    asked = Request("a", tuple(range(10, 60)), max_tokens=4, keep=48)
+    engine = fake_engine(kv_dir=folder)
+    run(engine, [asked])
+    engine.close()
+    files = sorted(folder.rglob("*.kv"))
+    assert len(files) == 3
+    return asked, files
+
+
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_block_on_disk(damage: str, tmp_path: Path) -> None:
     """It is not loaded but deleted, and the answer is what it would be without it."""
-    prompt = tuple(range(10, 60))
-    asked = Request("a", prompt, max_tokens=4, keep=48)
-    first = fake_engine(kv_dir=tmp_path)
-    run(first, [asked])
-    first.close()
-    files = sorted(tmp_path.rglob("*.kv"))
-    assert len(files) == 3
+    asked, files = kept_on_disk(tmp_path)
     for file in files:
         file.write_bytes(DAMAGE[damage](file.read_bytes()))
     second = fake_engine(kv_dir=tmp_path)
@@ -541,12 +546,7 @@ def test_a_block_on_disk(damage: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("change", ["exchanged", "a folder", "a link to nothing"])
 def test_a_block_on_disk_that_is_something_else(change: str, tmp_path: Path) -> None:
-    prompt = tuple(range(10, 60))
-    asked = Request("a", prompt, max_tokens=4, keep=48)
-    first = fake_engine(kv_dir=tmp_path)
-    run(first, [asked])
-    first.close()
-    one, two, _ = sorted(tmp_path.rglob("*.kv"))
+    asked, (one, two, _) = kept_on_disk(tmp_path)
     if change == "exchanged":
         content = one.read_bytes()
         one.write_bytes(two.read_bytes())

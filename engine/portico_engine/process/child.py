@@ -113,12 +113,12 @@ class Child:
         try:
             self._engine_thread.submit(request, message.number).add_done_callback(partial(self._refuse, message.number))
         except EngineError as error:
-            self._send(messages.Failure(message.number, error))
+            self._fail(message.number, error)
 
     def _refuse(self, number: int, submission: Future[None]) -> None:
         """Tell of a request that was not accepted; of one that was, its deltas do."""
         if (error := submission.exception()) is not None:
-            self._send(messages.Failure(number, _portable(error)))
+            self._fail(number, error)
 
     def _request_prior(self, number: int, name: str) -> CallPrior:
         """Ask the parent, in the middle of a step."""
@@ -164,14 +164,12 @@ class Child:
         """Tokens of a short message, made here."""
         engine, begun = self._engine_thread.engine, time.thread_time()
         try:
-            reply: object = messages.Reply(
-                number,
-                engine.render_chat(*arguments) if function == "render_chat" else _tokenize(engine.tokenizer, *arguments),
-            )
+            made = engine.render_chat(*arguments) if function == "render_chat" else _tokenize(engine.tokenizer, *arguments)
         except BaseException as error:  # noqa: BLE001 - the caller's, native code's panics among it
-            reply = messages.Failure(number, _portable(error))
+            self._fail(number, error)
+        else:
+            self._send(messages.Reply(number, made))
         self._long += time.thread_time() - begun > _BRIEF_SECONDS
-        self._send(reply)
 
     def _load_adapter(self, name: str, path: Path) -> AdapterInfo:
         """Read beside the steps, added between two."""
