@@ -36,4 +36,4 @@ def test_a_family_says_on_a_gpu_what_it_says_on_a_cpu(tmp_path: Path, name: str,
             at += count
         logits.append(torch.cat(parts).log_softmax(-1))
     cpu, gpu = logits
-    assert apart(cpu, gpu, name) < 2 * CLOSE  # both are bfloat16
+    assert apart(cpu, gpu, file) < 2 * CLOSE  # both are bfloat16

@@ -49,8 +49,7 @@ def divergence(file: ModelFile, chunks: list[int]) -> float:
             parts.append(torch.as_tensor(executor.submit(StepPlan((row,))).logits).cpu().float().clone())
             at += count
         logits.append(torch.cat(parts).log_softmax(-1))
-    cpu, gpu = logits
-    return float((cpu.exp() * (cpu - gpu)).sum(-1).mean())
+    return families.apart(*logits, file)
 
 
 @CHUNKS
