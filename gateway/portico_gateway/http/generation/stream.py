@@ -87,7 +87,7 @@ async def _deltas(prepared: PreparedRequest) -> AsyncGenerator[Delta, None]:
     """The engine's deltas, within its caller's terms, its errors as ApiError. Closing it aborts the request."""
     generation = prepared.generation
     span = GenerationSpan(generation.model, {"portico.constrained": prepared.request.grammar is not None})
-    failure: BaseException | None = None
+    failure: type[BaseException] | None = None
     deltas = generation.terms.kept(prepared.engine.generate(prepared.request))
     try:
         async for delta in deltas:
@@ -95,10 +95,10 @@ async def _deltas(prepared: PreparedRequest) -> AsyncGenerator[Delta, None]:
                 span.steps(usage.time_to_first_token, usage.decode_seconds, _told(usage))
             yield delta
     except EngineError as error:
-        failure = error
+        failure = type(error)
         raise generation.api_error(error) from error
     except BaseException as error:
-        failure = error
+        failure = type(error)
         raise
     finally:
         await deltas.aclose()
