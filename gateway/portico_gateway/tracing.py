@@ -98,11 +98,11 @@ class GenerationSpan:
             self._tracer.start_span(name, here, start_time=begins).end(ends)
             begins = ends
 
-    def end(self, error: BaseException | None = None) -> None:
+    def end(self, failure: type[BaseException] | None = None) -> None:
         from opentelemetry.trace import StatusCode
 
-        if error is not None:
-            self._span.set_status(StatusCode.ERROR, type(error).__name__)
+        if failure is not None:
+            self._span.set_status(StatusCode.ERROR, failure.__name__)
         self._span.end()
 
 

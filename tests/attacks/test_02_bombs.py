@@ -142,11 +142,10 @@ async def test_a_client_that_leaves_ends_its_compilation() -> None:
     assert compiled.text
 
 
-async def test_what_compiles_is_behind_the_engine_for_the_processor() -> None:
+async def test_what_compiles_is_behind_the_engine_for_the_processor_from_its_start() -> None:
     """The nice value, and that of the session, by which Linux shares before it looks at the former."""
     process = workers.CompileProcess()
     try:
-        process.ask(workers.Job("schema", ({"type": "string"},), {}))
         assert os.getpriority(os.PRIO_PROCESS, process.pid) >= 10
         autogroup = Path(f"/proc/{process.pid}/autogroup")
         if not autogroup.exists():

@@ -14,7 +14,7 @@ protocol.py    what the engine asks of a matcher, whichever it is
 llguidance/    the matcher: IR -> its Lark, lexeme by lexeme; masks, forced runs
 closing/       the shortest way to end from every state, so that no answer is cut by its budget
 work_slice.py  how much of that a step may find out
-isolated/      compiling in a process that can be ended, for what anybody may have written
+isolated/      compiling and checking in a process that can be ended, for what anybody may have written
 accept.py      a text that somebody else wrote, against a grammar
 check.py       a value against its schema, after the call
 sample.py      random sentences of a grammar
@@ -38,8 +38,8 @@ Exported, by what one wants to do:
                  (calls, or else an answer of that schema); ToolCallParser and its events ContentText, ThinkingText,
                  CallStarted, ArgumentsText, CallFinished, CallCut
     match        matcher_factory, for a vocabulary
-    check        accepts, a text by a grammar; check_arguments -> Violations (ArgumentChecker: of many values);
-                 canonical_text, a value as a grammar writes it
+    check        accepts, a text by a grammar; check_arguments -> Violations (ArgumentChecker: of many values;
+                 check_arguments_isolated, awaited, by what strangers wrote); canonical_text, a value as a grammar writes it
 """
 
 from __future__ import annotations
@@ -81,6 +81,7 @@ if TYPE_CHECKING:
     from portico_engine.grammar.compiled import CompileReport as CompileReport
     from portico_engine.grammar.gbnf import parse_gbnf as parse_gbnf
     from portico_engine.grammar.gbnf import to_gbnf as to_gbnf
+    from portico_engine.grammar.isolated import check_arguments_isolated as check_arguments_isolated
     from portico_engine.grammar.isolated import compile_gbnf_isolated as compile_gbnf_isolated
     from portico_engine.grammar.isolated import compile_schema_isolated as compile_schema_isolated
     from portico_engine.grammar.isolated import compile_tool_calls_isolated as compile_tool_calls_isolated
@@ -107,7 +108,12 @@ _EXPORTS = {
     ),
     "bounds": ("Bounds", "DEFAULT_BOUNDS", "Limits"),
     "compile": ("check_gbnf", "compile_gbnf", "compile_schema"),
-    "isolated": ("compile_gbnf_isolated", "compile_schema_isolated", "compile_tool_calls_isolated"),
+    "isolated": (
+        "check_arguments_isolated",
+        "compile_gbnf_isolated",
+        "compile_schema_isolated",
+        "compile_tool_calls_isolated",
+    ),
     "compiled": ("CompileReport", "CompiledGrammar"),
     "accept": ("accepts",),
     "backend": ("enforced_text", "matcher_factory"),

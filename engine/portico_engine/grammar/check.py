@@ -2,16 +2,18 @@
 
 `pattern` and `patternProperties` are ECMA-262's, in bounded time (Python's `re` raises on `\\p{L}`, takes "12\\n" for
 `^[0-9]+$` and Arabic digits for `\\d`), `multipleOf` on exact decimals, formats are asserted, `nullable` is understood, and
-equal means JSON's equal. A check that raises is a failed check. But for patterns it is independent of the compiler, so that one
-can hold the other to its word.
+equal means JSON's equal. A check that raises is a failed check, and so is one that has taken a bound of steps: definitions that
+each use the next one twice take exponential time. But for patterns it is independent of the compiler, so that one can hold the
+other to its word. Where time matters to others, `isolated` has it done apart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 from jsonschema import exceptions, validators
 
@@ -22,6 +24,10 @@ from portico_engine.grammar.schema.document import SchemaDialect, dialect_of
 from portico_engine.grammar.schema.mending import mend
 from portico_engine.grammar.schema.values import is_multiple
 
+Keyword: TypeAlias = Callable[[Any, Any, Any, Any], Iterable[exceptions.ValidationError] | None]
+
+MOST_STEPS = 20_000  # keywords that are looked at in one check, long ones counted by their parts: some 0.3 s
+_PARTS_A_STEP = 16  # of an enum, of required, of properties ...
 _BASES = {
     SchemaDialect.DRAFT_4: validators.Draft4Validator,
     SchemaDialect.DRAFT_6: validators.Draft6Validator,
@@ -40,19 +46,41 @@ class Violation:
     message: str
 
 
-def check_arguments(schema: Any, value: Any, *, resources: Mapping[str, Any] | None = None) -> list[Violation]:
+class _TooCostly(Exception):
+    """A check met its bound."""
+
+
+class _Steps(threading.local):
+    """What the check that this thread is in may still take."""
+
+    left: float = 0
+
+    def take(self, value: Any) -> None:
+        """For a keyword of this value. Raises _TooCostly."""
+        self.left -= 1 + (len(value) // _PARTS_A_STEP if isinstance(value, list | dict) else 0)
+        if self.left < 0:
+            raise _TooCostly("it takes too many steps")
+
+
+_steps = _Steps()
+
+
+def check_arguments(
+    schema: Any, value: Any, *, resources: Mapping[str, Any] | None = None, most_steps: float = MOST_STEPS
+) -> list[Violation]:
     """Every violation of `schema` by `value`, in no particular order; empty where it is valid. Never raises, never fetches.
 
     A schema with mistakes in it is read as the grammar of a call reads it (`schema.mending`).
     """
-    return ArgumentChecker(schema, resources=resources).violations(value)
+    return ArgumentChecker(schema, resources=resources, most_steps=most_steps).violations(value)
 
 
 class ArgumentChecker:
     """One schema, read once, against which many values are checked. Making it never raises; threads may share it."""
 
-    def __init__(self, schema: Any, *, resources: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, schema: Any, *, resources: Mapping[str, Any] | None = None, most_steps: float = MOST_STEPS) -> None:
         self._validator: Any = None
+        self._most_steps = most_steps
         self._refusal: list[Violation] = []  # where there is no validator
         try:
             self._validator = _validator(mend(schema).schema if resources is None else schema, resources)
@@ -63,6 +91,7 @@ class ArgumentChecker:
         """As `check_arguments`."""
         if self._validator is None:
             return list(self._refusal)
+        _steps.left = self._most_steps
         try:
             return [
                 Violation(_pointer(error.absolute_path), str(error.validator), _short(error.message))
@@ -120,17 +149,26 @@ def _in_one_dialect(schema: Any) -> Any:
 
 @lru_cache(maxsize=8)
 def _class(dialect: SchemaDialect) -> Any:
-    return validators.extend(
-        _BASES[dialect],
-        {
-            "pattern": _pattern,
-            "patternProperties": _pattern_properties,
-            "additionalProperties": _additional_properties,
-            "multipleOf": _multiple_of,
-            "format": _format,
-            "type": _type(_BASES[dialect].VALIDATORS["type"]),
-        },
-    )
+    base = _BASES[dialect]
+    keywords: dict[str, Keyword] = {
+        **base.VALIDATORS,
+        "pattern": _pattern,
+        "patternProperties": _pattern_properties,
+        "additionalProperties": _additional_properties,
+        "multipleOf": _multiple_of,
+        "uniqueItems": _unique_items,
+        "format": _format,
+        "type": _type(base.VALIDATORS["type"]),
+    }
+    return validators.extend(base, {name: _counted(check) for name, check in keywords.items()})
+
+
+def _counted(check: Keyword) -> Keyword:
+    def counted(validator: Any, value: Any, instance: Any, schema: Any) -> Iterable[exceptions.ValidationError] | None:
+        _steps.take(value)
+        return check(validator, value, instance, schema)
+
+    return counted
 
 
 def _pattern(validator: Any, pattern: Any, instance: Any, schema: Any) -> Iterator[exceptions.ValidationError]:
@@ -164,6 +202,25 @@ def _additional_properties(validator: Any, additional: Any, instance: Any, schem
 def _multiple_of(validator: Any, step: Any, instance: Any, schema: Any) -> Iterator[exceptions.ValidationError]:
     if validator.is_type(instance, "number") and not is_multiple(read.exact(instance), read.exact(step)):
         yield exceptions.ValidationError(f"{instance!r} is not a multiple of {step!r}")
+
+
+def _unique_items(validator: Any, unique: Any, instance: Any, schema: Any) -> Iterator[exceptions.ValidationError]:
+    """By hashes: of a thousand objects jsonschema compares each with each."""
+    if unique is True and isinstance(instance, list) and len({_key(item) for item in instance}) < len(instance):
+        yield exceptions.ValidationError(f"{_short(repr(instance))} has non-unique elements")
+
+
+def _key(value: Any) -> Any:
+    """Equal for what is equal in JSON, where 1 is 1.0 and not true."""
+    match value:
+        case dict():
+            return "object", frozenset((name, _key(item)) for name, item in value.items())
+        case list():
+            return "array", tuple(map(_key, value))
+        case bool():
+            return "boolean", value
+        case _:
+            return value
 
 
 def _format(validator: Any, name: Any, instance: Any, schema: Any) -> Iterator[exceptions.ValidationError]:

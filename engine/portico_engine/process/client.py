@@ -129,7 +129,10 @@ class EngineProcess:
                 values = await stream.get()
                 if isinstance(values, Exception):
                     finished = True
-                    raise values
+                    try:
+                        raise values
+                    finally:
+                        del values  # it holds this frame
                 delta = messages.unpack_delta(request.id, values)
                 finished = delta.finish_reason is not None
                 yield delta
@@ -234,6 +237,7 @@ class EngineProcess:
             return await answer
         finally:
             del self._waiting[number]
+            del answer  # what it holds as an error holds this frame
 
     def _send(self, message: object) -> None:
         if self._end is None:

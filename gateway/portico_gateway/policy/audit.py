@@ -21,7 +21,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import mcp_types
 import platformdirs
@@ -42,6 +42,20 @@ _IDLE = 1.0  # seconds without a record after which the file is closed
 _PAUSE = 60.0  # seconds without a try after the disk refused, and between warnings
 _CLOSE_TIMEOUT = 3.0  # seconds that closing waits for the writer
 _MAX_ERROR = 500
+_MAX_MESSAGE = 10_000  # characters of an error that are looked at for secrets, before it is cut
+
+
+class Failure(NamedTuple):
+    """An exception in words. Itself it would hold all that the frames of its traceback know for as long as a record waits."""
+
+    kind: str  # its type, or "cancelled"
+    message: str
+
+    @classmethod
+    def of(cls, error: BaseException) -> Failure:
+        if isinstance(error, asyncio.CancelledError):
+            return cls("cancelled", "")
+        return cls(type(error).__name__, str(error)[:_MAX_MESSAGE])
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +73,7 @@ class AuditRecord:
     approval: str | None
     seconds: float
     result: mcp_types.Result | None
-    failure: BaseException | None
+    failure: Failure | None
     kind: AuditKind = "tool"
     decided_by: str = ""
     outcome: str = ""
@@ -108,10 +122,8 @@ class AuditRecord:
     def _ending(self) -> tuple[str, str | None]:
         if self.outcome:
             return self.outcome, _encodable(redacted(self.note))[:_MAX_ERROR] or None
-        if isinstance(self.failure, asyncio.CancelledError):
-            return "cancelled", None
-        if self.result is None:
-            return type(self.failure).__name__, _encodable(redacted(str(self.failure)))[:_MAX_ERROR] or None
+        if self.failure is not None:
+            return self.failure.kind, _encodable(redacted(self.failure.message))[:_MAX_ERROR] or None
         failed = isinstance(self.result, mcp_types.CallToolResult) and self.result.is_error
         return "tool_error" if failed else "ok", None
 

@@ -29,7 +29,8 @@ _NAMES = re.compile(  # addresses, accounts, numbers
 )
 _RUN = 8  # words
 _MOST_PIECES = 200
-_MAX_OWN = 1000
+MAX_OWN = 1000  # arguments that are kept of what one caller has written
+MAX_OWN_TEXT = 256 << 10  # their characters, the newest; one that is longer stays until the next
 _BLOCKS = ("text", "image", "audio", "resource", "resource_link")
 _ENVELOPE = {"meta", "result_type", "ttl_ms", "cache_scope"}  # the protocol's own words
 _URL = re.compile(r"https?://", re.IGNORECASE)
@@ -83,6 +84,7 @@ class _Read:
     segments: deque[_Segment] = field(default_factory=deque)
     size: int = 0
     own: dict[str, None] = field(default_factory=dict)  # the oldest first
+    own_size: int = 0
     _own_text: str | None = None
 
     def add(self, source: str, text: str) -> None:
@@ -101,11 +103,15 @@ class _Read:
         return next((source for source in found if source is not None), None)
 
     def write(self, text: str) -> None:
-        if text not in self.own:
-            self.own[text] = None
-            self._own_text = None
-            if len(self.own) > _MAX_OWN:
-                del self.own[next(iter(self.own))]
+        if text in self.own:
+            return
+        self.own[text] = None
+        self.own_size += len(text)
+        self._own_text = None
+        while len(self.own) > MAX_OWN or (self.own_size > MAX_OWN_TEXT and len(self.own) > 1):
+            oldest = next(iter(self.own))
+            del self.own[oldest]
+            self.own_size -= len(oldest)
 
     def wrote(self, piece: str) -> bool:
         if self._own_text is None:
@@ -133,7 +139,7 @@ class Provenance:
         read = self._of(caller)
         for pointer, value in _leaves(arguments, ""):
             if pointer not in copied:
-                read.write(comparable(value))
+                read.write(comparable(value)[-MAX_TEXT:])
 
     def _of(self, caller: str) -> _Read:
         read = self._read.setdefault(caller, _Read())

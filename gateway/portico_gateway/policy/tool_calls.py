@@ -22,7 +22,7 @@ from mcp.shared.exceptions import MCPError
 from portico_gateway.caller import Caller, ConsentAnswer, ConsentChannel, on_behalf_of
 from portico_gateway.errors import ConsentRefused, ConsentRequired, GatewayError, InvalidEdit, ToolDenied, UnknownName
 from portico_gateway.policy.approvals import Approval, Approvals, ApprovalState, CallAsked, call_digest
-from portico_gateway.policy.audit import AuditKind, AuditLog, AuditRecord
+from portico_gateway.policy.audit import AuditKind, AuditLog, AuditRecord, Failure
 from portico_gateway.policy.provenance import Provenance, names_url
 from portico_gateway.policy.quotas import Quotas
 from portico_gateway.policy.remembered import RememberedChoices
@@ -261,7 +261,7 @@ class ToolCalls:
         started = time.time(), time.perf_counter()
         decision = Decision(ruling.verdict)
         result: _Result | None = None
-        failure: BaseException | None = None
+        failure: Failure | None = None
         try:
             with call_span(use.name, use.server) as span:
                 if ruling.verdict is not Verdict.DENY:
@@ -278,7 +278,7 @@ class ToolCalls:
                 self._provenance.note(caller.name, use.name, result)
             return result, decision
         except BaseException as error:
-            failure = error
+            failure = Failure.of(error)  # the exception itself would be in a cycle with this frame
             raise
         finally:
             self._log(use, caller, decision, started[0], time.perf_counter() - started[1], result, failure)
@@ -395,7 +395,7 @@ class ToolCalls:
         started: float,
         seconds: float,
         result: mcp_types.Result | None,
-        failure: BaseException | None,
+        failure: Failure | None,
     ) -> None:
         if self._audit is None:
             return

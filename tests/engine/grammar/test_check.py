@@ -27,6 +27,12 @@ from portico_engine.grammar import ArgumentChecker, Violation, check, check_argu
         ({"format": "no-such-format"}, ["x"], []),
         ({"items": [{"type": "integer"}], "additionalItems": False}, [[1]], [["a"], [1, 2]]),
         ({"const": 1}, [1.0], [True]),
+        (
+            {"uniqueItems": True},
+            [[], [1, True], [0, False], [{"a": 1}, {"a": True}], [[1], {"a": [1]}], [1, "1", None], "aa"],
+            [[1, 1.0], [{"a": 1, "b": [2]}, {"b": [2.0], "a": 1}], [None, None], [[], []], [True, True]],
+        ),
+        ({"uniqueItems": False}, [[1, 1]], []),
     ],
 )
 def test_values_are_judged_as_json_schema_and_ecma_262_say(schema: Any, good: list[Any], bad: list[Any]) -> None:

@@ -26,7 +26,7 @@ from portico_gateway.config.sections import AuditConfig
 from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.errors import ConsentRequired, UpstreamDied
 from portico_gateway.policy import audit
-from portico_gateway.policy.audit import AuditLog, AuditRecord
+from portico_gateway.policy.audit import AuditLog, AuditRecord, Failure
 from portico_gateway.policy.audit_database import AuditDatabase, open_read_only
 from portico_gateway.policy.tool_calls import ToolCalls
 from portico_gateway.upstreams.upstreams import Upstreams
@@ -37,7 +37,9 @@ OK = mcp_types.CallToolResult(content=[mcp_types.TextContent(type="text", text="
 def record(tool: str = "s__t", *, started: float | None = None, failure: BaseException | None = None) -> AuditRecord:
     result = None if failure else OK
     when = time.time() if started is None else started
-    return AuditRecord(when, "local", "a host", "s", tool, {"secret": "x"}, "allow", None, 0.25, result, failure)
+    return AuditRecord(
+        when, "local", "a host", "s", tool, {"secret": "x"}, "allow", None, 0.25, result, failure and Failure.of(failure)
+    )
 
 
 def rows(path: Path) -> list[dict[str, Any]]:

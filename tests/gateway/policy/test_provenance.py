@@ -7,7 +7,7 @@ from typing import Any
 import mcp_types
 import pytest
 
-from portico_gateway.policy.provenance import MAX_TEXT, Provenance, names_url
+from portico_gateway.policy.provenance import MAX_OWN_TEXT, MAX_TEXT, Provenance, names_url
 
 
 def said(text: str, **more: Any) -> mcp_types.CallToolResult:
@@ -103,6 +103,19 @@ def test_what_is_searched_grows_neither_with_results_that_repeat_nor_with_argume
     for number in range(5000):
         provenance.note("key", "mail__read", said(f"letter number {number} from somebody-{number}"))
     assert len(read.segments) <= 5
+
+
+def test_what_is_kept_of_a_callers_arguments_is_bounded_by_their_length() -> None:
+    """A thousand arguments of megabytes would be kept, and put together anew for each further one."""
+    provenance = Provenance()
+    for number in range(900):
+        provenance.used("key", {"text": f"{number} " + "z" * 2000})
+    own = provenance._read["key"].own
+    assert sum(map(len, own)) <= MAX_OWN_TEXT
+    assert [text.partition(" ")[0] for text in own] == [str(number) for number in range(900 - len(own), 900)], "the newest"
+    provenance.used("key", {"text": "pay swift-code-77 " + "y" * 2 * MAX_OWN_TEXT})
+    provenance.note("key", "files__write", said("wrote: pay swift-code-77"))
+    assert provenance.copied("key", {"a": "swift-code-77"}) == (), "the newest counts whatever its length"
 
 
 def test_of_many_results_the_newest_that_has_it_is_the_source() -> None:

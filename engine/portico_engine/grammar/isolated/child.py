@@ -1,4 +1,4 @@
-"""A process that compiles one source after another, each under its own limits of the system.
+"""A process that compiles one source after another, or checks one value, each under its own limits of the system.
 
 It reads jobs from its standard input and writes what they come to, pickled, each behind its length. Processor time over the
 limit ends it at once, wherever it is (SIGPROF), memory over the limit by MemoryError or by its end; whoever asked sees that by
@@ -7,6 +7,7 @@ how it ended. The end of its input is its own.
 
 from __future__ import annotations
 
+import math
 import os
 import pickle
 import signal
@@ -15,7 +16,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 from portico_engine.errors import EngineError, GrammarError, GrammarTooLarge
 from portico_engine.grammar.bounds import DEFAULT_LIMITS, Limits
@@ -23,14 +24,17 @@ from portico_engine.grammar.compiled import ClosingKnowledge, CompiledGrammar
 from portico_engine.grammar.ir import names_tokens
 
 if TYPE_CHECKING:
+    from portico_engine.grammar.check import Violation
     from portico_engine.grammar.closing.derivatives import DerivativeAutomaton
 
+    JobResult: TypeAlias = CompiledGrammar | list[Violation] | EngineError
+
+CHECK = "check"  # the job that compiles nothing
 HEADER = struct.Struct("!Q")
 SECONDS = 2.0  # of the processor, for one job: compiling, the matcher's first look, and how to close
 BYTES = DEFAULT_LIMITS.bytes  # more than were held when the job began
 GROWN = 128 * 1024 * 1024  # bytes by which a process has grown that is not used again
-_NICE = 10  # behind the engine, whose answers somebody reads, on a machine that is busy
-_SESSION_NICE = 5  # a third of the engine's share of a core: this one counts against all other work of the machine, too
+_MOST_VIOLATIONS = 20
 _WALKED = 32  # states
 _STATE_WORK = 10_000  # as `closing` counts it, 10 ms and more: for one state of the automaton that plans endings
 IN_COMPILING = Limits(seconds=1.2)  # of SECONDS, so that what takes too long is told by its name
@@ -57,6 +61,13 @@ def compile_here(name: str, arguments: tuple[Any, ...], options: dict[str, Any])
         "tool_calls": compile_tool_calls,
     }
     return compilers[name](*arguments, **options)
+
+
+def _check(schema: Any, value: Any) -> list[Violation]:
+    """Some of the ways in which the value fails the schema, whatever steps that takes."""
+    from portico_engine.grammar.check import check_arguments
+
+    return check_arguments(schema, value, most_steps=math.inf)[:_MOST_VIOLATIONS]
 
 
 def rehearse(compiled: CompiledGrammar) -> CompiledGrammar:
@@ -99,7 +110,6 @@ def _dearest_state(automaton: DerivativeAutomaton) -> int:
 
 def main() -> None:
     """Entry: jobs from standard input until it ends."""
-    _step_back()
     jobs, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a native library prints is no answer
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
@@ -115,24 +125,11 @@ def main() -> None:
             return
 
 
-def _step_back() -> None:
-    """Take the processor only where nobody else wants it much.
-
-    Linux shares the processor among sessions first (autogroups, sched(7)) and heeds niceness inside a session only. This
-    process has a session of its own, so that by its nice value alone it would get as much as the engine: the session's is set,
-    too.
-    """
-    if hasattr(os, "nice"):
-        os.nice(_NICE)
-    with suppress(OSError), open("/proc/self/autogroup", "w") as file:  # not there on other systems and kernels
-        file.write(str(_SESSION_NICE))
-
-
-def _outcome(name: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> CompiledGrammar | EngineError:
+def _outcome(name: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> JobResult:
     try:
-        compiled = run(name, arguments, options)
-        pickle.dumps(compiled, pickle.HIGHEST_PROTOCOL)  # what can't cross is too large, too
-        return compiled
+        result = _check(*arguments) if name == CHECK else run(name, arguments, options)
+        pickle.dumps(result, pickle.HIGHEST_PROTOCOL)  # what can't cross is too large, too
+        return result
     except EngineError as error:
         return error
     except MemoryError:

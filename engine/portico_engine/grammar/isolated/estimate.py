@@ -1,4 +1,5 @@
-"""Is a source so small that it is compiled where one stands? What real tools write is; what isn't sure goes to a worker.
+"""Is a source so small that it is compiled, or a value so small that it is checked, where one stands? What real tools write is;
+what isn't sure goes to a worker.
 
 An estimate, in time linear in the source up to its bounds. It counts what a schema comes to with its references written out,
 and looks for the words that make a small schema dear: large counts, lookaround, wide combinations.
@@ -28,6 +29,8 @@ _COMBINING = frozenset({"allOf", "anyOf", "oneOf"})
 _DEAR = frozenset(
     {"not", "if", "contains", "dependentSchemas", "dependencies", "propertyNames", "$dynamicRef", "$recursiveRef"}
 )
+_CHECKED = 4_000  # values of a schema, written out, times those of what is checked: some 20 ms
+_CHARACTERS = 32  # of a text that is checked, for one value
 _REPEATED = re.compile(r"\{(\d+)(?:,(\d*))?\}")
 
 
@@ -36,6 +39,32 @@ def is_small_schema(schema: Any) -> bool:
     if isinstance(schema, bool):
         return True
     return isinstance(schema, dict) and _Estimate(schema).small()
+
+
+def is_small_check(schema: Any, value: Any) -> bool:
+    """Surely known in some milliseconds whether the value satisfies the schema."""
+    if isinstance(schema, bool):
+        return True
+    if not isinstance(schema, dict):
+        return False
+    estimate = _Estimate(schema)
+    return estimate.small() and estimate.written_out() * _size(value) <= _CHECKED
+
+
+def _size(value: Any) -> int:
+    """Of a value, its texts by their lengths; counted no further than to _CHECKED."""
+    size, todo = 0, [value]
+    while todo and size <= _CHECKED:
+        one = todo.pop()
+        size += 1
+        if isinstance(one, dict):
+            size += sum(map(len, one)) // _CHARACTERS
+            todo += one.values()
+        elif isinstance(one, list):
+            todo += one
+        elif isinstance(one, str):
+            size += len(one) // _CHARACTERS
+    return size
 
 
 def is_small_gbnf(text: str) -> bool:
@@ -85,7 +114,11 @@ class _Estimate:
             if not self._part(reference, target):
                 return False
             todo += self.targets[reference]
-        return self._expanded("#", ()) <= _EXPANDED
+        return self.written_out() <= _EXPANDED
+
+    def written_out(self) -> int:
+        """How many values the schema has with its references written out, once `small` has counted them."""
+        return self._expanded("#", ())
 
     def _target(self, reference: str) -> tuple[bool, Any]:
         at: Any = self.schema
@@ -105,6 +138,8 @@ class _Estimate:
             below: list[tuple[str, Any]] = []
             for key, value in level:
                 nodes += 1
+                if isinstance(value, dict | list) and nodes + len(below) + len(value) > _NODES:
+                    return False
                 if isinstance(value, dict):
                     if name == "#" and key in ("$defs", "definitions"):
                         continue  # counted where something refers to it

@@ -1,4 +1,4 @@
-"""Who compiles what: small things where one stands, on a thread; all else in a process that can be ended.
+"""Who compiles what: small things where one stands, on a thread; all else in a process that can be ended. So are checks.
 
 A refusal is kept like a grammar, so that a bomb that is sent again costs nothing. Where no process can be started, things are
 compiled on the thread, under the compilers' own limits.
@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from portico_engine.errors import EngineError, GrammarError, GrammarTooLarge
 from portico_engine.grammar.cache import ByteCache
@@ -30,12 +30,18 @@ from portico_engine.grammar.calls.compile import AnswerSchema, kept_tool_calls
 from portico_engine.grammar.calls.formats import CallFormat, ToolChoice
 from portico_engine.grammar.compiled import CompiledGrammar
 from portico_engine.grammar.isolated import child
-from portico_engine.grammar.isolated.estimate import is_small_gbnf, is_small_schema, is_small_tool
+from portico_engine.grammar.isolated.estimate import is_small_check, is_small_gbnf, is_small_schema, is_small_tool
 from portico_engine.tool import Tool
+
+if TYPE_CHECKING:
+    from portico_engine.grammar.check import Violation
+    from portico_engine.grammar.isolated.child import JobResult
 
 PROCESSES = 2  # that compile at once
 WALL_SECONDS = 10.0  # for a job, on a machine where its two seconds of the processor take so long
 _START_SECONDS = 30.0  # for a process to be ready
+_NICE = 10  # behind the engine, whose answers somebody reads, on a machine that is busy
+_SESSION_NICE = 5  # a third of the engine's share of a core: this one counts against all other work of the machine, too
 _FEW_TOOLS = 100  # whose digest takes no time that anybody would notice
 _MODULE = "portico_engine.grammar.isolated.child"
 _log = logging.getLogger(__name__)
@@ -118,22 +124,40 @@ async def compile_tool_calls_isolated(
         return await _compile(degraded, small=small_answer)
 
 
+async def check_arguments_isolated(schema: Any, value: Any) -> list[Violation]:
+    """As `check_arguments`, of many violations some, within 2 s and 256 MB: what takes more fails."""
+    from portico_engine.grammar.check import Violation, check_arguments
+
+    if is_small_check(schema, value):
+        return check_arguments(schema, value)
+    found = await _done_apart(Job(child.CHECK, (schema, value), {}))
+    if isinstance(found, EngineError):
+        return [
+            Violation("", "schema", f"the value could not be checked within {child.SECONDS:g} s and {child.BYTES >> 20} MB")
+        ]
+    assert isinstance(found, list)
+    return found
+
+
+async def _done_apart(job: Job) -> JobResult:
+    """By a process, which ends with whoever waits for it."""
+    ticket = _Ticket()
+    try:
+        return await asyncio.get_running_loop().run_in_executor(_threads, _do_apart, job, ticket)
+    except asyncio.CancelledError:
+        ticket.cancel()
+        raise
+
+
 async def _compile(job: Job, *, small: bool) -> CompiledGrammar:
     if small and job.name == "tool_calls":  # kept by what they are made from, already
         return await asyncio.to_thread(child.compile_here, *job)
-    loop = asyncio.get_running_loop()
     digest = await asyncio.to_thread(lambda: job.digest)
     known = _results.get(digest)
     if known is None:
-        ticket = _Ticket()
-        try:
-            if small:
-                known = await asyncio.to_thread(_compile_here, job)
-            else:
-                known = await loop.run_in_executor(_threads, _compile_apart, job, ticket)
-        except asyncio.CancelledError:
-            ticket.cancel()
-            raise
+        found = await asyncio.to_thread(_do_here, job) if small else await _done_apart(job)
+        assert not isinstance(found, list), "that is a check's"
+        known = found
         size = _REFUSAL_BYTES if isinstance(known, EngineError) else _BYTES_PER_CHARACTER * len(known.text)
         _results.put(digest, known, size)
     if isinstance(known, EngineError):
@@ -173,14 +197,18 @@ def _close_idle() -> None:
             _idle.pop().close()
 
 
-def _compile_here(job: Job) -> CompiledGrammar | EngineError:
+def _do_here(job: Job) -> JobResult:
     try:
+        if job.name == child.CHECK:
+            from portico_engine.grammar.check import check_arguments
+
+            return check_arguments(*job.arguments)
         return child.compile_here(*job)
     except EngineError as refused:
         return refused
 
 
-def _compile_apart(job: Job, ticket: _Ticket) -> CompiledGrammar | EngineError:
+def _do_apart(job: Job, ticket: _Ticket) -> JobResult:
     """On a thread of the pool: have a process do it; its answer, or the refusal that its end means."""
     if ticket.cancelled:
         return GrammarError("nobody waits for this grammar any more")
@@ -191,7 +219,7 @@ def _compile_apart(job: Job, ticket: _Ticket) -> CompiledGrammar | EngineError:
             process = CompileProcess()
     except OSError as error:
         _log.warning("no process to compile in could be started (%s): compiling here, under the compiler's own limits", error)
-        return _compile_here(job)
+        return _do_here(job)
     if not ticket.hold(process):
         process.kill()
         return GrammarError("nobody waits for this grammar any more")
@@ -222,6 +250,7 @@ class CompileProcess:
             start_new_session=True,
         )
         self.pid = self._process.pid
+        _step_back(self.pid)
 
     @property
     def alive(self) -> bool:
@@ -239,7 +268,7 @@ class CompileProcess:
             with suppress(OSError):
                 pipe.close()
 
-    def ask(self, job: Job) -> CompiledGrammar | EngineError:
+    def ask(self, job: Job) -> JobResult:
         """What the job comes to, be it that the process ended over it."""
         try:
             data = pickle.dumps(tuple(job), pickle.HIGHEST_PROTOCOL)
@@ -251,7 +280,7 @@ class CompileProcess:
             self._process.stdin.write(child.HEADER.pack(len(data)) + data)
             self._process.stdin.flush()
             (size,) = child.HEADER.unpack(self._receive(child.HEADER.size, deadline))
-            answer: CompiledGrammar | EngineError = pickle.loads(self._receive(size, deadline))
+            answer: JobResult = pickle.loads(self._receive(size, deadline))
             return answer
         except (OSError, EOFError):
             self._process.kill()
@@ -274,6 +303,20 @@ class CompileProcess:
         code = self._process.wait()
         slow = code in (-signal.SIGKILL, -getattr(signal, "SIGPROF", 0))
         return GrammarTooLarge(child.TIME if slow else child.MEMORY)
+
+
+def _step_back(pid: int) -> None:
+    """Let the process have the processor only where nobody else wants it much, from its start: importing is most of what many
+    a job costs.
+
+    Linux shares the processor among sessions first (autogroups, sched(7)) and heeds niceness inside a session only. The process
+    has a session of its own, so that by its nice value alone it would get as much as the engine: the session's is set, too.
+    """
+    if hasattr(os, "setpriority"):
+        with suppress(OSError):  # it has ended
+            os.setpriority(os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, 0) + _NICE)
+    with suppress(OSError), open(f"/proc/{pid}/autogroup", "w") as file:  # not there on other systems and kernels
+        file.write(str(_SESSION_NICE))
 
 
 def _import_path() -> list[str]:

@@ -11,7 +11,7 @@ from itertools import groupby
 
 import anyio
 
-from portico_engine.grammar import check_arguments
+from portico_engine.grammar import check_arguments_isolated
 from portico_gateway.agent.events import ToolCallFinished
 from portico_gateway.agent.free import prompts
 from portico_gateway.agent.free.repeated_calls import call_key
@@ -80,7 +80,7 @@ class CallBatches:
         tool = next((tool for tool in self.host.tools() if tool.name == call.name), None)
         if tool is None:
             return _not_made(call, f"no tool is named {call.name!r}")
-        if violations := check_arguments(tool.parameters, call.arguments):
+        if violations := await check_arguments_isolated(tool.parameters, call.arguments):
             return _not_made(call, f"its arguments are not valid: {violations[0].pointer or '/'}: {violations[0].message}")
         outcome = await HostCalls(self.host).execute(call.name, call.arguments)
         if outcome.refusal is not None:

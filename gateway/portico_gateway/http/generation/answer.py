@@ -22,7 +22,7 @@ from portico_engine.grammar import (
     ContentText,
     ThinkingText,
     ToolCallParser,
-    check_arguments,
+    check_arguments_isolated,
 )
 from portico_gateway.http.errors import ApiError
 from portico_gateway.http.generation.prepare import PreparedRequest
@@ -196,7 +196,7 @@ class GeneratedAnswer:
             case _:  # who reads a stream has seen the beginning of a call that was cut, and must not take it for one to make
                 self.finish_reason = "tool_calls" if self.calls and self.cut is None else "stop"
 
-    def violation(self) -> str | None:
+    async def violation(self) -> str | None:
         """What is wrong with the answer, where its grammar was not exact. None of an answer that is as it was asked for."""
         if self.is_exact or self.finish_reason == "length" or self.stop is not None:
             return None  # what was cut off can't be whole
@@ -204,10 +204,10 @@ class GeneratedAnswer:
             return unheeded
         schema = self.prepared.schema
         if schema is not None and not self.calls:
-            return _first_violation(schema, self.text, "the answer")
+            return await _first_violation(schema, self.text, "the answer")
         schemas: Mapping[str, Any] = {tool.name: tool.parameters for tool in self.prepared.tools}
         for call in self.calls:
-            if wrong := _first_violation(schemas[call.name], call.arguments, f"the call of {call.name}"):
+            if wrong := await _first_violation(schemas[call.name], call.arguments, f"the call of {call.name}"):
                 return wrong
         return None
 
@@ -225,10 +225,10 @@ class GeneratedAnswer:
         ]
 
 
-def _first_violation(schema: Any, text: str, what: str) -> str | None:
+async def _first_violation(schema: Any, text: str, what: str) -> str | None:
     try:
         value = json.loads(text)
     except ValueError as error:
         return f"{what} is not JSON: {error}"
-    violations = check_arguments(schema, value)
+    violations = await check_arguments_isolated(schema, value)
     return f"{what} breaks its schema at {violations[0].pointer or '/'}: {violations[0].message}" if violations else None

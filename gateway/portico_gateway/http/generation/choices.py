@@ -70,7 +70,10 @@ async def choice_pieces(started: Sequence[StartedAnswer]) -> ChoiceStream:
         while left:
             item = await queue.get()
             if isinstance(item, BaseException):
-                raise item
+                try:
+                    raise item
+                finally:
+                    del item  # it holds this frame
             left -= item.piece is None
             yield item
     finally:

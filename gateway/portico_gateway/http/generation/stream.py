@@ -26,9 +26,9 @@ async def collect(prepared: PreparedRequest) -> GeneratedAnswer:
     """The finished answer. Raises ApiError where it is not as it was asked for, twice."""
     prepared = replace(prepared, request=replace(prepared.request, whole=True))
     answer = await _once(prepared)
-    if (wrong := answer.violation()) is not None:
+    if (wrong := await answer.violation()) is not None:
         answer = await _once(await _again(prepared, answer, wrong))
-    if (wrong := answer.violation()) is not None:
+    if (wrong := await answer.violation()) is not None:
         raise _invalid(wrong, prepared)
     return answer
 
@@ -68,11 +68,11 @@ async def _pieces(answer: GeneratedAnswer, first: Delta, deltas: AsyncGenerator[
 async def _checked_pieces(answer: GeneratedAnswer, deltas: AsyncIterator[Delta]) -> list[Piece]:
     """All pieces of an answer that is valid, made once more where it was not: what was sent could not be taken back."""
     pieces = [piece async for delta in deltas for piece in answer.feed(delta)]
-    if (wrong := answer.violation()) is not None:
+    if (wrong := await answer.violation()) is not None:
         answer.begin_again(await _again(answer.prepared, answer, wrong))
         async with aclosing(_deltas(answer.prepared)) as others:
             pieces = [piece async for delta in others for piece in answer.feed(delta)]
-        if (wrong := answer.violation()) is not None:
+        if (wrong := await answer.violation()) is not None:
             raise _invalid(wrong, answer.prepared)
     return pieces
 
@@ -87,7 +87,7 @@ async def _deltas(prepared: PreparedRequest) -> AsyncGenerator[Delta, None]:
     """The engine's deltas, within its caller's terms, its errors as ApiError. Closing it aborts the request."""
     generation = prepared.generation
     span = GenerationSpan(generation.model, {"portico.constrained": prepared.request.grammar is not None})
-    failure: BaseException | None = None
+    failure: type[BaseException] | None = None
     deltas = generation.terms.kept(prepared.engine.generate(prepared.request))
     try:
         async for delta in deltas:
@@ -95,10 +95,10 @@ async def _deltas(prepared: PreparedRequest) -> AsyncGenerator[Delta, None]:
                 span.steps(usage.time_to_first_token, usage.decode_seconds, _told(usage))
             yield delta
     except EngineError as error:
-        failure = error
+        failure = type(error)
         raise generation.api_error(error) from error
     except BaseException as error:
-        failure = error
+        failure = type(error)
         raise
     finally:
         await deltas.aclose()

@@ -90,6 +90,7 @@ class PipeRequests:
             raise
         finally:
             del self._waiting[identity]
+            del waiting  # what it holds as an error holds this frame
 
     async def _write(self, identity: int, line: bytes) -> None:
         """Send a request's line: with those of others that are made at the same time, since each write wakes the server."""

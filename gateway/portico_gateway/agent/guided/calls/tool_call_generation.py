@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from portico_engine import CallPrior, EngineClient, FinishReason, Tool, ToolCallPrior
-from portico_engine.grammar import check_arguments, compile_tool_calls_isolated
+from portico_engine.grammar import check_arguments_isolated, compile_tool_calls_isolated
 from portico_gateway.agent.events import ToolCallFinished, ToolCallStarted
 from portico_gateway.agent.prompts import Message, refused_call
 from portico_gateway.agent.question_reading import QuestionReading
@@ -88,7 +88,7 @@ class ToolCallGenerator:
                 return call
             last = call
             schema = self._narrowed(self._tool(call.tool), run.readings.get(call.tool)).parameters
-            violations = check_arguments(schema, call.arguments)
+            violations = await check_arguments_isolated(schema, call.arguments)
             if not violations:
                 return call
             violation = f"{violations[0].pointer or '/'}: {violations[0].message}"
