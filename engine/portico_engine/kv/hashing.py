@@ -100,7 +100,7 @@ class BlockKeys:
         """Keys of the blocks from `first` on, up to `stop`, and their contents, one behind the other."""
         self._extend(stop, tokens)
         size = KEY_BYTES + self.block_tokens * TOKEN_BYTES
-        return self._keys[first:stop], bytes(self._contents[first * size : stop * size])
+        return self._keys[first:stop], bytes(memoryview(self._contents)[first * size : stop * size])
 
     def forked(self, n_blocks: int) -> BlockKeys:
         """Of a sequence that shares the first `n_blocks` blocks, whose keys are known, and goes on by itself."""
