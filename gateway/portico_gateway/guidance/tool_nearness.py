@@ -6,7 +6,6 @@ read in a definition is kept as long as it is asked about. It knows no call.
 
 from __future__ import annotations
 
-import json
 import re
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -53,7 +52,7 @@ class ToolNearness:
         self._embed = embed
         self._weights = weights
         self._similarity = DefinitionSimilarity(embed)
-        self._known: OrderedDict[str, _Definition] = OrderedDict()
+        self._known: OrderedDict[tuple[str, str, str], _Definition] = OrderedDict()
 
     def of(self, tools: Sequence[Tool], question: str) -> dict[str, float]:
         """By name: nearness, and whether a tool's change is asked for. Of servers that show typical questions their sentences
@@ -92,7 +91,7 @@ class ToolNearness:
         return found
 
     def _read(self, tool: Tool) -> _Definition:
-        key = json.dumps([tool.name, tool.description, tool.parameters], default=str)
+        key = (tool.name, tool.description, tool.schema_text)
         found = self._known.pop(key, None) or self._definition(tool)
         self._known[key] = found
         while len(self._known) > _KEPT:
@@ -100,7 +99,7 @@ class ToolNearness:
         return found
 
     def _definition(self, tool: Tool) -> _Definition:
-        schema = read_schema(tool.parameters)
+        schema = read_schema(tool)
         return _Definition(
             np.asarray(self._embed(sentences(tool.description)), np.float32),
             frozenset(_WORD.findall(tool.description.lower())),

@@ -123,7 +123,7 @@ def kept_tool_calls(
 def _key(tools: Sequence[Tool], choice: ToolChoice, options: tuple[Any, ...]) -> str:
     answer, format, parallel, thinking, special_tokens, bounds, limits, too_large = options
     made_from = (
-        [(tool.name, tool.parameters, repr(tool.text_input)) for tool in tools],
+        [(tool.name, tool.schema_text, repr(tool.text_input)) for tool in tools],
         [choice.name] if isinstance(choice, NamedTool) else choice,
         None if answer is None else [answer.schema],
         (format, parallel, thinking, dict(special_tokens or {}), repr(bounds), repr(limits), too_large),

@@ -97,18 +97,17 @@ async def compile_tool_calls_isolated(
         )
         if kept is not None:
             return kept
-    plain = [replace(tool, description="") for tool in tools]
     options: dict[str, Any] = {
         "choice": choice, "answer": answer, "format": format, "parallel": parallel, "thinking": thinking,
         "special_tokens": special_tokens,
     }  # fmt: skip
-    job = Job("tool_calls", (plain,), options)
-    large = [tool.name for tool in plain if not is_small_tool(tool)]
+    large = [tool.name for tool in tools if not is_small_tool(tool)]
     small_answer = answer is None or is_small_schema(answer.schema)
     if not large and small_answer:
-        return await _compile(job, small=True)
+        return await _compile(Job("tool_calls", (tools,), options), small=True)
+    plain = [replace(tool, description="") for tool in tools]
     try:
-        return await _compile(job, small=False)
+        return await _compile(Job("tool_calls", (plain,), options), small=False)
     except GrammarError as error:
         texts = [tool.name for tool in plain if tool.text_input is not None]
         blamed = large if isinstance(error, GrammarTooLarge) else texts  # the matcher may refuse a client's own grammar

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -73,28 +72,35 @@ def _unsatisfiable(builder: Builder) -> Unsatisfiable:
 
 
 def tool_to_ir(
-    schema: Any, *, tool: str, bounds: Bounds | None = DEFAULT_BOUNDS, limits: Limits = DEFAULT_LIMITS, prefix: str = ""
+    schema: Any,
+    *,
+    tool: str,
+    bounds: Bounds | None = DEFAULT_BOUNDS,
+    limits: Limits = DEFAULT_LIMITS,
+    prefix: str = "",
+    text: str | None = None,
 ) -> tuple[Grammar | None, CompileReport]:
-    """The arguments of one tool, whatever its schema is like: never raises for a bad one.
+    """The arguments of one tool, whatever its schema is like: never raises for a bad one. `text` is the schema as JSON, where
+    somebody has it.
 
     A keyword that can't be read is left out alone, and reported. A schema that is invalid as a whole, or too large, degrades to
     "any JSON object" (`Failed(degraded=True)`, to be checked after the call); one that no object satisfies leaves the tool out
     (None, `Failed(degraded=False)`). Arguments are always an object.
     """
     try:
-        key = hashlib.sha256(repr((schema, tool, bounds, limits, prefix)).encode("utf-8", "surrogatepass")).hexdigest()
+        key = (text if text is not None else repr(schema), text is None, tool, bounds, limits, prefix)
     except (ValueError, RecursionError):  # a number of more than 4,300 digits, which Python writes for nobody
         return degraded(tool, "", "it holds a number that is too long, or nests too deeply", bounds=bounds, prefix=prefix)
     known = _TOOLS.get(key)
     if known is None:
         known = _tool_to_ir(schema, tool, bounds, limits, prefix)
-        _TOOLS.put(key, known, _size(known[0]))
+        _TOOLS.put(key, known, _size(known[0]) + 4 * len(key[0]))
     return known
 
 
 _TOOLS: ByteCache[tuple[Grammar | None, CompileReport]] = ByteCache(
     32 * 1024 * 1024
-)  # by digest, so that a catalog costs its new tools
+)  # so that a catalog costs its new tools
 
 
 def _size(grammar: Grammar | None) -> int:
