@@ -1,5 +1,5 @@
-"""A cache of compiled things by what they are made of, bounded by bytes; the least recently used goes first. Safe to use from several
-threads."""
+"""A cache of compiled things by what they are made of, bounded by bytes; the least recently used goes first. Safe to use from
+several threads."""
 
 from __future__ import annotations
 

@@ -51,6 +51,10 @@ class CallGuide:
         """Is a model of so many parameters one that needs it?"""
         return self.weights.strength.is_small(parameters)
 
+    def knows(self, tools: Sequence[Tool]) -> bool:
+        """Has it read all of these before?"""
+        return self._nearness.knows(tools)
+
     def guide(
         self, tools: Sequence[Tool], question: str, earlier: str = "", *, several: bool = False, tuned: bool = False
     ) -> GuidedCall:

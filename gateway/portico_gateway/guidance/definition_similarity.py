@@ -32,6 +32,10 @@ class DefinitionSimilarity:
         vector = self._embed([question])[0]
         return [float((self._vectors(tool) @ vector).mean()) for tool in tools]
 
+    def knows(self, tool: Tool) -> bool:
+        """Are its definition's vectors kept?"""
+        return (tool.name, tool.description, tool.schema_text) in self._known
+
     def _vectors(self, tool: Tool) -> Floats:
         key = (tool.name, tool.description, tool.schema_text)
         vectors = self._known.pop(key, None)

@@ -45,6 +45,10 @@ class _Definition:
     searches: bool  # it needs to be told what a question is about
 
 
+def _key(tool: Tool) -> tuple[str, str, str]:
+    return tool.name, tool.description, tool.schema_text
+
+
 class ToolNearness:
     """In nats, by tool. Thread-safe as far as a dict is: two threads may read the same definition twice."""
 
@@ -67,6 +71,10 @@ class ToolNearness:
         for name, of_words in self._by_questions(shown, question).items():
             near[name] += of_words
         return near
+
+    def knows(self, tools: Sequence[Tool]) -> bool:
+        """Is what is read in each of these kept?"""
+        return all(self._similarity.knows(tool) or _key(tool) in self._known for tool in tools)
 
     def definitions(self, tools: Sequence[Tool], question: str, weight: float) -> dict[str, float]:
         """By name, how near the tools are by their whole definition: `weight` nats at a mean cosine of 1."""
@@ -91,7 +99,7 @@ class ToolNearness:
         return found
 
     def _read(self, tool: Tool) -> _Definition:
-        key = (tool.name, tool.description, tool.schema_text)
+        key = _key(tool)
         found = self._known.pop(key, None) or self._definition(tool)
         self._known[key] = found
         while len(self._known) > _KEPT:

@@ -79,7 +79,7 @@ class Embedder:
             encoded = tokenizer.encode_batch_fast(list(texts[first : first + batch]), add_special_tokens=False)
             for row, text in enumerate(encoded, first):
                 if text.ids:
-                    vectors[row] = table.take(text.ids, axis=0).sum(axis=0)
+                    np.add.reduce(table.take(text.ids, axis=0), axis=0, out=vectors[row])
         return vectors
 
     def _load(self) -> None:

@@ -9,6 +9,11 @@ What is compiled is compile.py's and calls/'s affair; the engine compiles nothin
 
 from __future__ import annotations
 
-from portico_engine.grammar.isolated.workers import compile_gbnf_isolated, compile_schema_isolated, compile_tool_calls_isolated
+from portico_engine.grammar.isolated.workers import (
+    compile_gbnf_isolated,
+    compile_schema_isolated,
+    compile_tool_calls_here,
+    compile_tool_calls_isolated,
+)
 
-__all__ = ["compile_gbnf_isolated", "compile_schema_isolated", "compile_tool_calls_isolated"]
+__all__ = ["compile_gbnf_isolated", "compile_schema_isolated", "compile_tool_calls_here", "compile_tool_calls_isolated"]

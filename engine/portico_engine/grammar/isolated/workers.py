@@ -117,6 +117,15 @@ async def compile_tool_calls_isolated(
         return await _compile(degraded, small=small_answer)
 
 
+def compile_tool_calls_here(tools: Sequence[Tool], **options: Any) -> CompiledGrammar | None:
+    """As `compile_tool_calls`, for who is on a thread of his own, or has little to compile; None where that isn't sure to take
+    some milliseconds."""
+    answer = options.get("answer")
+    if not all(map(is_small_tool, tools)) or not (answer is None or is_small_schema(answer.schema)):
+        return None
+    return child.compile_here("tool_calls", (tools,), options)
+
+
 async def _compile(job: Job, *, small: bool) -> CompiledGrammar:
     if small and job.name == "tool_calls":  # kept by what they are made from, already
         return await asyncio.to_thread(child.compile_here, *job)

@@ -281,8 +281,8 @@ class _NotPlain(Exception):
 
 @lru_cache(maxsize=1 << 12)
 def _plainly(expansion: Expansion) -> _Plain | None:
-    """How an expansion is printed, whatever grammar it is in; None where one of its lexemes, or a deep group, takes a name there.
-    Grammars of one catalog have most of theirs in common.
+    """How an expansion is printed, whatever grammar it is in; None where one of its lexemes, or a deep group, takes a name
+    there. Grammars of one catalog have most of theirs in common.
     """
     printer = _PlainPrinter(ir.Grammar({}), (), Meter(DEFAULT_LIMITS))
     try:

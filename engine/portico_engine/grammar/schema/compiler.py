@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -35,7 +36,7 @@ def schema_to_ir(
     `bounds` None leaves open ends open (for checking texts, not for generation). Every rule's name begins with `prefix`;
     `resources` are schemas by URI that references may lead to. Raises InvalidSchema, Unsatisfiable or GrammarTooLarge.
     """
-    meter = Meter(limits)
+    began, meter = time.perf_counter(), Meter(limits)
     try:
         document = SchemaDocument(schema, meter, resources)
         shared = shared_rules(bounds)
@@ -44,7 +45,7 @@ def schema_to_ir(
         rules, name = _finish(builder, start)
     except RecursionError:
         raise InvalidSchema("", "its keywords nest too deeply to be followed") from None
-    report = CompileReport(tuple(builder.loosened.values()), tuple(builder.bounded.values()), compile_seconds=meter.seconds)
+    report = CompileReport(tuple(builder.loosened.values()), tuple(builder.bounded.values()), compile_seconds=time.perf_counter() - began)
     grammar = Grammar(rules, name)
     check_shortest(grammar)
     return grammar, report
@@ -98,9 +99,7 @@ def tool_to_ir(
     return known
 
 
-_TOOLS: ByteCache[tuple[Grammar | None, CompileReport]] = ByteCache(
-    32 * 1024 * 1024
-)  # so that a catalog costs its new tools
+_TOOLS: ByteCache[tuple[Grammar | None, CompileReport]] = ByteCache(32 * 1024 * 1024)  # so that a catalog costs its new tools
 
 
 def _size(grammar: Grammar | None) -> int:

@@ -93,8 +93,8 @@ class SpanFit:
         )
 
     def _around(self, parameter: Parameter, span: Span, place: tuple[int, int]) -> tuple[float, float]:
-        """What the words beside a span and its sense say for a parameter: the same for all tools that have this schema. They are
-        kept by identity, with what they are of, so that it stays its own.
+        """What the words beside a span and its sense say for a parameter: the same for all tools that have this schema. It is
+        kept by identity, with what it is of, so that nothing else takes its place.
         """
         key = (id(parameter), id(span))
         if (known := self.read.beside.get(key)) is None:

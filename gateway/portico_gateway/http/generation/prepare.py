@@ -9,7 +9,7 @@ import asyncio
 import json
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from portico_engine.grammar import (
     call_mark,
     compile_gbnf_isolated,
     compile_schema_isolated,
+    compile_tool_calls_here,
     compile_tool_calls_isolated,
     control_tokens,
     detect_format,
@@ -43,6 +44,8 @@ _PASSED_ON = (  # where they are given; the engine's defaults count else
     *("dry_multiplier", "dry_base", "dry_allowed_length", "dry_penalty_last_n", "dry_sequence_breakers"),
     *("xtc_probability", "xtc_threshold"),
 )
+_FEW_TOOLS = 32  # and
+_SHORT_QUESTION = 500  # characters of question and results: guiding a call takes some milliseconds
 MOST_CALLS = 8  # in one answer, where several are wanted
 _FOR_SEVERAL = (CallFormat.HERMES, CallFormat.MISTRAL, CallFormat.MISTRAL_ARGS)
 
@@ -99,8 +102,10 @@ async def prepare(
         taught = "tools" in template
         format = detect_format(template) if taught else CallFormat.GENERIC
         control = control_tokens(format, engine.tokens)
-        guided = await _guided(generation, engine, guide)
-        grammar = await _grammar(generation, guided.tools if guided else generation.callable_tools, format, control)
+        options = _call_options(generation, format, control) if generation.may_call else {}
+        guided, grammar = await _guided(generation, engine, guide, options)
+        if grammar is None:
+            grammar = await _grammar(generation, guided.tools if guided else generation.callable_tools, format, options)
         if grammar is not None and engine.info.executor == REMOTE:
             grammar = replace(grammar, schema=_as_schema(generation))
         prompt = await _prompt(generation, engine, template)
@@ -127,21 +132,41 @@ async def prepare(
     return PreparedRequest(generation, engine, request, format, guided)
 
 
-async def _guided(generation: GenerationRequest, engine: EngineClient, guide: CallGuide | None) -> GuidedCall | None:
-    """What is said about the calls, where the model is one that needs it."""
+async def _guided(
+    generation: GenerationRequest, engine: EngineClient, guide: CallGuide | None, options: Mapping[str, Any]
+) -> tuple[GuidedCall | None, CompiledGrammar | None]:
+    """What is said about the calls, where the model is one that needs it, and their grammar, where that is soon compiled.
+    Little is done at once: another thread would not compute beside this one."""
     asked = [at for at, turn in enumerate(generation.turns) if turn.role == "user" and turn.content.strip()]
     if guide is None or not generation.may_call or not asked or not guide.guides(engine.info.parameters):
-        return None
+        return None, None
     question = generation.turns[asked[-1]].content
     found = "\n".join(turn.content for turn in generation.turns[asked[-1] :] if turn.role == "tool")
-    return await asyncio.to_thread(
-        guide.guide,
-        generation.callable_tools,
-        question,
-        found,
-        several=generation.parallel_tool_calls is True,
-        tuned=generation.prompts == EXPLAINED,
-    )
+    tools = generation.callable_tools
+    several, tuned = generation.parallel_tool_calls is True, generation.prompts == EXPLAINED
+
+    def work() -> tuple[GuidedCall, CompiledGrammar | None]:
+        guided = guide.guide(tools, question, found, several=several, tuned=tuned)
+        return guided, None if generation.grammar is not None else compile_tool_calls_here(guided.tools, **options)
+
+    is_brief = len(tools) <= _FEW_TOOLS and len(question) + len(found) <= _SHORT_QUESTION and guide.knows(tools)
+    return work() if is_brief else await asyncio.to_thread(work)
+
+
+def _call_options(generation: GenerationRequest, format: CallFormat, control: Mapping[str, int]) -> dict[str, Any]:
+    """What the grammar of calls is compiled with."""
+    return {
+        "choice": generation.tool_choice or "auto",
+        "answer": AnswerSchema(_wanted_schema(generation)) if generation.calls_or_json else None,
+        "format": format,
+        "parallel": _parallel(generation.parallel_tool_calls, format),
+        "special_tokens": control,
+    }
+
+
+def _wanted_schema(generation: GenerationRequest) -> dict[str, Any] | bool | None:
+    wanted = generation.response_format
+    return {"type": "object"} if wanted is not None and wanted.schema is None else wanted and wanted.schema
 
 
 def _check_logit_bias(generation: GenerationRequest, vocab_size: int) -> None:
@@ -153,24 +178,16 @@ def _check_logit_bias(generation: GenerationRequest, vocab_size: int) -> None:
 
 
 async def _grammar(
-    generation: GenerationRequest, tools: Sequence[Tool], format: CallFormat, control: Mapping[str, int]
+    generation: GenerationRequest, tools: Sequence[Tool], format: CallFormat, options: Mapping[str, Any]
 ) -> CompiledGrammar | None:
-    """What the answer follows; `tools` are those that it may call, as guidance leaves them. Raises GrammarError."""
+    """What the answer follows; `tools` are those that it may call, as guidance leaves them, and `options` how. Raises
+    GrammarError."""
     if generation.grammar is not None:
         return await compile_gbnf_isolated(generation.grammar)
-    wanted = generation.response_format
-    schema = {"type": "object"} if wanted is not None and wanted.schema is None else wanted and wanted.schema
     if generation.may_call:
-        return await compile_tool_calls_isolated(
-            tools,
-            choice=generation.tool_choice or "auto",
-            answer=AnswerSchema(schema) if generation.calls_or_json else None,
-            format=format,
-            parallel=_parallel(generation.parallel_tool_calls, format),
-            special_tokens=control,
-        )
-    if wanted is not None:
-        return await compile_schema_isolated(schema)
+        return await compile_tool_calls_isolated(tools, **options)
+    if generation.response_format is not None:
+        return await compile_schema_isolated(_wanted_schema(generation))
     if tools:  # they stay in the prompt, so that its prefix does; the grammar leaves no call
         return await compile_tool_calls_isolated(tools, choice="none", format=format)
     return None
@@ -303,11 +320,12 @@ async def _with_tools(
     messages: list[dict[str, Any]], tools: Sequence[Tool], engine: EngineClient, *, explained: bool
 ) -> list[dict[str, Any]]:
     """The turns with the tools' signatures in the system message: first, so that they stay in the prefix cache."""
-    made_from = json.dumps([(tool.name, tool.description, tool.parameters) for tool in tools])
+    made_from = _Written(tuple([(tool.name, tool.description, tool.schema_text) for tool in tools]), tools)
+    characters = sum(len(description) + len(schema) for _, description, schema in made_from.definitions)
     budget = engine.info.context_length // TOOLS_SHARE
     text = ""
     for form in (explained_signature, signature, _name_and_purpose) if explained else (signature, _name_and_purpose):
-        text = _lines(form, made_from) if len(made_from) < _SHORT_TOOLS else await asyncio.to_thread(_lines, form, made_from)
+        text = _lines(form, made_from) if characters < _SHORT_TOOLS else await asyncio.to_thread(_lines, form, made_from)
         if len(text.encode()) < budget or len(await engine.tokenize(text)) <= budget:  # a token has a byte at least
             break
     note = tools_note(text)
@@ -326,7 +344,15 @@ def _name_and_purpose(tool: Tool) -> str:
     return f"{tool.name} - {one_liner(tool, 60)}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """Tools, known by what their definitions say: name, description and the schema's text of each."""
+
+    definitions: tuple[tuple[str, str, str], ...]
+    tools: Sequence[Tool] = field(compare=False)
+
+
 @lru_cache(_KEPT_CATALOGS)
-def _lines(form: Callable[[Tool], str], made_from: str) -> str:
-    """By the tools' JSON, since the same come with every request."""
-    return "\n".join(form(Tool(*parts)) for parts in json.loads(made_from))
+def _lines(form: Callable[[Tool], str], made_from: _Written) -> str:
+    """The same come with every request."""
+    return "\n".join(map(form, made_from.tools))

@@ -7,10 +7,10 @@ tokens, nor of HTTP.
 
 from __future__ import annotations
 
-from collections import Counter
+import marshal
+from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, Literal
 
 from portico_engine import EngineError, TextInput, Tool, text_tool
@@ -21,7 +21,7 @@ from portico_gateway.http.generation.terms import Terms
 Role = Literal["system", "user", "assistant", "tool"]
 _SHOWN = 20  # names of tools that an error lists
 _TOOLS_KEPT = 1_024  # of clients, which come again with every request
-_LONGEST_KEPT = 1 << 15  # characters of a schema: what anybody sends takes no more memory than that
+_LONGEST_KEPT = 1 << 15  # bytes of a definition: what anybody sends takes no more memory than that
 _NO_PARAMETERS: Mapping[str, Any] = {"type": "object", "properties": {}}
 
 
@@ -185,28 +185,26 @@ class GenerationRequest:
 
 def function_tool(name: str, description: str | None, parameters: dict[str, Any] | None) -> Tool:
     """The engine's tool for what an API describes; without parameters it takes none."""
-    tool = Tool(name, description or "", parameters or dict(_NO_PARAMETERS))
-    try:
-        text = tool.schema_text
-    except (ValueError, RecursionError):  # who reads it says what is wrong
+    return _known_tool(Tool(name, description or "", parameters or dict(_NO_PARAMETERS)))
+
+
+_known_tools: OrderedDict[bytes, Tool] = OrderedDict()  # the newest last
+
+
+def _known_tool(tool: Tool) -> Tool:
+    """The same as it came before, where it did: a client sends its tools with every request, and what is read in one is kept
+    with it."""
+    try:  # as version 2 has no references, equal definitions are equal bytes
+        key = marshal.dumps((tool.name, tool.description, tool.parameters), 2)
+    except ValueError:  # it nests too deeply, or is no JSON
         return tool
-    return _known_tool(_Written(tool.name, tool.description, text, tool)) if len(text) <= _LONGEST_KEPT else tool
-
-
-@dataclass(frozen=True, slots=True)
-class _Written:
-    """A tool, known by what its definition says."""
-
-    name: str
-    description: str
-    schema_text: str
-    tool: Tool = field(compare=False)
-
-
-@lru_cache(maxsize=_TOOLS_KEPT)
-def _known_tool(of: _Written) -> Tool:
-    """The one that came before, where one did: what is read in a tool is kept with it."""
-    return of.tool
+    if len(key) > _LONGEST_KEPT:
+        return tool
+    known = _known_tools.pop(key, tool)
+    _known_tools[key] = known
+    if len(_known_tools) > _TOOLS_KEPT:
+        _known_tools.popitem(last=False)
+    return known
 
 
 _SYNTAXES = {"lark": "in the language of this Lark grammar", "regex": "that matches this regular expression as a whole"}

@@ -51,6 +51,9 @@ class Guide:
     def guides(self, parameters: int) -> bool:
         return True
 
+    def knows(self, tools: Any) -> bool:
+        return True
+
     def guide(self, tools: Any, question: str, earlier: str = "", **told: bool) -> GuidedCall:
         self.told = told
         return GuidedCall(tuple(tools), None)
