@@ -23,6 +23,7 @@ from portico_engine.sequence import Sequence, SequenceState
 _MOST_YIELDS = 4  # times that a sequence gives its row to lower ranks: then it is let alone, and ends
 _LATELY = 500  # steps since several callers were there: then one who comes again shall not wait for a long step
 _BRIEF = 8  # times the executor's `light_tokens`: such a step's most tokens; smaller pieces of a prompt take longer together
+_HALVES = 32  # running sequences from which on a device computes for one half while the processor sees to the other
 _SHORT = 32  # pending tokens up to here are a decode or a forced run: they don't wait behind a prefill
 
 
@@ -83,6 +84,15 @@ class Scheduler:
         self._queue.enter(seq)
         self._wait(seq)
 
+    def may_be_followed(self, step: ScheduledStep) -> bool:
+        """May the next step be begun before this one, planned last, is finished? Where each of its sequences goes on without
+        being seen. And where many run, of which some have no part in it: these are then the next one's.
+        """
+        if all(seq.may_be_followed for seq in step.sequences):
+            return True
+        others = len(self._running) - len(step.sequences)
+        return self._in_halves and others >= _HALVES // 4 and not any(row.drafts for row in step.plan.rows)
+
     def finish(self, seq: Sequence, *, pin: float = 0.0, trusted: bool = True) -> None:
         """Take a sequence out, wherever it is; for `pin` seconds its blocks are the last to be evicted. What isn't `trusted` is
         forgotten instead.
@@ -113,12 +123,12 @@ class Scheduler:
 
     def schedule(self, under_way: ScheduledStep | None = None) -> ScheduledStep | None:
         """The next step, or None where nothing can run. Behind one that is `under_way`, not `computed` yet, rows begin where
-        those of that one end, and follow them where they sample a token.
+        those of that one end, and follow them where they sample a token; whose next token depends on that one has none.
         """
         followed = [] if under_way is None else list(under_way.rows())
         for _, seq, row in followed:
             seq.known += len(row.tokens)
-            seq.awaited = int(bool(row.logits_indices) and seq.remaining > 1)
+            seq.awaited = int(bool(row.logits_indices) and seq.remaining > 1 and seq.may_be_followed)
         planned = self._plan()
         for _, seq, _ in followed:
             seq.known, seq.awaited = 0 if seq.table is None else seq.table.computed, 0
@@ -144,6 +154,8 @@ class Scheduler:
         """Rows of those that run already: short ones whatever there is of long ones before them, which get what is left."""
         running, reserve = list(self._running), self._kv.reserve
         counts = self._counts(running, only, turns)
+        if self._in_halves:
+            self._halve(running, counts)
         if None not in counts and not self._drafts and sum(counts) <= batch.budget:  # as most steps are
             for seq, count in zip(running, counts, strict=True):
                 table = seq.table
@@ -171,6 +183,23 @@ class Scheduler:
                 batch.add(seq, count, drafts)
                 if shares and short is None:
                     shares[seq.request.caller] -= count
+
+    @property
+    def _in_halves(self) -> bool:
+        """Do two steps take turns, each of about half of the sequences?"""
+        return self._caps.runs_ahead and len(self._running) >= _HALVES and not self._drafts
+
+    def _halve(self, running: list[Sequence], counts: list[int | None]) -> None:
+        """No more than half of them have a row in one step, those first whose last one is longest ago: where tokens must be
+        seen before the next ones, a step of the others computes meanwhile. All have one where none must.
+        """
+        most = (len(running) + 1) // 2
+        there = [at for at, count in enumerate(counts) if count != 0]
+        if len(there) <= most or all(running[at].may_be_followed for at in there):
+            return
+        there.sort(key=lambda at: running[at].planned)
+        for at in there[most:]:
+            counts[at] = 0
 
     def _counts(self, running: list[Sequence], only: _Only | None, turns: Turns | None) -> list[int | None]:
         """Tokens of each one's row, 0 where it has none in this step; None of long ones."""

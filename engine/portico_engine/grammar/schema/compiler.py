@@ -45,7 +45,9 @@ def schema_to_ir(
         rules, name = _finish(builder, start)
     except RecursionError:
         raise InvalidSchema("", "its keywords nest too deeply to be followed") from None
-    report = CompileReport(tuple(builder.loosened.values()), tuple(builder.bounded.values()), compile_seconds=time.perf_counter() - began)
+    report = CompileReport(
+        tuple(builder.loosened.values()), tuple(builder.bounded.values()), compile_seconds=time.perf_counter() - began
+    )
     grammar = Grammar(rules, name)
     check_shortest(grammar)
     return grammar, report
