@@ -126,6 +126,11 @@ class BlockPool:
 
     def hold(self, blocks: Blocks) -> None:
         """One more reference to each of these held or cached blocks, none of which is named twice."""
+        if len(blocks) == 1:  # in a tenth of the time
+            if not self._refs[blocks[0]]:
+                self._policy.remove(blocks)
+            self._refs[blocks[0]] += 1
+            return
         if not len(blocks):
             return
         refs = self._refs[blocks]
@@ -137,6 +142,9 @@ class BlockPool:
         """One reference less for each. The last one leaves a block cached where it is indexed, else free; the first of them
         goes first.
         """
+        if len(blocks) == 1 and self._refs[blocks[0]] > 0:  # likewise
+            self._release_one(int(blocks[0]))
+            return
         if not len(blocks):
             return
         at = np.asarray(blocks)
@@ -152,12 +160,25 @@ class BlockPool:
         if let_go.size:
             self._cache(let_go)
 
+    def _release_one(self, block: int) -> None:
+        self._refs[block] -= 1
+        if self._refs[block]:
+            return
+        if block not in self.index:
+            self._set_free(block)
+        elif self.tier is None and self.host is None:
+            worth = 1.0 + min(int(self._reuses[block]), _MOST_REUSES)
+            self._policy.add([block], _RECOMPUTE * worth, self.retained.until(block))
+        else:
+            self._cache(np.array([block]))
+
     def _cache(self, at: npt.NDArray[np.int64]) -> None:
         """Nobody holds these indexed blocks any more: neighbours that are worth the same go to the policy together."""
         costs, ends = self._costs(at), self.retained.ends(at)
+        differ = costs[1:] != costs[:-1] if ends is None else (costs[1:] != costs[:-1]) | (ends[1:] != ends[:-1])
         begin = 0
-        for stop in (*(np.flatnonzero((costs[1:] != costs[:-1]) | (ends[1:] != ends[:-1])) + 1).tolist(), len(at)):
-            until = float(ends[begin])
+        for stop in (*(np.flatnonzero(differ) + 1).tolist(), len(at)):
+            until = 0.0 if ends is None else float(ends[begin])
             self._policy.add(at[begin:stop], float(costs[begin]), until if until > 0 else None)
             begin = stop
 

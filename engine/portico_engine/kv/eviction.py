@@ -13,6 +13,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+_NO_BLOCKS = np.empty(0, np.int64)
 Blocks: TypeAlias = Sequence[int] | npt.NDArray[np.int64]
 
 
@@ -144,12 +145,18 @@ class CostAware:
             heapq.heappush(self._ends, (pinned_until, lot.priority, lot.number, lot))
 
     def remove(self, blocks: Blocks) -> None:
+        if len(blocks) == 1:
+            lot = self._lots[int(self._lot_of[blocks[0]])]
+            self._lot_of[blocks[0]] = -1
+            self._keep(lot, lot.blocks[lot.blocks != blocks[0]] if len(lot.blocks) > 1 else _NO_BLOCKS)
+            return
         at = np.asarray(blocks, np.int64)
         numbers = self._lot_of[at]
         self._lot_of[at] = -1
         for number in {int(numbers[0])} if (numbers == numbers[0]).all() else set(numbers.tolist()):
             lot = self._lots[number]
-            self._keep(lot, lot.blocks[self._lot_of[lot.blocks] == number])
+            is_whole = len(at) >= len(lot.blocks) and int(np.count_nonzero(numbers == number)) == len(lot.blocks)
+            self._keep(lot, _NO_BLOCKS if is_whole else lot.blocks[self._lot_of[lot.blocks] == number])
 
     def pop(self) -> int:
         self._unpin()

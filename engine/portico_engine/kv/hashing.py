@@ -83,6 +83,11 @@ class BlockKeys:
         self._packed = bytearray()  # tokens of the blocks whose keys are known
         self._like: BlockKeys | None = like if like is None or like._keys else like._like
 
+    @property
+    def n_known(self) -> int:
+        """Blocks whose keys are known."""
+        return len(self._keys)
+
     def parent(self, block: int) -> bytes:
         """What block number `block` hangs on. The keys before it are known."""
         return self._parents[block]

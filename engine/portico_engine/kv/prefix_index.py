@@ -22,7 +22,7 @@ from portico_engine.kv.hashing import KEY_BYTES, TOKEN_BYTES, BlockKeys, block_c
 _START = KEY_BYTES + TOKEN_BYTES  # bytes of a content that name a parent and the first token behind it
 _NONE = array("l")
 _NO_BLOCKS = np.empty(0, np.int64)
-_COMPARED = 32  # contents at once at first, then eight times as many: a run of neighbours may be short
+_COMPARED = 32  # contents at once at first, then many times as many: a run of neighbours may be short
 _LOOKED_UP = 128  # blocks at once at first, then twice as many: a new prompt is not hashed to its end for nothing
 
 
@@ -93,7 +93,7 @@ class PrefixIndex:
         keys: list[bytes] = []
         at, count = first, _LOOKED_UP
         while at < full:
-            stop = min(full, at + count)
+            stop = min(full, max(at + count, names.n_known))
             of_span, contents = names.span(at, stop, tokens)
             found = self._known(of_span, np.frombuffer(contents, np.uint32), runs)
             keys += of_span[:found]
@@ -126,7 +126,7 @@ class PrefixIndex:
             differ = self._words[at : at + count * words] != contents[of : of + count * words]
             if differ[place := int(differ.argmax())]:
                 return done + place // words
-            done, count = done + count, 8 * count
+            done, count = done + count, 32 * count
         return done
 
     def _best_child(self, parent: bytes, tokens: Sequence[int], at: int, limit: int) -> tuple[int | None, int]:

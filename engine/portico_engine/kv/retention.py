@@ -90,10 +90,10 @@ class RetainedPrefixes:
             pins.pop()
         return pins[-1].until if pins and pins[-1].until > self._clock() else None
 
-    def ends(self, blocks: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        """`until` of each of these, 0 where that is None."""
+    def ends(self, blocks: npt.NDArray[np.int64]) -> npt.NDArray[np.float64] | None:
+        """`until` of each of these, 0 where that is None; None where all are."""
         if not self._pinned or self._pinned.keys().isdisjoint(numbers := blocks.tolist()):
-            return np.zeros(len(blocks))
+            return None
         return np.array([self.until(block) or 0.0 for block in numbers])
 
     def forget(self, block: int) -> None:

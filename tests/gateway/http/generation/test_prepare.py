@@ -10,7 +10,8 @@ import pytest
 
 from portico_engine import AsyncEngine, Tool
 from portico_gateway.guidance.call_guide import GuidedCall
-from portico_gateway.http.generation.prepare import EXPLAINED, PROMPT_VERSION, prepare
+from portico_gateway.http.generation.prepare import prepare
+from portico_gateway.http.generation.prompt import EXPLAINED, PROMPT_VERSION
 from portico_gateway.http.generation.request import FieldNames, GenerationRequest, ToolCall, Turn
 
 pytestmark = pytest.mark.anyio
