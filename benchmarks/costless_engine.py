@@ -45,7 +45,7 @@ def name_thread(name: str) -> None:
 
 @dataclass
 class CostlessStep:
-    """Ends `executor.seconds` after it was begun."""
+    """Ends `executor.seconds` after it was begun, and after the one before it."""
 
     executor: CostlessExecutor
     plan: StepPlan
@@ -82,6 +82,7 @@ class CostlessExecutor:
     _lengths: npt.NDArray[np.int64] = field(init=False)
     _profiler: cProfile.Profile | None = None
     _begun: bool = False
+    _free: float = 0.0  # when the device has done what it was given
 
     def __post_init__(self) -> None:
         self._lengths = np.array([0 if data[:1] == b"\xff" else len(data) for data in self.token_bytes], np.int64)
@@ -98,7 +99,8 @@ class CostlessExecutor:
             if self.profile is not None:
                 self._profiler = cProfile.Profile()
                 self._profiler.enable()
-        return CostlessStep(self, plan, time.monotonic() + self.seconds)
+        self._free = max(self._free, time.monotonic()) + self.seconds
+        return CostlessStep(self, plan, self._free)
 
     def token(self, row: Row, words: npt.NDArray[np.int32] | None) -> int:
         """One of those that the mask allows, all where there is none."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -14,7 +14,7 @@ from kv_trace_inputs import Tokens, Trace, Turn
 from portico_engine.executors.protocol import Capabilities
 from portico_engine.kv.block_pool import BlockPool
 from portico_engine.kv.cache import KVCache
-from portico_engine.kv.eviction import EvictionPolicy
+from portico_engine.kv.eviction import Blocks, EvictionPolicy
 from portico_engine.kv.hashing import BlockKeys, root_key
 from portico_engine.plan import BLOCK_TOKENS, blocks_for
 from portico_engine.request import Request, SamplingParams
@@ -113,14 +113,14 @@ class Belady:
     def pinned_blocks(self) -> list[int]:
         return []
 
-    def add(self, blocks: Iterable[int], cost: float = 1.0, pinned_until: float | None = None) -> None:
-        for block in blocks:
+    def add(self, blocks: Blocks, cost: float = 1.0, pinned_until: float | None = None) -> None:
+        for block in map(int, blocks):
             entry = self._replay.kv.pool.index.entry(block)
             self._live[block] = (-self._future.next_use(entry.key, entry.parent, entry.tokens[0]), next(self._order))
             heapq.heappush(self._heap, (*self._live[block], block))
 
-    def remove(self, blocks: Iterable[int]) -> None:
-        for block in blocks:
+    def remove(self, blocks: Blocks) -> None:
+        for block in map(int, blocks):
             del self._live[block]
 
     def pop(self) -> int:

@@ -52,7 +52,7 @@ class StepBatch:
         table, start, tokens = seq.table, seq.known, seq.tokens
         assert table is not None
         if count == 1 and start + 1 == len(tokens) and not drafts:  # what most rows are
-            sampling, place = seq.sampling_state(), None if seq.adapter is None else seq.adapter.place
+            sampling, place = seq.greedy or seq.sampling_state(), None if seq.adapter is None else seq.adapter.place
             row = _new(Row, (seq.slot, (tokens[start],), start, table.numbers, _FIRST, sampling, (), place, 0, False))
         else:
             row = _row(seq, count, drafts)

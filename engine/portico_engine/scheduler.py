@@ -16,12 +16,14 @@ from portico_engine.executors.protocol import Capabilities
 from portico_engine.fairness.fair_queue import FairQueue, fair_shares
 from portico_engine.fairness.turns import Turns
 from portico_engine.kv.cache import KVCache
+from portico_engine.plan import BLOCK_TOKENS
 from portico_engine.scheduled_step import ScheduledStep, StepBatch
 from portico_engine.sequence import Sequence, SequenceState
 
 _MOST_YIELDS = 4  # times that a sequence gives its row to lower ranks: then it is let alone, and ends
 _LATELY = 500  # steps since several callers were there: then one who comes again shall not wait for a long step
 _BRIEF = 8  # times the executor's `light_tokens`: such a step's most tokens; smaller pieces of a prompt take longer together
+_HALVES = 32  # running sequences from which on a device computes for one half while the processor sees to the other
 _SHORT = 32  # pending tokens up to here are a decode or a forced run: they don't wait behind a prefill
 
 
@@ -82,6 +84,15 @@ class Scheduler:
         self._queue.enter(seq)
         self._wait(seq)
 
+    def may_be_followed(self, step: ScheduledStep) -> bool:
+        """May the next step be begun before this one, planned last, is finished? Where each of its sequences goes on without
+        being seen. And where many run, of which some have no part in it: these are then the next one's.
+        """
+        if all(seq.may_be_followed for seq in step.sequences):
+            return True
+        others = len(self._running) - len(step.sequences)
+        return self._in_halves and others >= _HALVES // 4 and not any(row.drafts for row in step.plan.rows)
+
     def finish(self, seq: Sequence, *, pin: float = 0.0, trusted: bool = True) -> None:
         """Take a sequence out, wherever it is; for `pin` seconds its blocks are the last to be evicted. What isn't `trusted` is
         forgotten instead.
@@ -112,12 +123,12 @@ class Scheduler:
 
     def schedule(self, under_way: ScheduledStep | None = None) -> ScheduledStep | None:
         """The next step, or None where nothing can run. Behind one that is `under_way`, not `computed` yet, rows begin where
-        those of that one end, and follow them where they sample a token.
+        those of that one end, and follow them where they sample a token; whose next token depends on that one has none.
         """
         followed = [] if under_way is None else list(under_way.rows())
         for _, seq, row in followed:
             seq.known += len(row.tokens)
-            seq.awaited = int(bool(row.logits_indices) and seq.remaining > 1)
+            seq.awaited = int(bool(row.logits_indices) and seq.remaining > 1 and seq.may_be_followed)
         planned = self._plan()
         for _, seq, _ in followed:
             seq.known, seq.awaited = 0 if seq.table is None else seq.table.computed, 0
@@ -142,26 +153,29 @@ class Scheduler:
     def _continue_running(self, batch: StepBatch, only: _Only | None, turns: Turns | None) -> None:
         """Rows of those that run already: short ones whatever there is of long ones before them, which get what is left."""
         running, reserve = list(self._running), self._kv.reserve
-        most = turns.tokens if turns is not None else _at_once
-        counts: list[int | None] = []  # None: a long one
-        for seq in running:
-            if seq.unsettled is not None or (only is not None and seq.place != only.place):
-                counts.append(0)
-            elif turns is None and len(seq.tokens) + seq.awaited - seq.known == 1:
-                counts.append(1)
-            else:
-                counts.append(most(seq) if seq.pending <= _SHORT else None)
+        counts = self._counts(running, only, turns)
+        if self._in_halves:
+            self._halve(running, counts)
+        if None not in counts and not self._drafts and sum(counts) <= batch.budget:  # as most steps are
+            for seq, count in zip(running, counts, strict=True):
+                table = seq.table
+                if count and table is not None:  # else it is not its turn, or it was preempted by one before it
+                    until = seq.known + count
+                    if until <= len(table.blocks) * BLOCK_TOKENS or reserve(table, until) or self._make_room(seq, until):
+                        batch.add(seq, count)
+            return
         reserved = sum(filter(None, counts))
         shares = self._shares(batch.budget - reserved)
         for seq, short in zip(running, counts, strict=True):
             table = seq.table
-            if short == 0 or table is None:  # not its turn, or preempted by one before it
+            if short == 0 or table is None:
                 continue
             if short is not None:
                 reserved -= short
                 count = short
             else:
-                count = min(most(seq), batch.budget - reserved, shares.get(seq.request.caller, batch.budget))
+                most = seq.at_once if turns is None else turns.tokens(seq)
+                count = min(most, batch.budget - reserved, shares.get(seq.request.caller, batch.budget))
             if count > batch.budget:
                 count = batch.budget
             if count > 0 and (reserve(table, seq.known + count) or self._make_room(seq, seq.known + count)):
@@ -169,6 +183,34 @@ class Scheduler:
                 batch.add(seq, count, drafts)
                 if shares and short is None:
                     shares[seq.request.caller] -= count
+
+    @property
+    def _in_halves(self) -> bool:
+        """Do two steps take turns, each of about half of the sequences?"""
+        return self._caps.runs_ahead and len(self._running) >= _HALVES and not self._drafts
+
+    def _halve(self, running: list[Sequence], counts: list[int | None]) -> None:
+        """No more than half of them have a row in one step, those first whose last one is longest ago: where tokens must be
+        seen before the next ones, a step of the others computes meanwhile. All have one where none must.
+        """
+        most = (len(running) + 1) // 2
+        there = [at for at, count in enumerate(counts) if count != 0]
+        if len(there) <= most or all(running[at].may_be_followed for at in there):
+            return
+        there.sort(key=lambda at: running[at].planned)
+        for at in there[most:]:
+            counts[at] = 0
+
+    def _counts(self, running: list[Sequence], only: _Only | None, turns: Turns | None) -> list[int | None]:
+        """Tokens of each one's row, 0 where it has none in this step; None of long ones."""
+        pending = [0 if seq.unsettled is not None else len(seq.tokens) + seq.awaited - seq.known for seq in running]
+        if only is not None:
+            pending = [n if seq.place == only.place else 0 for seq, n in zip(running, pending, strict=True)]
+        if turns is not None:
+            return [0 if not n else turns.tokens(seq) if n <= _SHORT else None for seq, n in zip(running, pending, strict=True)]
+        if max(pending, default=0) <= 1:
+            return list[int | None](pending)
+        return [n if n <= 1 else seq.at_once if n <= _SHORT else None for seq, n in zip(running, pending, strict=True)]
 
     def _admit_waiting(self, batch: StepBatch, only: _Only | None, turns: Turns | None) -> None:
         """Begin to run who waits, as long as there is room."""
@@ -193,8 +235,11 @@ class Scheduler:
         table = seq.table
         assert table is not None
         seq.known = known = table.computed + count
-        self._kv.commit(table, seq.tokens, known)
-        if known in seq.state_points:
+        if known <= table.quiet:
+            table.computed = known
+        else:
+            self._kv.commit(table, seq.tokens, known)
+        if seq.state_points and known in seq.state_points:
             self._kv.keep_state(table, seq.tokens)
         self._queue.charge(seq, count)
 
@@ -382,7 +427,3 @@ class Scheduler:
         slots = [s.slot for s in self._running if s.slot is not None]
         assert sorted([*slots, *self._slots]) == list(range(self._caps.rows))
         assert all(s.known == (s.table.computed if s.table else 0) and not s.awaited for s in self.sequences())
-
-
-def _at_once(seq: Sequence) -> int:
-    return seq.at_once

@@ -82,7 +82,7 @@ class Sequence:
     barred: frozenset[int] = frozenset()  # tokens that its `logit_bias` never allows
     _params: SamplingParams = field(default_factory=SamplingParams)
     _n_prompt: int = 0
-    _greedy: SamplingState | None = None
+    greedy: SamplingState | None = None  # `sampling_state` at every place, where that plays no part
     _is_plain: bool = False  # see `may_be_followed`
     _counts: Counter[int] = field(default_factory=Counter)
     _seen: set[int] = field(default_factory=set)
@@ -94,7 +94,7 @@ class Sequence:
         self._n_prompt = len(self.tokens)
         params = self._params = self.request.sampling
         if params.is_greedy:
-            self._greedy = SamplingState(params, self.seed, 0, self._counts, self._seen)
+            self.greedy = SamplingState(params, self.seed, 0, self._counts, self._seen)
         if params.repetition_penalty != 1.0:
             self._seen.update(self.tokens)
         penalized = params.repetition_penalty != 1.0 or params.frequency_penalty or params.presence_penalty
@@ -168,8 +168,8 @@ class Sequence:
 
     def sampling_state(self) -> SamplingState:
         """How to sample the next token that is not awaited yet. Where that is the likeliest one, its position plays no part."""
-        if self._greedy is not None:
-            return self._greedy
+        if self.greedy is not None:
+            return self.greedy
         position = len(self.tokens) + self.awaited - self._n_prompt
         return _new(SamplingState, (self._params, self.seed, position, self._counts, self._seen))
 

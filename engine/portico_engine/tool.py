@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -34,6 +35,16 @@ class Tool:
     description: str
     parameters: dict[str, Any]  # JSON Schema, 2020-12 or draft-07
     text_input: TextInput | None = None
+    _schema_text: str = field(default="", init=False, repr=False, compare=False)
+
+    @property
+    def schema_text(self) -> str:
+        """`parameters` as JSON, keys in their order, by which what is made of them is kept: written once. Raises ValueError and
+        RecursionError for numbers of thousands of digits and for what nests too deeply.
+        """
+        if not self._schema_text:
+            object.__setattr__(self, "_schema_text", json.dumps(self.parameters, default=str))
+        return self._schema_text
 
 
 def text_tool(name: str, description: str, text_input: TextInput) -> Tool:

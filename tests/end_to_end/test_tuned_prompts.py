@@ -13,7 +13,8 @@ from portico_engine import AsyncEngine, Tool, load_engine
 from portico_engine.tune.rendering import ChatRenderer
 from portico_gateway.agent.prompts import with_system
 from portico_gateway.agent.tool_signatures import catalog_text, explained_signature, signature
-from portico_gateway.http.generation.prepare import EXPLAINED, prepare
+from portico_gateway.http.generation.prepare import prepare
+from portico_gateway.http.generation.prompt import EXPLAINED
 from portico_gateway.http.generation.request import FieldNames, GenerationRequest, Turn
 
 pytestmark = pytest.mark.anyio

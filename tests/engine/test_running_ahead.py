@@ -193,3 +193,46 @@ def _act(engine: Engine, plans: list[Planned], step: int) -> None:
             engine.resume(plan.request.id)
         if plan.aborts == step:
             engine.abort(plan.request.id)
+
+
+def bound(i: int) -> Request:
+    """A request whose grammar allows two tokens in each place."""
+    words = " ".join(f"{20 + (i + at) % 50}|{100 + (i * at) % 50}" for at in range(3 + i % 7))
+    return Request(f"bound {i}", (5, 6, i), max_tokens=40, grammar=script(words))
+
+
+def test_many_rows_with_grammars_take_turns_in_two_halves_and_say_what_each_says_alone() -> None:
+    executor = ahead(rows=64, step_tokens=512, blocks=256)
+    requests = [bound(i) for i in range(64)]
+    deltas = run(fake_engine(executor), requests)
+    for request in requests:
+        assert (tokens_of(deltas[request.id]), deltas[request.id][-1].finish_reason) == alone(request)
+    assert [len(plan.rows) for plan in executor.steps[:3]] == [64, 32, 32], "all that are admitted at once, then half and half"
+    assert executor.ahead > 4
+
+
+def test_few_rows_with_grammars_have_a_part_in_every_step() -> None:
+    executor = ahead(rows=16)
+    run(fake_engine(executor), [bound(i) for i in range(16)])
+    assert executor.ahead == 0
+
+
+def test_a_half_whose_requests_are_given_up_leaves_the_other_alone() -> None:
+    executor = ahead(rows=64, step_tokens=512, blocks=256)
+    engine = fake_engine(executor)
+    requests = [bound(i) for i in range(64)]
+    for request in requests:
+        engine.submit(request)
+    deltas: dict[str, list[Delta]] = {request.id: [] for request in requests}
+    for step in range(3):
+        for delta in engine.step():
+            deltas[delta.request_id].append(delta)
+        for request in requests[step::5]:
+            engine.abort(request.id)
+    for name, more in run(engine).items():
+        deltas[name] += more
+    for request in requests:
+        *_, last = deltas[request.id]
+        if last.finish_reason is not FinishReason.CANCELLED:
+            assert (tokens_of(deltas[request.id]), last.finish_reason) == alone(request)
+    assert engine.stats()["blocks_held"] == 0

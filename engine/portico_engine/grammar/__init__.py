@@ -31,7 +31,8 @@ loads nothing: each name below is imported when it is first asked for, and llgui
 Exported, by what one wants to do:
     compile      compile_schema, compile_gbnf, check_gbnf (asks the matcher too), compile_tool_calls -> CompiledGrammar, whose
                  CompileReport says what is not exact; for what strangers wrote, awaited:
-                 compile_schema_isolated, compile_gbnf_isolated, compile_tool_calls_isolated;
+                 compile_schema_isolated, compile_gbnf_isolated, compile_tool_calls_isolated, and compile_tool_calls_here
+                 for what is small;
                  Bounds, DEFAULT_BOUNDS and Limits say how far and at what cost
     read, show   schema_to_ir, tool_to_ir, parse_gbnf, tool_calls_grammar -> IR; to_gbnf, enforced_text, sentences of it
     tool calls   CallFormat (detect_format, call_mark, control_tokens, thinks_first), ToolChoice, NamedTool; AnswerSchema
@@ -84,6 +85,7 @@ if TYPE_CHECKING:
     from portico_engine.grammar.isolated import check_arguments_isolated as check_arguments_isolated
     from portico_engine.grammar.isolated import compile_gbnf_isolated as compile_gbnf_isolated
     from portico_engine.grammar.isolated import compile_schema_isolated as compile_schema_isolated
+    from portico_engine.grammar.isolated import compile_tool_calls_here as compile_tool_calls_here
     from portico_engine.grammar.isolated import compile_tool_calls_isolated as compile_tool_calls_isolated
     from portico_engine.grammar.sample import sentences as sentences
     from portico_engine.grammar.schema import schema_to_ir as schema_to_ir
@@ -112,6 +114,7 @@ _EXPORTS = {
         "check_arguments_isolated",
         "compile_gbnf_isolated",
         "compile_schema_isolated",
+        "compile_tool_calls_here",
         "compile_tool_calls_isolated",
     ),
     "compiled": ("CompileReport", "CompiledGrammar"),

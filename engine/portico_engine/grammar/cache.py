@@ -1,10 +1,11 @@
-"""A cache of compiled things by digest, bounded by bytes; the least recently used goes first. Safe to use from several
-threads."""
+"""A cache of compiled things by what they are made of, bounded by bytes; the least recently used goes first. Safe to use from
+several threads."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Hashable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -16,10 +17,10 @@ class ByteCache(Generic[T]):
     def __init__(self, bound: int) -> None:
         self.bound = bound
         self.bytes = 0
-        self._entries: OrderedDict[str, tuple[T, int]] = OrderedDict()
+        self._entries: OrderedDict[Hashable, tuple[T, int]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: str) -> T | None:
+    def get(self, key: Hashable) -> T | None:
         with self._lock:
             found = self._entries.get(key)
             if found is None:
@@ -27,7 +28,7 @@ class ByteCache(Generic[T]):
             self._entries.move_to_end(key)
             return found[0]
 
-    def put(self, key: str, value: T, size: int) -> None:
+    def put(self, key: Hashable, value: T, size: int) -> None:
         with self._lock:
             old = self._entries.pop(key, None)
             if old is not None:

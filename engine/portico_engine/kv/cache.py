@@ -70,7 +70,7 @@ class KVCache:
         while True:
             hit = self._match(table.names, tokens, len(table.keys))
             self.pool.hold(hit.blocks)
-            table.blocks += hit.blocks
+            table.extend(hit.blocks)
             table.keys += hit.keys
             table.computed += len(hit.blocks) * self.pool.block_tokens
             if not self._load(table, tokens, limit):
@@ -116,13 +116,13 @@ class KVCache:
     def _note_owner(self, table: BlockTable, first: int) -> None:
         """Whose the full blocks from this one on are."""
         if first < (end := min(len(table.keys), table.names.shared_blocks)):
-            self.pool.mark_shared(table.blocks[first:end])
+            self.pool.mark_shared(table.array[first:end])
 
     def _note_use(self, table: BlockTable, tokens: Sequence[int]) -> None:
         """What came often enough is kept."""
-        reuses = self.pool.reuse(table.blocks[: len(table.keys)], tokens)
+        reuses = self.pool.reuse(table.array[: len(table.keys)], tokens)
         if self.pool.tier is not None:
-            self._request_saves(key for key, n in zip(table.keys, reuses, strict=True) if n >= _REUSES)
+            self._request_saves(key for key, n in zip(table.keys, reuses.tolist(), strict=True) if n >= _REUSES)
             self.pool.tier.touch(table.keys)
 
     def fork(self, table: BlockTable, length: int) -> BlockTable | None:
@@ -181,12 +181,14 @@ class KVCache:
             self._note_owner(table, known)
         if self._window:
             self._release_unseen(table)
+        else:
+            table.quiet = (len(table.keys) + 1) * size - 1
 
     def _release_unseen(self, table: BlockTable) -> None:
         """Let go of blocks before the window of the next token: they are known as long as nobody needs room."""
         unseen = max(0, table.computed + 1 - self._window) // self._block_tokens
         if unseen > table.released:
-            self.pool.release(table.blocks[table.released : unseen])
+            self.pool.release(table.array[table.released : unseen])
             table.released = unseen
 
     def persist(self, table: BlockTable, n_tokens: int) -> None:
@@ -249,6 +251,7 @@ class KVCache:
         for table in holders:
             at = table.blocks.index(block, table.released)
             del table.keys[at:]
+            table.quiet = 0
             table.computed = min(table.computed, at * self.pool.block_tokens)
         return holders
 
@@ -264,9 +267,8 @@ class KVCache:
     def release(self, table: BlockTable) -> None:
         """Let go of a table whose end has been written over: only its full blocks stay known."""
         self._tables.remove(table)
-        self.pool.release(table.held[::-1])
-        table.blocks.clear()
-        table.released = 0
+        self.pool.release(table.array[table.released :][::-1])
+        table.clear()
 
     def reset(self) -> None:
         """Forget everything after a failure, when no table is left: what memory holds can't be trusted."""

@@ -5,10 +5,16 @@ from __future__ import annotations
 import heapq
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import Protocol
+from typing import Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+_NO_BLOCKS = np.empty(0, np.int64)
+Blocks: TypeAlias = Sequence[int] | npt.NDArray[np.int64]
 
 
 class EvictionPolicy(Protocol):
@@ -27,11 +33,11 @@ class EvictionPolicy(Protocol):
         """The others. Changes nothing: any thread may ask."""
         ...
 
-    def add(self, blocks: Iterable[int], cost: float = 1.0, pinned_until: float | None = None) -> None:
+    def add(self, blocks: Blocks, cost: float = 1.0, pinned_until: float | None = None) -> None:
         """These blocks' last holder let go, of the first one first. `cost` is what the loss of one costs, in any unit."""
         ...
 
-    def remove(self, blocks: Iterable[int]) -> None:
+    def remove(self, blocks: Blocks) -> None:
         """These blocks are held again."""
         ...
 
@@ -62,13 +68,13 @@ class LRU:
     def pinned_blocks(self) -> list[int]:
         return []
 
-    def add(self, blocks: Iterable[int], cost: float = 1.0, pinned_until: float | None = None) -> None:
-        for block in blocks:
+    def add(self, blocks: Blocks, cost: float = 1.0, pinned_until: float | None = None) -> None:
+        for block in map(int, blocks):
             assert block not in self._blocks
             self._blocks[block] = None
 
-    def remove(self, blocks: Iterable[int]) -> None:
-        for block in blocks:
+    def remove(self, blocks: Blocks) -> None:
+        for block in map(int, blocks):
             del self._blocks[block]
 
     def pop(self) -> int:
@@ -79,10 +85,10 @@ class LRU:
 class _Lot:
     """Blocks that were let go of together and are worth the same."""
 
+    number: int  # in the order of letting go
     priority: float
     until: float | None  # when its pin ends
-    blocks: list[int]  # the next one to go is the last; some may be held again, or in another lot
-    live: int  # those that are not
+    blocks: npt.NDArray[np.int64]  # that nobody holds again; the next one to go is the last
 
 
 class CostAware:
@@ -95,94 +101,98 @@ class CostAware:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._order = count()
+        self._numbers = count()
         self._age = 0.0
-        self._lots: dict[int, _Lot] = {}  # by block
-        self._heap: list[tuple[float, int, _Lot]] = []  # (priority, order, lot) of those that are not pinned
-        self._listed = 0  # blocks of the lots in it, outdated ones among them
-        self._pinned: set[_Lot] = set()
-        self._n_pinned = 0  # their blocks
-        self._ends: list[tuple[float, float, int, _Lot]] = []  # heap of (until, priority, order, lot) of these
+        self._lot_of = np.full(1, -1, np.int64)  # by block: its lot's number; as long as the largest block needs
+        self._lots: dict[int, _Lot] = {}  # by number, those that have blocks
+        self._heap: list[tuple[float, int, _Lot]] = []  # (priority, number, lot) of those that are not pinned, and empty ones
+        self._size = 0  # blocks
+        self._n_pinned = 0  # of them
+        self._ends: list[tuple[float, float, int, _Lot]] = []  # heap of (until, priority, number, lot) of pinned ones
 
     def __len__(self) -> int:
-        return len(self._lots)
+        return self._size
 
     def __contains__(self, block: object) -> bool:
-        return block in self._lots
+        return isinstance(block, int) and block < len(self._lot_of) and bool(self._lot_of[block] >= 0)
 
     @property
     def unpinned(self) -> int:
         self._unpin()
-        return len(self._lots) - self._n_pinned
+        return self._size - self._n_pinned
 
     def pinned_blocks(self) -> list[int]:
+        if not self._n_pinned:
+            return []
         now = self._clock()
-        lots = [lot for lot in tuple(self._pinned) if (until := lot.until) is not None and until > now]
-        return [block for lot in lots for block in tuple(lot.blocks) if self._lots.get(block) is lot]
+        lots = tuple(self._lots.values())
+        return [block for lot in lots if lot.until is not None and lot.until > now for block in lot.blocks.tolist()]
 
-    def add(self, blocks: Iterable[int], cost: float = 1.0, pinned_until: float | None = None) -> None:
-        listed = list(blocks)
-        assert listed
-        lot = _Lot(self._age + cost, pinned_until, listed[::-1], len(listed))
-        self._lots.update(dict.fromkeys(listed, lot))
+    def add(self, blocks: Blocks, cost: float = 1.0, pinned_until: float | None = None) -> None:
+        at = np.array(blocks, np.int64)[::-1]
+        assert at.size
+        if (largest := int(at.max())) >= len(self._lot_of):
+            more = np.full(largest + 1, -1, np.int64)
+            self._lot_of = np.concatenate((self._lot_of, more))
+        lot = _Lot(next(self._numbers), self._age + cost, pinned_until, at)
+        self._lots[lot.number] = lot
+        self._lot_of[at] = lot.number
+        self._size += len(at)
         if pinned_until is None:
-            self._push(next(self._order), lot)
+            self._push(lot)
         else:
-            self._pinned.add(lot)
-            self._n_pinned += len(listed)
-            heapq.heappush(self._ends, (pinned_until, lot.priority, next(self._order), lot))
+            self._n_pinned += len(at)
+            heapq.heappush(self._ends, (pinned_until, lot.priority, lot.number, lot))
 
-    def remove(self, blocks: Iterable[int]) -> None:
-        for block in blocks:
-            lot = self._lots.pop(block)
-            lot.live -= 1
-            if lot.until is not None:
-                self._n_pinned -= 1
-                if not lot.live:
-                    self._pinned.remove(lot)
+    def remove(self, blocks: Blocks) -> None:
+        if len(blocks) == 1:
+            lot = self._lots[int(self._lot_of[blocks[0]])]
+            self._lot_of[blocks[0]] = -1
+            self._keep(lot, lot.blocks[lot.blocks != blocks[0]] if len(lot.blocks) > 1 else _NO_BLOCKS)
+            return
+        at = np.asarray(blocks, np.int64)
+        numbers = self._lot_of[at]
+        self._lot_of[at] = -1
+        for number in {int(numbers[0])} if (numbers == numbers[0]).all() else set(numbers.tolist()):
+            lot = self._lots[number]
+            is_whole = len(at) >= len(lot.blocks) and int(np.count_nonzero(numbers == number)) == len(lot.blocks)
+            self._keep(lot, _NO_BLOCKS if is_whole else lot.blocks[self._lot_of[lot.blocks] == number])
 
     def pop(self) -> int:
         self._unpin()
-        if self._n_pinned == len(self._lots):
-            while (block := self._next_of(self._ends[0][-1])) is None:
+        if self._n_pinned == self._size:
+            while not (lot := self._ends[0][-1]).blocks.size:
                 heapq.heappop(self._ends)
-            return block
-        while True:
-            priority, _, lot = self._heap[0]
-            listed = len(lot.blocks)
-            block = self._next_of(lot)
-            self._listed -= listed - len(lot.blocks)
-            if not lot.blocks:
+        else:
+            while not (lot := self._heap[0][-1]).blocks.size:
                 heapq.heappop(self._heap)
-            if block is not None:
-                self._age = priority
-                return block
+            self._age = lot.priority
+        block = int(lot.blocks[-1])
+        self._lot_of[block] = -1
+        self._keep(lot, lot.blocks[:-1])
+        return block
 
-    def _next_of(self, lot: _Lot) -> int | None:
-        """Give up a block of this lot; None where it has none any more."""
-        while lot.blocks:
-            block = lot.blocks.pop()
-            if self._lots.get(block) is lot:
-                self.remove([block])
-                return block
-        return None
+    def _keep(self, lot: _Lot, blocks: npt.NDArray[np.int64]) -> None:
+        """These are left of a lot."""
+        gone = len(lot.blocks) - len(blocks)
+        self._size -= gone
+        if lot.until is not None:
+            self._n_pinned -= gone
+        lot.blocks = blocks
+        if not blocks.size:
+            del self._lots[lot.number]
 
     def _unpin(self) -> None:
         now = self._clock()
         while self._ends and self._ends[0][0] <= now:
-            _, _, order, lot = heapq.heappop(self._ends)
+            lot = heapq.heappop(self._ends)[-1]
             lot.until = None
-            if lot.live:
-                self._pinned.remove(lot)
-                self._n_pinned -= lot.live
-                self._push(order, lot)
+            if lot.blocks.size:
+                self._n_pinned -= len(lot.blocks)
+                self._push(lot)
 
-    def _push(self, order: int, lot: _Lot) -> None:
-        if self._listed > 2 * len(self._lots) + 64:
-            self._heap = [entry for entry in self._heap if entry[-1].live]
-            for _, _, old in self._heap:
-                old.blocks = [block for block in old.blocks if self._lots.get(block) is old]
+    def _push(self, lot: _Lot) -> None:
+        if len(self._heap) > 2 * len(self._lots) + 64:
+            self._heap = [entry for entry in self._heap if entry[-1].blocks.size]
             heapq.heapify(self._heap)
-            self._listed = sum(len(old.blocks) for _, _, old in self._heap)
-        heapq.heappush(self._heap, (lot.priority, order, lot))
-        self._listed += len(lot.blocks)
+        heapq.heappush(self._heap, (lot.priority, lot.number, lot))

@@ -83,6 +83,11 @@ class BlockKeys:
         self._packed = bytearray()  # tokens of the blocks whose keys are known
         self._like: BlockKeys | None = like if like is None or like._keys else like._like
 
+    @property
+    def n_known(self) -> int:
+        """Blocks whose keys are known."""
+        return len(self._keys)
+
     def parent(self, block: int) -> bytes:
         """What block number `block` hangs on. The keys before it are known."""
         return self._parents[block]
@@ -100,7 +105,7 @@ class BlockKeys:
         """Keys of the blocks from `first` on, up to `stop`, and their contents, one behind the other."""
         self._extend(stop, tokens)
         size = KEY_BYTES + self.block_tokens * TOKEN_BYTES
-        return self._keys[first:stop], bytes(self._contents[first * size : stop * size])
+        return self._keys[first:stop], bytes(memoryview(self._contents)[first * size : stop * size])
 
     def forked(self, n_blocks: int) -> BlockKeys:
         """Of a sequence that shares the first `n_blocks` blocks, whose keys are known, and goes on by itself."""

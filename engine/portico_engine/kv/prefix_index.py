@@ -21,6 +21,8 @@ from portico_engine.kv.hashing import KEY_BYTES, TOKEN_BYTES, BlockKeys, block_c
 
 _START = KEY_BYTES + TOKEN_BYTES  # bytes of a content that name a parent and the first token behind it
 _NONE = array("l")
+_NO_BLOCKS = np.empty(0, np.int64)
+_COMPARED = 32  # contents at once at first, then many times as many: a run of neighbours may be short
 _LOOKED_UP = 128  # blocks at once at first, then twice as many: a new prompt is not hashed to its end for nothing
 
 
@@ -37,7 +39,7 @@ class IndexedBlock:
 class PrefixMatch(NamedTuple):
     """The longest known beginning: whole blocks, then the first `tail_tokens` of one more."""
 
-    blocks: list[int]
+    blocks: npt.NDArray[np.int64]
     keys: list[bytes]
     tail: int | None
     tail_tokens: int
@@ -51,6 +53,7 @@ class PrefixIndex:
         self._size = KEY_BYTES + block_tokens * TOKEN_BYTES  # of a full block's content
         self._indexed = np.zeros(n_blocks, np.bool_)
         self._full = bytearray(n_blocks * self._size)  # contents of the full ones, by number; zeros for others
+        self._words = np.frombuffer(self._full, np.uint32)  # the same, to be compared by thousands
         self._tails: dict[int, bytes] = {}  # contents of those that are not
         self._keys: dict[int, bytes] = {}  # of the full ones
         self._by_key: dict[bytes, int] = {}
@@ -86,45 +89,44 @@ class PrefixIndex:
         compared, so that no collision serves another's KV.
         """
         full = limit // self._block_tokens
-        blocks: list[int] = []
+        runs: list[npt.NDArray[np.int64]] = []
         keys: list[bytes] = []
         at, count = first, _LOOKED_UP
         while at < full:
-            stop = min(full, at + count)
+            stop = min(full, max(at + count, names.n_known))
             of_span, contents = names.span(at, stop, tokens)
-            found = self._known(of_span, contents)
-            blocks += found
-            keys += of_span[: len(found)]
-            at, count = at + len(found), 2 * count
+            found = self._known(of_span, np.frombuffer(contents, np.uint32), runs)
+            keys += of_span[:found]
+            at, count = at + found, 2 * count
             if at < stop:
                 break
         tail, tail_tokens = self._best_child(names.parent(at), tokens, at * self._block_tokens, limit)
+        blocks = runs[0] if len(runs) == 1 else np.concatenate(runs) if runs else _NO_BLOCKS
         return PrefixMatch(blocks, keys, tail, tail_tokens)
 
-    def _known(self, keys: list[bytes], contents: bytes) -> list[int]:
-        """The blocks of a sequence's keys, up to the first that has none, or one of another content."""
-        blocks: list[int] = []
-        while len(blocks) < len(keys) and (block := self._by_key.get(keys[len(blocks)])) is not None:
-            run = self._run(block, contents, len(blocks))
+    def _known(self, keys: list[bytes], contents: npt.NDArray[np.uint32], runs: list[npt.NDArray[np.int64]]) -> int:
+        """Add the blocks of a sequence's keys to `runs`, up to the first that has none, or one of another content; how many."""
+        found = 0
+        while found < len(keys) and (block := self._by_key.get(keys[found])) is not None:
+            run = self._run(block, contents, found)
             if not run:
                 break
-            blocks.extend(range(block, block + run))
-        return blocks
+            runs.append(np.arange(block, block + run))
+            found += run
+        return found
 
-    def _run(self, block: int, contents: bytes, first: int) -> int:
-        """How many of the blocks from this one on hold the contents from number `first` on. Longer and longer pieces are
-        compared, then shorter and shorter ones.
-        """
-        size, left = self._size, len(contents) // self._size - first
-        done, step, grows = 0, 1, True
-        while step and done < left:
-            count = min(step, left - done)
-            at, of = (block + done) * size, (first + done) * size
-            if self._full[at : at + count * size] == contents[of : of + count * size]:
-                done += count
-                step = 2 * step if grows else step
-            else:
-                step, grows = count // 2, False
+    def _run(self, block: int, contents: npt.NDArray[np.uint32], first: int) -> int:
+        """How many of the blocks from this one on hold the contents from number `first` on."""
+        words = self._size // contents.itemsize
+        left = min(len(contents) // words - first, len(self._indexed) - block)
+        done, count = 0, _COMPARED
+        while done < left:
+            count = min(count, left - done)
+            at, of = (block + done) * words, (first + done) * words
+            differ = self._words[at : at + count * words] != contents[of : of + count * words]
+            if differ[place := int(differ.argmax())]:
+                return done + place // words
+            done, count = done + count, 32 * count
         return done
 
     def _best_child(self, parent: bytes, tokens: Sequence[int], at: int, limit: int) -> tuple[int | None, int]:
@@ -232,8 +234,11 @@ class PrefixIndex:
     def _add(self, block: int, content: bytes) -> None:
         self.version += 1
         self._indexed[block] = True
-        siblings = self._children.setdefault(content[:_START], array("l"))
-        siblings.insert(self._place(siblings, content), block)
+        siblings = self._children.get(start := content[:_START])
+        if siblings is None:
+            self._children[start] = array("l", (block,))
+        else:
+            siblings.insert(self._place(siblings, content), block)
 
     def check_integrity(self) -> None:
         """Assert that the views agree."""

@@ -68,9 +68,9 @@ class RetainedPrefixes:
             if len(pins) > 2 * self._pinned[block] + _ENDED:
                 pins[:] = [each for each in pins if block in each.blocks]
 
-    def awaited_among(self, blocks: Sequence[int]) -> list[int]:
+    def awaited_among(self, blocks: npt.NDArray[np.int64]) -> list[int]:
         """Places in `blocks` of those from which somebody waits for a prompt that goes on."""
-        return [n for n, block in enumerate(blocks) if block in self._by_last] if self._by_last else []
+        return [n for n, block in enumerate(blocks.tolist()) if block in self._by_last] if self._by_last else []
 
     def resolve(self, last: int, following: Sequence[int]) -> set[int]:
         """A prompt has the block and these tokens behind it: who waited behind the same waits no more. The blocks that were
@@ -90,11 +90,11 @@ class RetainedPrefixes:
             pins.pop()
         return pins[-1].until if pins and pins[-1].until > self._clock() else None
 
-    def ends(self, blocks: Sequence[int]) -> npt.NDArray[np.float64]:
-        """`until` of each of these, 0 where that is None."""
-        if not self._pinned or self._pinned.keys().isdisjoint(blocks):
-            return np.zeros(len(blocks))
-        return np.array([self.until(block) or 0.0 for block in blocks])
+    def ends(self, blocks: npt.NDArray[np.int64]) -> npt.NDArray[np.float64] | None:
+        """`until` of each of these, 0 where that is None; None where all are."""
+        if not self._pinned or self._pinned.keys().isdisjoint(numbers := blocks.tolist()):
+            return None
+        return np.array([self.until(block) or 0.0 for block in numbers])
 
     def forget(self, block: int) -> None:
         """The block's content is gone. What came before it stays pinned for its time: the conversation can still use that."""

@@ -6,7 +6,6 @@ keys are left out unless the question speaks for them; strings are likely what t
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -59,8 +58,7 @@ class ArgumentPriors:
     def prior(self, tool: Tool, question: Question) -> CallPrior:
         """What the question says about this tool's arguments."""
         draft = _Draft(self, question)
-        text = json.dumps(tool.parameters, default=str)
-        draft.object(self._read(_ToolSchema(text, tool.parameters)), "")
+        draft.object(self._read(_ToolSchema(tool.schema_text, tool.parameters)), "")
         return CallPrior(draft.keys, draft.values, then=draft.then)
 
     def similarity(self, first: str, second: str) -> float:

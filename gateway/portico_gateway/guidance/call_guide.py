@@ -44,12 +44,16 @@ class CallGuide:
         self.weights = weights
         self._names, self._copies = names, copies
         self._vectors = TextVectors(embed)
-        self._nearness = ToolNearness(embed, weights)
+        self._nearness = ToolNearness(self._vectors.embed, weights)
         self._priors = ArgumentPriors(embed, weights)
 
     def guides(self, parameters: int) -> bool:
         """Is a model of so many parameters one that needs it?"""
         return self.weights.strength.is_small(parameters)
+
+    def knows(self, tools: Sequence[Tool]) -> bool:
+        """Has it read all of these before?"""
+        return self._nearness.knows(tools)
 
     def guide(
         self, tools: Sequence[Tool], question: str, earlier: str = "", *, several: bool = False, tuned: bool = False
@@ -59,9 +63,10 @@ class CallGuide:
         its own part of the question: what is believed of one call's values would be the same for all, and is not said.
         `tuned`: the model has learned to fill in values, and is left to it but for arguments that come in several forms,
         and filters that nothing speaks for where nothing was found yet; whether it calls at all is weighed."""
+        text = ReadText(question, earlier)
+        self._vectors.add((question, *text.compared()))
         near = self._nearness.of(tools, question)
         best = sorted(tools, key=lambda tool: -near[tool.name])[: self._most_narrowed(tools)]
-        text = ReadText(question, earlier)
         narrowed = self._narrowed(best, text, self._beliefs(best, question))
         names = with_calls(near, narrowed, text.question_spans, self.weights.retrieval)
         prior = ToolCallPrior(names if self._names else {}, {}, strength=self.weights.strength.small)
@@ -89,7 +94,7 @@ class CallGuide:
 
     def _beliefs(self, tools: Sequence[Tool], question: str) -> Mapping[str, CallPrior]:
         """What the words of a question say of arguments that come in several forms, and of tools that take whole questions."""
-        read = [t for t in tools if shows_question(t.description) or read_schema(t.parameters).has_alternatives]
+        read = [t for t in tools if shows_question(t.description) or read_schema(t).has_alternatives]
         return LazyPriors(self._priors, read, read_question(question)) if read else {}
 
     def near_definitions(self, tools: Sequence[Tool], question: str) -> dict[str, float]:
@@ -109,7 +114,7 @@ class CallGuide:
         return {tool.name: self._narrow(tool, text, beliefs.get(tool.name, NO_BELIEFS)) for tool in tools}
 
     def _narrow(self, tool: Tool, text: ReadText, believed: CallPrior) -> NarrowedTool:
-        schema = read_schema(tool.parameters)
+        schema = read_schema(tool)
         if tool.text_input is not None:  # one text, which its own grammar shapes
             return NarrowedTool(tool, believed, searches=schema.searches)
         in_words = believed != NO_BELIEFS and schema.has_alternatives

@@ -5,7 +5,6 @@ A definition's vectors are kept as long as it is asked about. It weighs nothing 
 
 from __future__ import annotations
 
-import json
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 
@@ -26,15 +25,19 @@ class DefinitionSimilarity:
 
     def __init__(self, embed: TextEmbedding) -> None:
         self._embed = embed
-        self._known: OrderedDict[str, Floats] = OrderedDict()
+        self._known: OrderedDict[tuple[str, str, str], Floats] = OrderedDict()
 
     def of(self, tools: Sequence[Tool], question: str) -> list[float]:
         """For each tool the mean cosine of its readings with the question."""
         vector = self._embed([question])[0]
         return [float((self._vectors(tool) @ vector).mean()) for tool in tools]
 
+    def knows(self, tool: Tool) -> bool:
+        """Are its definition's vectors kept?"""
+        return (tool.name, tool.description, tool.schema_text) in self._known
+
     def _vectors(self, tool: Tool) -> Floats:
-        key = json.dumps([tool.name, tool.description, tool.parameters], default=str)
+        key = (tool.name, tool.description, tool.schema_text)
         vectors = self._known.pop(key, None)
         if vectors is None:
             vectors = np.asarray(self._embed(readings(tool)), np.float32)

@@ -6,7 +6,6 @@ read in a definition is kept as long as it is asked about. It knows no call.
 
 from __future__ import annotations
 
-import json
 import re
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -46,6 +45,10 @@ class _Definition:
     searches: bool  # it needs to be told what a question is about
 
 
+def _key(tool: Tool) -> tuple[str, str, str]:
+    return tool.name, tool.description, tool.schema_text
+
+
 class ToolNearness:
     """In nats, by tool. Thread-safe as far as a dict is: two threads may read the same definition twice."""
 
@@ -53,7 +56,7 @@ class ToolNearness:
         self._embed = embed
         self._weights = weights
         self._similarity = DefinitionSimilarity(embed)
-        self._known: OrderedDict[str, _Definition] = OrderedDict()
+        self._known: OrderedDict[tuple[str, str, str], _Definition] = OrderedDict()
 
     def of(self, tools: Sequence[Tool], question: str) -> dict[str, float]:
         """By name: nearness, and whether a tool's change is asked for. Of servers that show typical questions their sentences
@@ -68,6 +71,10 @@ class ToolNearness:
         for name, of_words in self._by_questions(shown, question).items():
             near[name] += of_words
         return near
+
+    def knows(self, tools: Sequence[Tool]) -> bool:
+        """Is what is read in each of these kept?"""
+        return all(self._similarity.knows(tool) or _key(tool) in self._known for tool in tools)
 
     def definitions(self, tools: Sequence[Tool], question: str, weight: float) -> dict[str, float]:
         """By name, how near the tools are by their whole definition: `weight` nats at a mean cosine of 1."""
@@ -92,7 +99,7 @@ class ToolNearness:
         return found
 
     def _read(self, tool: Tool) -> _Definition:
-        key = json.dumps([tool.name, tool.description, tool.parameters], default=str)
+        key = _key(tool)
         found = self._known.pop(key, None) or self._definition(tool)
         self._known[key] = found
         while len(self._known) > _KEPT:
@@ -100,7 +107,7 @@ class ToolNearness:
         return found
 
     def _definition(self, tool: Tool) -> _Definition:
-        schema = read_schema(tool.parameters)
+        schema = read_schema(tool)
         return _Definition(
             np.asarray(self._embed(sentences(tool.description)), np.float32),
             frozenset(_WORD.findall(tool.description.lower())),

@@ -17,12 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from tokenizers import Tokenizer
+    from tokenizers import Encoding, Tokenizer
 
 DIMENSIONS = 256
 _NAME = "l2_supercat"  # of the files in wordllama's wheel,
 _TENSOR = "embedding.weight"  # and of the table in there
 _MAX_HEADER = 1 << 20  # bytes
+_FEW = 4_000  # characters
 Embeddings = npt.NDArray[np.float32]
 
 
@@ -76,10 +77,10 @@ class Embedder:
         table, tokenizer = self._model
         vectors = np.zeros((len(texts), DIMENSIONS), np.float32)
         for first in range(0, len(texts), batch):
-            encoded = tokenizer.encode_batch_fast(list(texts[first : first + batch]), add_special_tokens=False)
+            encoded = _encoded(tokenizer, texts[first : first + batch])
             for row, text in enumerate(encoded, first):
                 if text.ids:
-                    vectors[row] = table.take(text.ids, axis=0).sum(axis=0)
+                    np.add.reduce(table.take(text.ids, axis=0), axis=0, out=vectors[row])
         return vectors
 
     def _load(self) -> None:
@@ -89,6 +90,13 @@ class Embedder:
                     self._model = _read_model()
                 except (ImportError, OSError, ValueError, KeyError) as error:
                     self._failure = f"the embedding model can't be loaded: {error}"
+
+
+def _encoded(tokenizer: Tokenizer, texts: Sequence[str]) -> list[Encoding]:
+    """Few characters here: the library's threads take longer to wake than to read them."""
+    if sum(map(len, texts)) <= _FEW:
+        return [tokenizer.encode(text, add_special_tokens=False) for text in texts]
+    return tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
 
 
 class _Model(NamedTuple):

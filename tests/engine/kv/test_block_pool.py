@@ -95,7 +95,7 @@ def test_a_collision_of_hashes_serves_nobody_elses_blocks() -> None:
     kv.free(table, tokens)
     index = kv.pool.index
     index._by_key[chain_key(ROOT, [9, 9, 9, 9])] = index._by_key[chain_key(ROOT, [1, 2, 3, 4])]  # as if the two collided
-    assert index.match(kv.block_keys(), [9, 9, 9, 9, 9], 4).blocks == []
+    assert index.match(kv.block_keys(), [9, 9, 9, 9, 9], 4).blocks.tolist() == []
 
 
 def test_the_end_of_a_prefix_is_evicted_before_its_beginning() -> None:

@@ -120,9 +120,10 @@ class Policy(RuleBasedStateMachine):
         assert {b for b in range(10) if b in self.policy} == set(self.held)
         pinned = {block for block, (until, _, _) in self.held.items() if until > self.clock.now}
         assert sorted(self.policy.pinned_blocks()) == sorted(pinned)
-        listed = sum(len(lot.blocks) for _, _, lot in self.policy._heap)
-        assert listed == self.policy._listed <= 2 * 10 + 64 + 10, "outdated entries don't pile up"
-        assert len(self.policy._heap) <= listed, "nor do lots of which nothing is left"
+        lots = self.policy._lots.values()
+        assert sorted(block for lot in lots for block in lot.blocks.tolist()) == sorted(self.held)
+        assert all(lot.blocks.size for lot in lots), "lots of which nothing is left don't pile up"
+        assert len(self.policy._heap) <= 2 * 10 + 64 + 1, "nor do they in the heap"
 
 
 Policy.TestCase.settings = settings(max_examples=80, stateful_step_count=60, deadline=None)

@@ -7,12 +7,11 @@ It owns how the grammars of single tools are joined and how free text ends where
 from __future__ import annotations
 
 import gc
-import hashlib
 import json
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -102,7 +101,7 @@ def compile_tool_calls(
         grammar, report, printed = _enforced(join, limits, dict(too_large or {}))
     report = replace(report, compile_seconds=time.perf_counter() - began)
     compiled = CompiledGrammar(printed.text, report, grammar, printed.open_strings)
-    _catalogs.put(key, compiled, RULE_BYTES * len(grammar.rules) + 4 * len(printed.text))
+    _catalogs.put(key, compiled, RULE_BYTES * len(grammar.rules) + 4 * (len(printed.text) + _size(tools)))
     return compiled
 
 
@@ -120,18 +119,30 @@ def kept_tool_calls(
     return _catalogs.get(_key(tools, choice, (answer, format, parallel, thinking, special_tokens, DEFAULT_BOUNDS, None, None)))
 
 
-def _key(tools: Sequence[Tool], choice: ToolChoice, options: tuple[Any, ...]) -> str:
+def _key(tools: Sequence[Tool], choice: ToolChoice, options: tuple[Any, ...]) -> Hashable:
+    """The order of properties counts, since it is the order that they are written in."""
     answer, format, parallel, thinking, special_tokens, bounds, limits, too_large = options
-    made_from = (
-        [(tool.name, tool.parameters, repr(tool.text_input)) for tool in tools],
-        [choice.name] if isinstance(choice, NamedTool) else choice,
-        None if answer is None else [answer.schema],
-        (format, parallel, thinking, dict(special_tokens or {}), repr(bounds), repr(limits), too_large),
-    )
     try:
-        return _digest(made_from)
+        return (
+            tuple([(tool.name, tool.schema_text, tool.text_input) for tool in tools]),
+            (choice.name,) if isinstance(choice, NamedTool) else choice,
+            None if answer is None else (json.dumps(answer.schema),),
+            (
+                format,
+                parallel,
+                thinking,
+                tuple((special_tokens or {}).items()),
+                bounds,
+                limits,
+                tuple((too_large or {}).items()),
+            ),
+        )
     except (ValueError, RecursionError):
         raise GrammarTooLarge("a tool's schema holds a number of thousands of digits, or nests too deeply") from None
+
+
+def _size(tools: Sequence[Tool]) -> int:
+    return sum(len(tool.schema_text) for tool in tools)
 
 
 def _enforced(join: Callable[..., CallGrammar], limits: Limits, too_large: dict[str, str]) -> Enforced:
@@ -189,11 +200,6 @@ def _collector_paused() -> Iterator[None]:
         yield
     finally:
         gc.enable()
-
-
-def _digest(made_from: object) -> str:
-    """Of a JSON value; the order of properties counts, since it is the order that they are written in."""
-    return hashlib.sha256(json.dumps(made_from, ensure_ascii=True).encode()).hexdigest()
 
 
 def tool_calls_grammar(

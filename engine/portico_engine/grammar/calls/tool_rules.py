@@ -31,7 +31,10 @@ def tool_rules(
         elif tool.name in too_large:
             grammar, report = degraded(tool.name, "", too_large[tool.name], bounds=bounds, prefix=prefix)
         else:
-            grammar, report = tool_to_ir(tool.parameters, tool=tool.name, bounds=bounds, limits=limits, prefix=prefix)
+            text = _text_of(tool)
+            grammar, report = tool_to_ir(
+                tool.parameters, tool=tool.name, bounds=bounds, limits=limits, prefix=prefix, text=text
+            )
         reports.append(report)
         if grammar is not None:
             rules.update(grammar.rules)
@@ -42,6 +45,13 @@ def tool_rules(
         reasons = "; ".join(f"{each.tool}: at {each.pointer or '/'}, {each.reason}" for each in failed)
         raise GrammarError(f"no tool is left that could be called: {reasons}")
     return rules, bodies, CompileReport().joined(*reports), sizes
+
+
+def _text_of(tool: Tool) -> str | None:
+    try:
+        return tool.schema_text
+    except (ValueError, RecursionError):  # the compiler says what is wrong
+        return None
 
 
 def _prefix(name: str, taken: dict[str, int]) -> str:

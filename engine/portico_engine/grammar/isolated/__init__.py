@@ -13,7 +13,14 @@ from portico_engine.grammar.isolated.workers import (
     check_arguments_isolated,
     compile_gbnf_isolated,
     compile_schema_isolated,
+    compile_tool_calls_here,
     compile_tool_calls_isolated,
 )
 
-__all__ = ["check_arguments_isolated", "compile_gbnf_isolated", "compile_schema_isolated", "compile_tool_calls_isolated"]
+__all__ = [
+    "check_arguments_isolated",
+    "compile_gbnf_isolated",
+    "compile_schema_isolated",
+    "compile_tool_calls_here",
+    "compile_tool_calls_isolated",
+]

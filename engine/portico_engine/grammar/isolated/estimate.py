@@ -8,10 +8,13 @@ and looks for the words that make a small schema dear: large counts, lookaround,
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from portico_engine.tool import Tool
 
+_KEPT = 1_024  # tools of which it is known
 _NODES = 4_000  # values of a schema
 _TEXT = 60_000  # characters of its strings
 _EXPANDED = 20_000  # values with references written out
@@ -76,7 +79,26 @@ def is_small_gbnf(text: str) -> bool:
 
 def is_small_tool(tool: Tool) -> bool:
     """A tool whose arguments are; a text's own definition is a grammar that anybody wrote, and never surely small."""
-    return is_small_schema(tool.parameters) and (tool.text_input is None or tool.text_input.syntax == "any")
+    if tool.text_input is not None and tool.text_input.syntax != "any":
+        return False
+    try:
+        text = tool.schema_text
+    except (ValueError, RecursionError):
+        return False
+    return _is_small(_Written(text, tool.parameters)) if len(text) <= _TEXT else is_small_schema(tool.parameters)
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A schema, known by its text."""
+
+    text: str
+    schema: Any = field(compare=False)
+
+
+@lru_cache(maxsize=_KEPT)
+def _is_small(of: _Written) -> bool:
+    return is_small_schema(of.schema)
 
 
 def _repetitions(text: str) -> int:

@@ -103,18 +103,17 @@ async def compile_tool_calls_isolated(
         )
         if kept is not None:
             return kept
-    plain = [replace(tool, description="") for tool in tools]
     options: dict[str, Any] = {
         "choice": choice, "answer": answer, "format": format, "parallel": parallel, "thinking": thinking,
         "special_tokens": special_tokens,
     }  # fmt: skip
-    job = Job("tool_calls", (plain,), options)
-    large = [tool.name for tool in plain if not is_small_tool(tool)]
+    large = [tool.name for tool in tools if not is_small_tool(tool)]
     small_answer = answer is None or is_small_schema(answer.schema)
     if not large and small_answer:
-        return await _compile(job, small=True)
+        return await _compile(Job("tool_calls", (tools,), options), small=True)
+    plain = [replace(tool, description="") for tool in tools]
     try:
-        return await _compile(job, small=False)
+        return await _compile(Job("tool_calls", (plain,), options), small=False)
     except GrammarError as error:
         texts = [tool.name for tool in plain if tool.text_input is not None]
         blamed = large if isinstance(error, GrammarTooLarge) else texts  # the matcher may refuse a client's own grammar
@@ -122,6 +121,15 @@ async def compile_tool_calls_isolated(
             raise
         degraded = Job("tool_calls", (plain,), {**options, "too_large": dict.fromkeys(blamed, str(error))})
         return await _compile(degraded, small=small_answer)
+
+
+def compile_tool_calls_here(tools: Sequence[Tool], **options: Any) -> CompiledGrammar | None:
+    """As `compile_tool_calls`, for who is on a thread of his own, or has little to compile; None where that isn't sure to take
+    some milliseconds."""
+    answer = options.get("answer")
+    if not all(map(is_small_tool, tools)) or not (answer is None or is_small_schema(answer.schema)):
+        return None
+    return child.compile_here("tool_calls", (tools,), options)
 
 
 async def check_arguments_isolated(schema: Any, value: Any) -> list[Violation]:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from typing import NamedTuple
 
 from portico_engine.errors import GrammarError, GrammarTooLarge, LexemesTooLarge
 from portico_engine.grammar import ir
@@ -33,6 +34,7 @@ from portico_engine.grammar.notation import quantifier
 MAX_REGULAR_SIZE = 4000  # nodes, references written out
 MAX_GROUP_DEPTH = 12  # llguidance refuses 30 nested groups; deeper ones get a name
 MAX_SYMBOLS = 65_525  # llguidance's: rules, lexemes, and the groups inside of rules
+_PLACE = "\0"  # of a rule's name: no text of this language has one
 NO_TEXT = r"/[^\s\S]/"
 
 
@@ -83,8 +85,14 @@ class _Printer:
         self.names |= {name: name for name in cut.expansions if name not in self.names}
         for name, expansion in cut.expansions.items():
             self.meter.step()
-            self._called = self.calls[self.names[name]] = []
-            self.lines[self.names[name]] = self._expansion(expansion, 0)
+            printed = self.names[name]
+            if (plain := _plainly(expansion)) is not None:
+                self.groups += plain.groups
+                self.calls[printed] = called = [self.names[rule] for rule in plain.rules]
+                self.lines[printed] = plain.write(called)
+                continue
+            self._called = self.calls[printed] = []
+            self.lines[printed] = self._expansion(expansion, 0)
         begin = self._start(self.names[cut.start])
         text = _text({**begin, **self.lines})
         if len(text) > MAX_TEXT:
@@ -251,6 +259,60 @@ class _Printer:
         if isinstance(node, ir.Seq | ir.Alt | ir.And | ir.Repeat):
             return f"({body})" if depth < MAX_GROUP_DEPTH else self._hoist(body, terminal=True)
         return body
+
+
+class _Plain(NamedTuple):
+    """An expansion that names no lexeme: what stands between the rules that it refers to, these, and its groups."""
+
+    between: tuple[str, ...]
+    rules: tuple[str, ...]
+    groups: int
+
+    def write(self, names: Sequence[str]) -> str:
+        """With its rules under these names."""
+        if not names:
+            return self.between[0]
+        return "".join([text for pair in zip(self.between, names, strict=False) for text in pair]) + self.between[-1]
+
+
+class _NotPlain(Exception):
+    """It takes a name; never leaves this module."""
+
+
+@lru_cache(maxsize=1 << 12)
+def _plainly(expansion: Expansion) -> _Plain | None:
+    """How an expansion is printed, whatever grammar it is in; None where one of its lexemes, or a deep group, takes a name
+    there. Grammars of one catalog have most of theirs in common.
+    """
+    printer = _PlainPrinter(ir.Grammar({}), (), Meter(DEFAULT_LIMITS))
+    try:
+        text = printer.plain(expansion)
+    except _NotPlain:
+        return None
+    return _Plain(tuple(text.split(_PLACE)), tuple(printer.rules), printer.groups)
+
+
+class _PlainPrinter(_Printer):
+    """Prints one expansion, a mark in place of each rule."""
+
+    def plain(self, expansion: Expansion) -> str:
+        """Raises _NotPlain."""
+        self.rules: list[str] = []
+        return self._expansion(expansion, 0)
+
+    def _expansion(self, expansion: Expansion, depth: int) -> str:
+        if isinstance(expansion, Nonterminal):
+            self.rules.append(expansion.rule)
+            return _PLACE
+        return super()._expansion(expansion, depth)
+
+    def _lexeme(self, node: ir.Node) -> str:
+        if not isinstance(node, ir.TokenRef | ir.Text | ir.Chars):
+            raise _NotPlain
+        return super()._lexeme(node)
+
+    def _hoist(self, body: str, *, terminal: bool) -> str:
+        raise _NotPlain
 
 
 def _text(lines: Mapping[str, str]) -> str:

@@ -174,12 +174,13 @@ class Builder:
         formula = AllOf(tuple(self.expander.formula(sub) for sub in goal))
         dropped: frozenset[AnyOf] = frozenset()
         while True:
-            self.meter.check_time()
+            self.meter.step()
             try:
                 return normal_form(formula, self.limits.clauses, dropped, self.meter.step)
             except TooManyClauses as error:
                 self.loosen(error.at.pointer, error.at.keyword or "anyOf", "any branch, as if the keyword were not there")
                 dropped |= {error.at}
+                self.meter.check_time()
 
     def _clauses(self, clauses: Iterable[Clause], pointer: str, hint: str) -> Node:
         out: list[Node] = []

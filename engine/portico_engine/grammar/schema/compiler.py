@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -36,7 +36,7 @@ def schema_to_ir(
     `bounds` None leaves open ends open (for checking texts, not for generation). Every rule's name begins with `prefix`;
     `resources` are schemas by URI that references may lead to. Raises InvalidSchema, Unsatisfiable or GrammarTooLarge.
     """
-    meter = Meter(limits)
+    began, meter = time.perf_counter(), Meter(limits)
     try:
         document = SchemaDocument(schema, meter, resources)
         shared = shared_rules(bounds)
@@ -45,7 +45,9 @@ def schema_to_ir(
         rules, name = _finish(builder, start)
     except RecursionError:
         raise InvalidSchema("", "its keywords nest too deeply to be followed") from None
-    report = CompileReport(tuple(builder.loosened.values()), tuple(builder.bounded.values()), compile_seconds=meter.seconds)
+    report = CompileReport(
+        tuple(builder.loosened.values()), tuple(builder.bounded.values()), compile_seconds=time.perf_counter() - began
+    )
     grammar = Grammar(rules, name)
     check_shortest(grammar)
     return grammar, report
@@ -73,28 +75,33 @@ def _unsatisfiable(builder: Builder) -> Unsatisfiable:
 
 
 def tool_to_ir(
-    schema: Any, *, tool: str, bounds: Bounds | None = DEFAULT_BOUNDS, limits: Limits = DEFAULT_LIMITS, prefix: str = ""
+    schema: Any,
+    *,
+    tool: str,
+    bounds: Bounds | None = DEFAULT_BOUNDS,
+    limits: Limits = DEFAULT_LIMITS,
+    prefix: str = "",
+    text: str | None = None,
 ) -> tuple[Grammar | None, CompileReport]:
-    """The arguments of one tool, whatever its schema is like: never raises for a bad one.
+    """The arguments of one tool, whatever its schema is like: never raises for a bad one. `text` is the schema as JSON, where
+    somebody has it.
 
     A keyword that can't be read is left out alone, and reported. A schema that is invalid as a whole, or too large, degrades to
     "any JSON object" (`Failed(degraded=True)`, to be checked after the call); one that no object satisfies leaves the tool out
     (None, `Failed(degraded=False)`). Arguments are always an object.
     """
     try:
-        key = hashlib.sha256(repr((schema, tool, bounds, limits, prefix)).encode("utf-8", "surrogatepass")).hexdigest()
+        key = (text if text is not None else repr(schema), text is None, tool, bounds, limits, prefix)
     except (ValueError, RecursionError):  # a number of more than 4,300 digits, which Python writes for nobody
         return degraded(tool, "", "it holds a number that is too long, or nests too deeply", bounds=bounds, prefix=prefix)
     known = _TOOLS.get(key)
     if known is None:
         known = _tool_to_ir(schema, tool, bounds, limits, prefix)
-        _TOOLS.put(key, known, _size(known[0]))
+        _TOOLS.put(key, known, _size(known[0]) + 4 * len(key[0]))
     return known
 
 
-_TOOLS: ByteCache[tuple[Grammar | None, CompileReport]] = ByteCache(
-    32 * 1024 * 1024
-)  # by digest, so that a catalog costs its new tools
+_TOOLS: ByteCache[tuple[Grammar | None, CompileReport]] = ByteCache(32 * 1024 * 1024)  # so that a catalog costs its new tools
 
 
 def _size(grammar: Grammar | None) -> int:

@@ -20,6 +20,8 @@ from portico_gateway.guidance.copying.values.copied_value import CopiedValue
 from portico_gateway.guidance.weights import CopyWeights, KeyWeights
 
 NO_BELIEFS = CallPrior()
+_json = json.JSONEncoder().encode
+_plain_json = json.JSONEncoder(ensure_ascii=False).encode
 _CURSOR = "cursor"
 
 
@@ -149,7 +151,7 @@ def _allowed(of: Filled, weights: CopyWeights) -> list[CopiedValue]:
             and (value is best or value.weight > best.weight - weights.spread)
             and parameter.takes(value.value)
         ):
-            found.setdefault(json.dumps(value.value), value)
+            found.setdefault(_json(value.value), value)
     return list(found.values())
 
 
@@ -189,13 +191,13 @@ class _PriorDraft:
     def _weigh(self, path: str, value: CopiedValue, weight: float) -> None:
         match value.value:
             case str():
-                self.values.setdefault(path, {})[json.dumps(value.value, ensure_ascii=False)[1:-1]] = weight
+                self.values.setdefault(path, {})[_plain_json(value.value)[1:-1]] = weight
             case list():
                 self.items[path] = [CallPrior()] * len(value.value)
             case dict():
                 pass
             case _:
-                self.bare.setdefault(path, {})[json.dumps(value.value)] = weight
+                self.bare.setdefault(path, {})[_json(value.value)] = weight
 
     def prior(self) -> CallPrior:
         return CallPrior(self.keys, self.values, self.bare, self.items)

@@ -5,7 +5,6 @@ It reads JSON Schemas and knows no question. Objects with several forms are left
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, Literal
 
+from portico_engine import Tool
 from portico_engine.grammar import ArgumentChecker
 from portico_gateway.guidance.copying.parameter_words import asked_shape
 from portico_gateway.guidance.copying.text.span import SpanKind
@@ -24,6 +24,7 @@ JsonType = Literal["string", "integer", "number", "boolean", "array", "object", 
 ABOUT_CHARACTERS = 160
 _SCHEMAS_KEPT = 512
 _LONGEST_KEPT = 1 << 15  # characters of a schema: what anybody sends takes no more memory than that
+_TAKEN_KEPT = 256  # values of one parameter of which it is known whether they are valid
 _ABBREVIATION = 4  # characters at least
 _PLAIN = frozenset(
     ("type", "description", "title", "default", "examples", "enum", "const", "items", "properties", "required", "$root")
@@ -146,7 +147,21 @@ class Parameter:
 
     def takes(self, value: Any) -> bool:
         """Is a value of its type valid? A schema that says nothing beyond the type is the filler's affair."""
-        return self._checker is None or not self._checker.violations(value)
+        if self._checker is None:
+            return True
+        if isinstance(value, list | dict):
+            return not self._checker.violations(value)
+        key = (type(value), value)
+        if (known := self._taken.get(key)) is None:
+            if len(self._taken) >= _TAKEN_KEPT:
+                self._taken.clear()
+            known = self._taken[key] = not self._checker.violations(value)
+        return known
+
+    @cached_property
+    def _taken(self) -> dict[tuple[type, Any], bool]:
+        """Of single values, whether they are valid."""
+        return {}
 
     @cached_property
     def _checker(self) -> ArgumentChecker | None:
@@ -176,13 +191,13 @@ class _Schema:
     schema: Mapping[str, Any] = field(compare=False)
 
 
-def read_schema(schema: Mapping[str, Any]) -> SchemaReading:
-    """Of a tool's schema; schemas are told apart by their text, with their keys in order."""
+def read_schema(tool: Tool) -> SchemaReading:
+    """Of a tool; schemas are told apart by their text, with their keys in order."""
     try:
-        text = json.dumps(schema, default=str)
+        text = tool.schema_text
     except (ValueError, RecursionError):  # a number of thousands of digits, or too deep for a text
-        return SchemaReading(schema)
-    return _read(_Schema(text, schema)) if len(text) <= _LONGEST_KEPT else SchemaReading(schema)
+        return SchemaReading(tool.parameters)
+    return _read(_Schema(text, tool.parameters)) if len(text) <= _LONGEST_KEPT else SchemaReading(tool.parameters)
 
 
 @lru_cache(maxsize=_SCHEMAS_KEPT)

@@ -40,6 +40,7 @@ class ReadText:
         self._around: dict[tuple[int, int], list[tuple[int, str]]] = {}
         self._stems: dict[str, frozenset[str]] = {}
         self._cuts: dict[tuple[int, int], bool] = {}
+        self.beside: dict[tuple[int, int], tuple[object, Span, float, float]] = {}  # see `SpanFit`
         self.shares: dict[str, float] = {}  # by listed value, how much of it is said
         self.mentions: dict[str, Span | None] = {}  # by listed value, where it is said
 

@@ -74,8 +74,8 @@ class SpanFit:
 
     def _fit(self, parameter: Parameter, span: Span) -> Fit:
         place = self.read.place(span)
-        beside = self._near(parameter, span, place) + self._cue(parameter, place)
-        sense, wording = self._sense(parameter, span, place), self._wording(parameter, span, place)
+        beside, sense = self._around(parameter, span, place)
+        wording = self._wording(parameter, span, place)
         out_of_order = self.weights.order * abs(self._ranks[id(parameter)] - span.start / max(1, len(self.text)))
         asked = self.weights.role if parameter.asked_shape is span.kind else 0.0
         if span.kind is SpanKind.NUMBER and parameter.asked_shape in _OF_TIME:
@@ -91,6 +91,16 @@ class SpanFit:
             - out_of_order,
             before + beside + asked + min(0.0, wording) + (0.0 if span.kind in UNSHAPED else sense),
         )
+
+    def _around(self, parameter: Parameter, span: Span, place: tuple[int, int]) -> tuple[float, float]:
+        """What the words beside a span and its sense say for a parameter: the same for all tools that have this schema. It is
+        kept by identity, with what it is of, so that nothing else takes its place.
+        """
+        key = (id(parameter), id(span))
+        if (known := self.read.beside.get(key)) is None:
+            beside = self._near(parameter, span, place) + self._cue(parameter, place)
+            known = self.read.beside[key] = (parameter, span, beside, self._sense(parameter, span, place))
+        return known[2], known[3]
 
     def _shape(self, parameter: Parameter, span: Span, place: tuple[int, int]) -> float:
         w = self.weights

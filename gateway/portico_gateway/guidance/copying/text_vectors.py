@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from portico_gateway.guidance.tool_retrieval import TextEmbedding
@@ -24,6 +24,12 @@ class TextVectors:
             self._of.clear()
         if fresh:
             self._of.update(zip(fresh, self._embed(fresh), strict=True))
+
+    def embed(self, texts: Sequence[str]) -> Any:
+        """Unit vectors [len(texts), dim]; of a single text, a question that is weighed otherwise too, the one that is kept."""
+        if len(texts) == 1 and (known := self._of.get(texts[0])) is not None:
+            return [known]
+        return self._embed(texts)
 
     def cosine(self, first: str, second: str) -> float:
         """Of two texts."""

@@ -2,7 +2,8 @@
 
     request.py     GenerationRequest: what is asked, in no API's words, and what of it does not fit together
     terms.py       Terms: what one caller's generation is held to
-    prepare.py     PreparedRequest: the engine's own request, with its prompt's tokens and its grammar
+    prepare.py     PreparedRequest: the engine's own request, with its grammar, guided where the model needs it
+    prompt.py      the prompt's tokens: turns and tools in the model's template, or the tools as text
     answer.py      GeneratedAnswer: text, thoughts, calls and log-probabilities, and the pieces of a stream
     text_calls.py  the text of a call whose tool takes one text, whole or as it grows
     unheeded.py    what another server's answer shows of a grammar that it did not keep to

@@ -6,15 +6,13 @@ Grammars are compiled beside the event loop, what anybody may have made dear in 
 from __future__ import annotations
 
 import asyncio
-import json
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from portico_engine import PRESETS, Request, SamplingParams, Tool
-from portico_engine.errors import ChatTemplateError, ContextOverflow, EngineError
+from portico_engine.errors import ContextOverflow, EngineError
 from portico_engine.grammar import (
     AnswerSchema,
     CallFormat,
@@ -23,18 +21,18 @@ from portico_engine.grammar import (
     call_mark,
     compile_gbnf_isolated,
     compile_schema_isolated,
+    compile_tool_calls_here,
     compile_tool_calls_isolated,
     control_tokens,
     detect_format,
 )
-from portico_gateway.agent.tool_signatures import TOOLS_SHARE, explained_signature, one_liner, signature
 from portico_gateway.guidance.call_guide import CallGuide, GuidedCall
 from portico_gateway.http.errors import ApiError
-from portico_gateway.http.generation.request import GenerationRequest, SamplingOptions, Turn
+from portico_gateway.http.generation.prompt import EXPLAINED, prompt_of
+from portico_gateway.http.generation.request import GenerationRequest, SamplingOptions
 from portico_gateway.http.identity import LOCAL
 from portico_gateway.model.options import WAIT_SECONDS
 from portico_gateway.model.remote.engine import REMOTE
-from portico_servers.common.unicode_text import plain_json
 
 if TYPE_CHECKING:
     from portico_engine import EngineClient
@@ -43,6 +41,8 @@ _PASSED_ON = (  # where they are given; the engine's defaults count else
     *("dry_multiplier", "dry_base", "dry_allowed_length", "dry_penalty_last_n", "dry_sequence_breakers"),
     *("xtc_probability", "xtc_threshold"),
 )
+_FEW_TOOLS = 32  # and
+_SHORT_QUESTION = 500  # characters of question and results: guiding a call takes some milliseconds
 MOST_CALLS = 8  # in one answer, where several are wanted
 _FOR_SEVERAL = (CallFormat.HERMES, CallFormat.MISTRAL, CallFormat.MISTRAL_ARGS)
 
@@ -99,11 +99,13 @@ async def prepare(
         taught = "tools" in template
         format = detect_format(template) if taught else CallFormat.GENERIC
         control = control_tokens(format, engine.tokens)
-        guided = await _guided(generation, engine, guide)
-        grammar = await _grammar(generation, guided.tools if guided else generation.callable_tools, format, control)
+        options = _call_options(generation, format, control) if generation.may_call else {}
+        guided, grammar = await _guided(generation, engine, guide, options)
+        if grammar is None:
+            grammar = await _grammar(generation, guided.tools if guided else generation.callable_tools, format, options)
         if grammar is not None and engine.info.executor == REMOTE:
             grammar = replace(grammar, schema=_as_schema(generation))
-        prompt = await _prompt(generation, engine, template)
+        prompt = await prompt_of(generation, engine, template)
         room = engine.info.context_length - len(prompt)
         if room < 1:
             raise ContextOverflow(len(prompt), engine.info.context_length)
@@ -127,21 +129,41 @@ async def prepare(
     return PreparedRequest(generation, engine, request, format, guided)
 
 
-async def _guided(generation: GenerationRequest, engine: EngineClient, guide: CallGuide | None) -> GuidedCall | None:
-    """What is said about the calls, where the model is one that needs it."""
+async def _guided(
+    generation: GenerationRequest, engine: EngineClient, guide: CallGuide | None, options: Mapping[str, Any]
+) -> tuple[GuidedCall | None, CompiledGrammar | None]:
+    """What is said about the calls, where the model is one that needs it, and their grammar, where that is soon compiled.
+    Little is done at once: another thread would not compute beside this one."""
     asked = [at for at, turn in enumerate(generation.turns) if turn.role == "user" and turn.content.strip()]
     if guide is None or not generation.may_call or not asked or not guide.guides(engine.info.parameters):
-        return None
+        return None, None
     question = generation.turns[asked[-1]].content
     found = "\n".join(turn.content for turn in generation.turns[asked[-1] :] if turn.role == "tool")
-    return await asyncio.to_thread(
-        guide.guide,
-        generation.callable_tools,
-        question,
-        found,
-        several=generation.parallel_tool_calls is True,
-        tuned=generation.prompts == EXPLAINED,
-    )
+    tools = generation.callable_tools
+    several, tuned = generation.parallel_tool_calls is True, generation.prompts == EXPLAINED
+
+    def work() -> tuple[GuidedCall, CompiledGrammar | None]:
+        guided = guide.guide(tools, question, found, several=several, tuned=tuned)
+        return guided, None if generation.grammar is not None else compile_tool_calls_here(guided.tools, **options)
+
+    is_brief = len(tools) <= _FEW_TOOLS and len(question) + len(found) <= _SHORT_QUESTION and guide.knows(tools)
+    return work() if is_brief else await asyncio.to_thread(work)
+
+
+def _call_options(generation: GenerationRequest, format: CallFormat, control: Mapping[str, int]) -> dict[str, Any]:
+    """What the grammar of calls is compiled with."""
+    return {
+        "choice": generation.tool_choice or "auto",
+        "answer": AnswerSchema(_wanted_schema(generation)) if generation.calls_or_json else None,
+        "format": format,
+        "parallel": _parallel(generation.parallel_tool_calls, format),
+        "special_tokens": control,
+    }
+
+
+def _wanted_schema(generation: GenerationRequest) -> dict[str, Any] | bool | None:
+    wanted = generation.response_format
+    return {"type": "object"} if wanted is not None and wanted.schema is None else wanted and wanted.schema
 
 
 def _check_logit_bias(generation: GenerationRequest, vocab_size: int) -> None:
@@ -153,24 +175,16 @@ def _check_logit_bias(generation: GenerationRequest, vocab_size: int) -> None:
 
 
 async def _grammar(
-    generation: GenerationRequest, tools: Sequence[Tool], format: CallFormat, control: Mapping[str, int]
+    generation: GenerationRequest, tools: Sequence[Tool], format: CallFormat, options: Mapping[str, Any]
 ) -> CompiledGrammar | None:
-    """What the answer follows; `tools` are those that it may call, as guidance leaves them. Raises GrammarError."""
+    """What the answer follows; `tools` are those that it may call, as guidance leaves them, and `options` how. Raises
+    GrammarError."""
     if generation.grammar is not None:
         return await compile_gbnf_isolated(generation.grammar)
-    wanted = generation.response_format
-    schema = {"type": "object"} if wanted is not None and wanted.schema is None else wanted and wanted.schema
     if generation.may_call:
-        return await compile_tool_calls_isolated(
-            tools,
-            choice=generation.tool_choice or "auto",
-            answer=AnswerSchema(schema) if generation.calls_or_json else None,
-            format=format,
-            parallel=_parallel(generation.parallel_tool_calls, format),
-            special_tokens=control,
-        )
-    if wanted is not None:
-        return await compile_schema_isolated(schema)
+        return await compile_tool_calls_isolated(tools, **options)
+    if generation.response_format is not None:
+        return await compile_schema_isolated(_wanted_schema(generation))
     if tools:  # they stay in the prompt, so that its prefix does; the grammar leaves no call
         return await compile_tool_calls_isolated(tools, choice="none", format=format)
     return None
@@ -225,108 +239,3 @@ def _sampling(asked: SamplingOptions, vocab_size: int, *, structured: bool) -> S
         stop_token_ids=asked.stop_token_ids,
         **{name: value for name in _PASSED_ON if (value := getattr(asked, name)) is not None},
     )
-
-
-# -- the prompt, for models whose template has no place for tools
-
-_KEPT_CATALOGS = 64  # of clients, whose signatures are kept
-_SHORT_TOOLS = 1 << 16  # characters of JSON: longer ones are read beside the event loop
-PROMPT_VERSION = 1  # of these texts and of tools' signatures: adapters are trained on them, and name it
-EXPLAINED = "serve, parameters explained"  # what adapters are called that read what each parameter's description says
-_INTRODUCTION = "You can call these tools:\n"
-_CALL_FORM = '\n\nA call is JSON: {"name":"TOOL","arguments":{...}}'
-
-
-async def _prompt(generation: GenerationRequest, engine: EngineClient, template: str) -> tuple[int, ...]:
-    """The prompt's tokens. Where the template takes no system turn later than the first, those become the user's."""
-    given = generation.prompt
-    if isinstance(given, str):
-        return await engine.tokenize(given)
-    if given is not None:
-        field, vocab_size = generation.fields.messages, engine.info.vocab_size
-        if wrong := next((token for token in given if token >= vocab_size), None):
-            raise ApiError(400, f"{field} names the token {wrong}; the vocabulary has {vocab_size}", param=field)
-        return given
-    taught = "tools" in template
-    turns, tools = generation.turns, generation.tools
-    while True:
-        messages = _messages(turns, keeps_calls="tool_calls" in template)
-        if tools and not taught:
-            messages = await _with_tools(messages, tools, engine, explained=generation.prompts == EXPLAINED)
-        try:
-            return await engine.render_chat(messages, tools if taught else None, generation.template_variables)
-        except ChatTemplateError:
-            folded = _without_late_system_turns(turns)
-            if folded == turns:
-                raise
-            turns = folded
-
-
-def _without_late_system_turns(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
-    """Later system turns as part of the user's turn before them, or as one; the first ones as one turn."""
-    out: list[Turn] = []
-    for turn in turns:
-        last = out[-1] if out else None
-        if turn.role == "system" and last is not None:
-            turn = turn if last.role == "system" else replace(turn, role="user")
-        if last is not None and turn.role == last.role and turn.role in ("system", "user"):
-            out[-1] = replace(last, content=f"{last.content}\n\n{turn.content}")
-        else:
-            out.append(turn)
-    return tuple(out)
-
-
-def _messages(turns: Sequence[Turn], *, keeps_calls: bool) -> list[dict[str, Any]]:
-    """The turns as a template takes them. Where it knows no calls, calls become text and results a user's turn."""
-    out: list[dict[str, Any]] = []
-    called: dict[str, str] = {}
-    for turn in turns:
-        message: dict[str, Any] = {"role": turn.role, "content": turn.content}
-        called.update({call.id: call.name for call in turn.tool_calls})
-        if keeps_calls:
-            if turn.tool_calls:
-                functions = [{"name": call.name, "arguments": plain_json(call.arguments)} for call in turn.tool_calls]
-                message["tool_calls"] = [{"type": "function", "function": function} for function in functions]
-            if turn.role == "tool":
-                message["name"] = turn.name or called.get(turn.tool_call_id or "", "")
-        elif turn.role == "tool":
-            name = turn.name or called.get(turn.tool_call_id or "", "the tool")
-            message = {"role": "user", "content": f"Result of {name}:\n{turn.content}"}
-        elif turn.tool_calls:
-            texts = [f'{{"name":{json.dumps(call.name)},"arguments":{plain_json(call.arguments)}}}' for call in turn.tool_calls]
-            message["content"] = "\n".join([*([turn.content] if turn.content else []), *texts])
-        out.append(message)
-    return out
-
-
-async def _with_tools(
-    messages: list[dict[str, Any]], tools: Sequence[Tool], engine: EngineClient, *, explained: bool
-) -> list[dict[str, Any]]:
-    """The turns with the tools' signatures in the system message: first, so that they stay in the prefix cache."""
-    made_from = json.dumps([(tool.name, tool.description, tool.parameters) for tool in tools])
-    budget = engine.info.context_length // TOOLS_SHARE
-    text = ""
-    for form in (explained_signature, signature, _name_and_purpose) if explained else (signature, _name_and_purpose):
-        text = _lines(form, made_from) if len(made_from) < _SHORT_TOOLS else await asyncio.to_thread(_lines, form, made_from)
-        if len(text.encode()) < budget or len(await engine.tokenize(text)) <= budget:  # a token has a byte at least
-            break
-    note = tools_note(text)
-    if messages[0]["role"] == "system":
-        said = messages[0]["content"]
-        return [{"role": "system", "content": f"{note}\n\n{said}" if said else note}, *messages[1:]]
-    return [{"role": "system", "content": note}, *messages]
-
-
-def tools_note(lines: str) -> str:
-    """What is said of the tools, a line each."""
-    return _INTRODUCTION + lines + _CALL_FORM
-
-
-def _name_and_purpose(tool: Tool) -> str:
-    return f"{tool.name} - {one_liner(tool, 60)}"
-
-
-@lru_cache(_KEPT_CATALOGS)
-def _lines(form: Callable[[Tool], str], made_from: str) -> str:
-    """By the tools' JSON, since the same come with every request."""
-    return "\n".join(form(Tool(*parts)) for parts in json.loads(made_from))

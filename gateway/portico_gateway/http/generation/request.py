@@ -7,7 +7,8 @@ tokens, nor of HTTP.
 
 from __future__ import annotations
 
-from collections import Counter
+import marshal
+from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -19,6 +20,8 @@ from portico_gateway.http.generation.terms import Terms
 
 Role = Literal["system", "user", "assistant", "tool"]
 _SHOWN = 20  # names of tools that an error lists
+_TOOLS_KEPT = 1_024  # of clients, which come again with every request
+_LONGEST_KEPT = 1 << 15  # bytes of a definition: what anybody sends takes no more memory than that
 _NO_PARAMETERS: Mapping[str, Any] = {"type": "object", "properties": {}}
 
 
@@ -182,7 +185,26 @@ class GenerationRequest:
 
 def function_tool(name: str, description: str | None, parameters: dict[str, Any] | None) -> Tool:
     """The engine's tool for what an API describes; without parameters it takes none."""
-    return Tool(name, description or "", parameters or dict(_NO_PARAMETERS))
+    return _known_tool(Tool(name, description or "", parameters or dict(_NO_PARAMETERS)))
+
+
+_known_tools: OrderedDict[bytes, Tool] = OrderedDict()  # the newest last
+
+
+def _known_tool(tool: Tool) -> Tool:
+    """The same as it came before, where it did: a client sends its tools with every request, and what is read in one is kept
+    with it."""
+    try:  # as version 2 has no references, equal definitions are equal bytes
+        key = marshal.dumps((tool.name, tool.description, tool.parameters), 2)
+    except ValueError:  # it nests too deeply, or is no JSON
+        return tool
+    if len(key) > _LONGEST_KEPT:
+        return tool
+    known = _known_tools.pop(key, tool)
+    _known_tools[key] = known
+    if len(_known_tools) > _TOOLS_KEPT:
+        _known_tools.popitem(last=False)
+    return known
 
 
 _SYNTAXES = {"lark": "in the language of this Lark grammar", "regex": "that matches this regular expression as a whole"}

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from portico_engine import Tool
 from portico_gateway.guidance.call_guide import CallGuide
-from portico_gateway.guidance.copying.parameters import read_schema
+from portico_gateway.guidance.copying.parameters import SchemaReading, read_schema
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -25,13 +25,17 @@ SCHEMA: dict[str, Any] = {
 }
 
 
+def read(schema: dict[str, Any]) -> SchemaReading:
+    return read_schema(Tool("parcel", "", schema))
+
+
 def test_the_same_schema_of_another_request_is_not_read_again() -> None:
-    assert read_schema(copy.deepcopy(SCHEMA)) is read_schema(SCHEMA)
+    assert read(copy.deepcopy(SCHEMA)) is read(SCHEMA)
 
 
 def test_a_very_long_schema_is_read_each_time_and_kept_by_nobody() -> None:
     long = {**SCHEMA, "properties": {**SCHEMA["properties"], "kind": {"enum": [f"kind {n}" for n in range(5_000)]}}}
-    first, second = read_schema(long), read_schema(long)
+    first, second = read(long), read(long)
     assert first is not second
     assert first.parameters == second.parameters
 
@@ -41,17 +45,17 @@ def test_a_schema_that_has_no_text_is_read_too() -> None:
     for _ in range(5_000):
         deep = {"items": deep}
     odd = {**SCHEMA, "properties": {**SCHEMA["properties"], "size": {"type": "integer", "maximum": 10**5_000}, "deep": deep}}
-    assert [p.path for p in read_schema(odd).parameters] == ["number", "day", "note", "size", "deep"]
+    assert [p.path for p in read(odd).parameters] == ["number", "day", "note", "size", "deep"]
 
 
 def test_a_schema_whose_keys_stand_in_another_order_is_another() -> None:
     turned = {**SCHEMA, "properties": dict(reversed(SCHEMA["properties"].items()))}
-    assert [p.path for p in read_schema(turned).parameters] == ["note", "day", "number"]
-    assert [p.path for p in read_schema(SCHEMA).parameters] == ["number", "day", "note"]
+    assert [p.path for p in read(turned).parameters] == ["note", "day", "number"]
+    assert [p.path for p in read(SCHEMA).parameters] == ["number", "day", "note"]
 
 
 def test_a_parameter_takes_what_its_own_schema_does_value_after_value() -> None:
-    number, day, note = read_schema(SCHEMA).parameters
+    number, day, note = read(SCHEMA).parameters
     assert [number.takes(value) for value in (1, 99, 0, 100, "1")] == [True, True, False, False, False]
     assert [day.takes(value) for value in ("monday", "Monday", "friday")] == [True, False, True]
     assert note.takes("anything")

@@ -10,7 +10,8 @@ import pytest
 
 from portico_engine import AsyncEngine, Tool
 from portico_gateway.guidance.call_guide import GuidedCall
-from portico_gateway.http.generation.prepare import EXPLAINED, PROMPT_VERSION, prepare
+from portico_gateway.http.generation.prepare import prepare
+from portico_gateway.http.generation.prompt import EXPLAINED, PROMPT_VERSION
 from portico_gateway.http.generation.request import FieldNames, GenerationRequest, ToolCall, Turn
 
 pytestmark = pytest.mark.anyio
@@ -49,6 +50,9 @@ class Guide:
         self.told: dict[str, bool] = {}
 
     def guides(self, parameters: int) -> bool:
+        return True
+
+    def knows(self, tools: Any) -> bool:
         return True
 
     def guide(self, tools: Any, question: str, earlier: str = "", **told: bool) -> GuidedCall:
