@@ -15,7 +15,7 @@ _MESSAGES = st.fixed_dictionaries(
     {},
     optional={
         "jsonrpc": st.sampled_from(["2.0", "2.0", "1.0", 2]),
-        **{name: _VALUES for name in ("id", "method", "params", "result", "error", "extra")},
+        **dict.fromkeys(("id", "method", "params", "result", "error", "extra"), _VALUES),
     },
 )
 
