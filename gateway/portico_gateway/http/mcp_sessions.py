@@ -155,8 +155,12 @@ class _AddressedWrites:
         if channel is None:
             await self._inner.send(item)
             return
+        event = EventMessage(message, None)
         try:
-            await channel[0].send(EventMessage(message, None))
+            try:
+                channel[0].send_nowait(event)
+            except anyio.WouldBlock:
+                await channel[0].send(event)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             self._streams.pop(str(identity), None)
 
