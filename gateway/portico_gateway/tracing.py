@@ -58,9 +58,9 @@ def call_span(tool: str, server: str) -> Iterator[Span]:
 
 def _is_recorded() -> bool:
     """Does anybody take spans? Else none is made: each takes a context of its own."""
-    from opentelemetry import trace
+    from portico_servers.common.spans import spans_are_taken
 
-    return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider | trace.NoOpTracerProvider)
+    return spans_are_taken()
 
 
 @cache

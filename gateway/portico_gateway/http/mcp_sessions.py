@@ -33,13 +33,13 @@ from mcp_types import (
     JSONRPCError,
     JSONRPCRequest,
     JSONRPCResponse,
-    jsonrpc_message_adapter,
 )
-from pydantic_core import from_json
 from sse_starlette import EventSourceResponse
 from starlette.requests import Request
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
+
+from portico_servers.common.json_rpc import read_message
 
 SOON = 4.0  # seconds until the stream begins, whose signs of life proxies want; clients give up on a head after 5 and more
 PATH = "/mcp"
@@ -87,7 +87,7 @@ class SoonestTransport(StreamableHTTPServerTransport):
         if not all(check_accept_headers(request)) or not self._check_content_type(request):
             return None
         try:
-            message = jsonrpc_message_adapter.validate_python(from_json(await request.body()), by_name=False)
+            message = read_message(await request.body())
         except ValueError:
             return None
         if not isinstance(message, JSONRPCRequest) or message.method == "initialize":
@@ -155,8 +155,12 @@ class _AddressedWrites:
         if channel is None:
             await self._inner.send(item)
             return
+        event = EventMessage(message, None)
         try:
-            await channel[0].send(EventMessage(message, None))
+            try:
+                channel[0].send_nowait(event)
+            except anyio.WouldBlock:
+                await channel[0].send(event)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             self._streams.pop(str(identity), None)
 

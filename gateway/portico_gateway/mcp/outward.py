@@ -26,6 +26,11 @@ async def as_servers_sent_it(ctx: ServerRequestContext[Any, Any], call_next: Cal
     return result
 
 
+def handshake_result(result: mcp_types.CallToolResult) -> dict[str, Any]:
+    """A call's result as it goes out in the handshake eras, which know no `resultType`."""
+    return result.model_dump(by_alias=True, mode="json", exclude_none=True, exclude={"result_type"})
+
+
 def for_version(tool: mcp_types.Tool, version: str) -> mcp_types.Tool:
     """The tool as a host of this version may see it: until 2025-11-25 what a tool gives is an object."""
     output = tool.output_schema
@@ -37,10 +42,12 @@ def for_version(tool: mcp_types.Tool, version: str) -> mcp_types.Tool:
 def outward_result(
     server: str, result: mcp_types.CallToolResult, version: str = LATEST_MODERN_VERSION
 ) -> mcp_types.CallToolResult:
+    """The result in the gateway's names; itself, where nothing in it is named."""
     content = [outward_content(server, block) for block in result.content]
     structured = result.structured_content
     if structured is None or isinstance(structured, dict) or version in MODERN_PROTOCOL_VERSIONS:
-        return result.model_copy(update={"content": content})
+        same = all(ours is theirs for ours, theirs in zip(content, result.content, strict=True))
+        return result if same else result.model_copy(update={"content": content})
     if not content:
         text = json.dumps(structured, ensure_ascii=False, separators=(",", ":"))
         content = [mcp_types.TextContent(type="text", text=text)]

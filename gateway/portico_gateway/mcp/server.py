@@ -33,7 +33,7 @@ from portico_gateway.caller import Caller
 from portico_gateway.errors import GatewayError, PolicyError, UnknownName, UpstreamError
 from portico_gateway.mcp.host_caller import Operation, caller_of, note_log_level, with_caller
 from portico_gateway.mcp.input_required import PendingOperations
-from portico_gateway.mcp.outward import as_servers_sent_it, for_version, outward_content
+from portico_gateway.mcp.outward import as_servers_sent_it, for_version, handshake_result, outward_content
 from portico_gateway.mcp.outward import outward_result as _outward_result
 from portico_gateway.mcp.search_tools import SearchTools
 from portico_gateway.mcp.subscriptions import ResourceSubscriptions
@@ -44,6 +44,7 @@ from portico_gateway.upstreams.names import outward_uri
 from portico_gateway.upstreams.upstreams import Upstreams
 from portico_servers.common.panics import panics_end_requests
 from portico_servers.common.refused_requests import with_reasons
+from portico_servers.common.spans import make_spans_where_wanted
 from portico_servers.common.version import package_version
 
 INSTRUCTIONS = (
@@ -118,9 +119,11 @@ class GatewayServer:
         self.server.add_request_handler("logging/setLevel", mcp_types.SetLevelRequestParams, self._set_log_level)
         self._tasks = Tasks(self._tool_calls, self._pending, self._answer_timeout)
         self._tasks.serve(self.server)
+        make_spans_where_wanted(self.server.middleware)
         self.server.middleware.extend([panics_end_requests, with_reasons])
         self.server.middleware.append(self._track_handshakes)
         self.server.middleware.append(as_servers_sent_it)
+        self.server.middleware.append(self._call_at_once)
 
     async def run(self) -> None:
         """Announce changes and keep calls that wait for a host's answers, until cancelled."""
@@ -207,6 +210,15 @@ class GatewayServer:
             return self._catalog.tool(name).tool.input_schema
         except UnknownName:
             return None
+
+    async def _call_at_once(self, ctx: Context, call_next: CallNext) -> HandlerResult:
+        """Middleware: a tool call of a handshake era goes straight to its handler. What the SDK does beside that (to look
+        through the parameters a second time, and through the result twice) changes nothing of what our types let through."""
+        handshake = ctx.protocol_version not in MODERN_PROTOCOL_VERSIONS and ctx.session._connection.initialize_accepted
+        if ctx.method != "tools/call" or not handshake:
+            return await call_next(ctx)
+        result = await self._call_tool(ctx, mcp_types.CallToolRequestParams.model_validate(ctx.params or {}, by_name=False))
+        return handshake_result(result)
 
     async def _call_tool(self, ctx: Context, params: mcp_types.CallToolRequestParams) -> Any:
         arguments = params.arguments or {}

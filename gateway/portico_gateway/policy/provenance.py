@@ -127,8 +127,7 @@ class Provenance:
 
     def note(self, caller: str, source: str, result: mcp_types.Result) -> None:
         """The caller has read this."""
-        said = result.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=_ENVELOPE)
-        text = comparable("\n".join(_texts(said)))
+        text = comparable("\n".join(_said(result)))
         if not text:
             return
         self._of(caller).add(source, text[-MAX_TEXT:])
@@ -186,6 +185,19 @@ def _pieces(text: str) -> Iterator[str]:
 def comparable(text: str) -> str:
     """The text as it is compared: case and the kind of white space make no difference."""
     return _SPACE.sub(" ", text).casefold().strip()
+
+
+def _said(result: mcp_types.Result) -> Iterator[str]:
+    """The texts of a result. What is plain text is taken as it is, without writing out the whole."""
+    if not isinstance(result, mcp_types.CallToolResult):
+        yield from _texts(result.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=_ENVELOPE))
+        return
+    for block in result.content:
+        if isinstance(block, mcp_types.TextContent) and block.annotations is None:
+            yield block.text
+        else:
+            yield from _texts(block.model_dump(mode="json", by_alias=True, exclude_none=True))
+    yield from _texts(result.structured_content)
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -40,10 +40,10 @@ def is_requested(tool: str, schema: Mapping[str, Any], arguments: Mapping[str, A
     words = {_stem(word.casefold()) for word in _SAID_WORDS.findall(said)}
     if not name or words.isdisjoint(_alike(name[0])):
         return False
-    leaves = [leaf for key, value in arguments.items() if not _is_default(schema, key, value) for leaf in _leaves(value)]
-    if not leaves:
+    values = [leaf for key, value in arguments.items() if not _is_default(schema, key, value) for leaf in leaves(value)]
+    if not values:
         return all(not words.isdisjoint(_alike(word)) for word in name)
-    return all(_stands(leaf, plain) for leaf in leaves)
+    return all(stands_in(leaf, plain) for leaf in values)
 
 
 def _is_default(schema: Mapping[str, Any], name: str, value: Any) -> bool:
@@ -63,7 +63,8 @@ def _stem(word: str) -> str:
     return word[: len(word) - len(ending)] if ending else word
 
 
-def _stands(value: Any, said: str) -> bool:
+def stands_in(value: Any, said: str) -> bool:
+    """Whether a text or number stands in what was said, which is `comparable`."""
     if isinstance(value, bool):
         return False
     if isinstance(value, int | float):
@@ -79,14 +80,14 @@ def _whole(text: str, said: str) -> bool:
     return re.search(rf"(?<![\w.@+-]){re.escape(text)}(?![\w@+-])(?!\.\w)", said) is not None
 
 
-def _leaves(value: Any) -> Iterator[Any]:
+def leaves(value: Any) -> Iterator[Any]:
     """What an argument is made of; None and what is empty say nothing. The names in an object are the model's words too."""
     if isinstance(value, Mapping):
         for name, item in value.items():
             yield name
-            yield from _leaves(item)
+            yield from leaves(item)
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from _leaves(item)
+            yield from leaves(item)
     elif value is not None:
         yield value

@@ -69,6 +69,7 @@ class UpstreamClient(Client):
 
     def _meta(self, given: Any, *, modern: bool) -> dict[str, Any]:
         """What a request carries beside its parameters: where it comes from, and its trace."""
+        from opentelemetry.context import get_current
         from opentelemetry.propagate import inject
 
         meta = dict(given or {})
@@ -77,7 +78,8 @@ class UpstreamClient(Client):
             meta[PROTOCOL_VERSION_META_KEY] = self.protocol_version
             meta[CLIENT_INFO_META_KEY] = self._own_info
             meta[CLIENT_CAPABILITIES_META_KEY] = _EVERYTHING_AS_JSON if can is None else _as_json(can)
-        inject(meta)
+        if get_current():  # else there is no trace, nor anything else that goes with a request
+            inject(meta)
         return meta
 
     @cached_property

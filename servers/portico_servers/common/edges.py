@@ -69,7 +69,8 @@ async def _whole_body(receive: Receive) -> tuple[bytes | None, Receive]:
     parts: list[Message] = []
     size = 0
     while size <= MAX_MENDED_BYTES:
-        message = await asyncio.wait_for(receive(), BODY_SECONDS)
+        async with asyncio.timeout(BODY_SECONDS):
+            message = await receive()
         parts.append(message)
         size += len(message.get("body", b""))
         if message["type"] != "http.request":

@@ -18,6 +18,7 @@ import mcp_types
 from mcp_types import JSONRPCError, JSONRPCMessage, JSONRPCNotification
 from pydantic import TypeAdapter, ValidationError
 
+from portico_servers.common.json_rpc import read_message
 from portico_servers.common.unicode_text import plain_body
 
 MAX_BATCH = 1000  # messages
@@ -42,8 +43,8 @@ class Refusal:
 def read_host_messages(data: bytes) -> list[JSONRPCMessage | Refusal]:
     """The messages of one line or body, in order; none where it is blank. Never raises."""
     try:
-        message = mcp_types.jsonrpc_message_adapter.validate_json(data, by_name=False)
-    except ValidationError:
+        message = read_message(data)
+    except ValueError:
         return _read_odd(data)
     if isinstance(message, JSONRPCNotification) and b'"id"' in data:
         return _read_odd(data)
@@ -53,10 +54,10 @@ def read_host_messages(data: bytes) -> list[JSONRPCMessage | Refusal]:
 def one_message(body: bytes) -> bytes | Refusal:
     """The one message of an HTTP body as the SDK reads it: as it came, if it does."""
     try:
-        message = mcp_types.jsonrpc_message_adapter.validate_json(body, by_name=False)
+        message = read_message(body)
         if not (isinstance(message, JSONRPCNotification) and b'"id"' in body):
             return body
-    except ValidationError:
+    except ValueError:
         pass
     read = _read_odd(body)
     if body.lstrip(_BOM + b" \t\r\n").startswith(b"["):

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from portico_servers.common.panics import panics_end_requests
 from portico_servers.common.refused_requests import with_reasons
+from portico_servers.common.spans import make_spans_where_wanted
 from portico_servers.common.tools import tool_error
 from portico_servers.common.unicode_text import plain_text, plain_value
 from portico_servers.common.validation import first_error, validator
@@ -32,6 +33,7 @@ class PorticoServer(MCPServer[LifespanResultT]):
         """As MCPServer."""
         super().__init__(*args, **options)
         self.middleware.extend([panics_end_requests, with_reasons])
+        make_spans_where_wanted(self.middleware)
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[LifespanResultT, Any] | None = None

@@ -20,10 +20,10 @@ from typing import Any, NoReturn
 
 import anyio
 import mcp_types
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from anyio.streams.memory import MemoryObjectSendStream
 from mcp.server.lowlevel import NotificationOptions, Server
 from mcp.server.mcpserver import MCPServer
-from mcp.server.runner import serve_dual_era_loop
+from mcp.server.runner import serve_dual_era_loop, serve_loop
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp.shared.message import SessionMessage
 
@@ -38,7 +38,6 @@ _STOP_GRACE = 5.0  # seconds that a signal leaves for cleaning up
 _CHANGES = NotificationOptions(prompts_changed=True, resources_changed=True, tools_changed=True)
 
 AnyServer = MCPServer[Any] | Server[Any]
-Stream = MemoryObjectSendStream[SessionMessage | Exception]
 
 
 def serve(server: AnyServer, *, http: int | None = None, host: str = "127.0.0.1", allowed_hosts: Sequence[str] = ()) -> None:
@@ -112,33 +111,67 @@ def _leave(code: int) -> NoReturn:
 async def serve_both_eras(server: Server[Any], read: Any, write: Any, *, lifespan_state: Any) -> None:
     """Serve one duplex stream pair until `read` ends, each request in the era that it is written in; then close `write`."""
     options = server.create_initialization_options(_CHANGES)
-
-    async def loop(messages: MemoryObjectReceiveStream[SessionMessage | Exception]) -> None:
-        await serve_dual_era_loop(server, messages, _Shared(write), lifespan_state=lifespan_state, init_options=options)
-
     to_modern, modern = anyio.create_memory_object_stream[SessionMessage | Exception](0)
-    to_handshake, handshake = anyio.create_memory_object_stream[SessionMessage | Exception](0)
-    async with write, anyio.create_task_group() as tasks, to_modern, to_handshake:
-        tasks.start_soon(loop, modern)
-        tasks.start_soon(loop, handshake)
-        async for message in read:
+
+    async def modern_loop() -> None:
+        await serve_dual_era_loop(server, modern, _Shared(write), lifespan_state=lifespan_state, init_options=options)
+
+    async with write, anyio.create_task_group() as tasks, to_modern:
+        tasks.start_soon(modern_loop)
+        handshake = _HandshakeMessages(read, write, to_modern)
+        await serve_loop(server, handshake, _Shared(write), lifespan_state=lifespan_state, init_options=options)
+
+
+class _HandshakeMessages:
+    """What the handshake loop reads of what the host writes; it sends the modern loop's on, and answers what is no message.
+
+    One task reads and dispatches: with a stream between the two each request would wait for two more turns of the event loop.
+    """
+
+    def __init__(self, read: Any, write: Any, to_modern: MemoryObjectSendStream[SessionMessage | Exception]) -> None:
+        self._read = read
+        self._write = write
+        self._to_modern = to_modern
+
+    def __aiter__(self) -> _HandshakeMessages:
+        return self
+
+    async def __anext__(self) -> SessionMessage:
+        while True:
+            message: SessionMessage | Refusal = await anext(self._read)
             if isinstance(message, Refusal):
-                await write.send(SessionMessage(message.error))
+                await self._write.send(SessionMessage(message.error))
                 continue
-            for stream in _addressees(message, to_modern, to_handshake):
+            modern, handshake = _eras(message)
+            if modern:
                 with suppress(anyio.BrokenResourceError):
-                    await stream.send(message)
+                    await self._to_modern.send(message)
+            if handshake:
+                return message
+
+    async def receive(self) -> SessionMessage:
+        try:
+            return await anext(self)
+        except StopAsyncIteration:
+            raise anyio.EndOfStream from None
+
+    async def aclose(self) -> None: ...
+
+    async def __aenter__(self) -> _HandshakeMessages:
+        return self
+
+    async def __aexit__(self, *_: object) -> None: ...
 
 
-def _addressees(message: SessionMessage, modern: Stream, handshake: Stream) -> tuple[Stream, ...]:
+def _eras(message: SessionMessage) -> tuple[bool, bool]:
+    """Whether the modern loop, and whether the handshake loop takes a message."""
     inner = message.message
     if isinstance(inner, mcp_types.JSONRPCRequest):
         meta = (inner.params or {}).get("_meta")
         enveloped = isinstance(meta, dict) and mcp_types.PROTOCOL_VERSION_META_KEY in meta and inner.method != "initialize"
-        return (modern,) if enveloped else (handshake,)
-    if isinstance(inner, mcp_types.JSONRPCNotification) and inner.method == "notifications/cancelled":
-        return (modern, handshake)  # it names a request of either; the other one doesn't know the id
-    return (handshake,)
+        return enveloped, not enveloped
+    cancels = isinstance(inner, mcp_types.JSONRPCNotification) and inner.method == "notifications/cancelled"
+    return cancels, True  # a cancellation names a request of either; the other one doesn't know the id
 
 
 class _Shared:

@@ -7,6 +7,7 @@ from typing import Any
 import mcp_types
 import pytest
 
+from portico_gateway.policy import provenance
 from portico_gateway.policy.provenance import MAX_OWN_TEXT, MAX_TEXT, Provenance, names_url
 
 
@@ -130,3 +131,23 @@ def test_of_many_results_the_newest_that_has_it_is_the_source() -> None:
     provenance.note("key", "mail__3999", said("letter 3999, to pay at swift-code-999x"))
     assert provenance.copied("key", {"a": "swift-code-999x"})[0].source == "mail__3999"
     assert provenance.copied("key", {"a": "x\0letter"}) == (), "no text has both"
+
+
+def test_texts_of_a_tools_result_are_those_of_its_json() -> None:
+    result = mcp_types.CallToolResult.model_validate(
+        {
+            "content": [
+                {"type": "text", "text": "plain"},
+                {"type": "text", "text": "noted", "annotations": {"audience": ["user"], "lastModified": "2025-01-01"}},
+                {"type": "image", "data": "aa==", "mimeType": "image/png"},
+                {"type": "resource", "resource": {"uri": "a://b", "text": "within", "mimeType": "text/plain"}},
+                {"type": "resource_link", "uri": "a://c", "name": "linked"},
+            ],
+            "structuredContent": {"type": "text", "rows": [1, None, True, {"_meta": "aside", "b": "deep"}]},
+            "_meta": {"aside": "unseen"},
+        },
+        by_name=False,
+    )
+    whole = result.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=provenance._ENVELOPE)
+    assert list(provenance._said(result)) == list(provenance._texts(whole))
+    assert "deep" in provenance._said(result)

@@ -18,6 +18,7 @@ import mcp_types
 from mcp_types import ErrorData, JSONRPCError, JSONRPCMessage, JSONRPCRequest, JSONRPCResponse
 
 from portico_servers.common.host_messages import outer_id
+from portico_servers.common.json_rpc import read_message
 from portico_servers.common.unicode_text import plain_text
 
 log = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ def read_messages(data: bytes) -> list[JSONRPCMessage]:
     if len(data) > LARGE and _has_too_many_items(data):
         return unreadable(data, f"its answer has more than {MAX_ITEMS:,} items of lists and objects")
     try:
-        return [_with_moved_code(mcp_types.jsonrpc_message_adapter.validate_json(data, by_name=False))]
+        return [_with_moved_code(read_message(data))]
     except ValueError:
         return _read_odd(data)
 
