@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from portico_engine import Delta, EngineClient, FinishReason, Request, Usage
 from portico_gateway.agent.events import RunMetrics, ToolCallFinished, ToolCallStarted
-from portico_gateway.agent.question_reading import QuestionReading
+from portico_gateway.guidance.question_readings import QuestionReading
 from portico_gateway.agent.rendered_results import RenderedResult
 from portico_gateway.errors import GatewayError
 

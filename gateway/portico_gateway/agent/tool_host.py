@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import mcp_types as types
 
 from portico_engine import Tool
-from portico_gateway.agent.question_reading import QuestionReading
+from portico_gateway.guidance.question_readings import QuestionReading
 
 
 class ToolHost(Protocol):

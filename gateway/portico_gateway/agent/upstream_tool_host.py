@@ -12,7 +12,7 @@ import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
 from portico_engine import Tool
-from portico_gateway.agent.question_reading import QuestionReading, question_reading
+from portico_gateway.guidance.question_readings import QuestionReading, question_reading
 from portico_gateway.caller import Caller
 from portico_gateway.errors import GatewayError, UnknownName, UpstreamFault
 from portico_gateway.guidance.tool_retrieval import ToolRetriever

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from portico_engine import Delta, FinishReason, Request, Tool, Usage
 from portico_gateway.agent.events import Event
 from portico_gateway.agent.guided.loop import Agent
-from portico_gateway.agent.question_reading import QuestionReading
+from portico_gateway.guidance.question_readings import QuestionReading
 from portico_gateway.guidance.tool_retrieval import ToolRetriever
 from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, Weights
 

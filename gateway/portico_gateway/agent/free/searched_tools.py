@@ -14,7 +14,7 @@ import mcp_types
 
 from portico_engine import Tool
 from portico_gateway.agent.free.turns import WrittenCall
-from portico_gateway.agent.question_reading import QuestionReading
+from portico_gateway.guidance.question_readings import QuestionReading
 from portico_gateway.agent.tool_host import ToolHost
 from portico_gateway.agent.tool_search import (
     CALL_TOOL,

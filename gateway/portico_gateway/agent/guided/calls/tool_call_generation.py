@@ -15,7 +15,7 @@ from portico_engine import CallPrior, EngineClient, FinishReason, Tool, ToolCall
 from portico_engine.grammar import check_arguments, compile_tool_calls_isolated
 from portico_gateway.agent.events import ToolCallFinished, ToolCallStarted
 from portico_gateway.agent.prompts import Message, refused_call
-from portico_gateway.agent.question_reading import QuestionReading
+from portico_gateway.guidance.question_readings import QuestionReading
 from portico_gateway.agent.question_run import QuestionRun
 from portico_gateway.agent.request_builder import RequestBuilder
 from portico_gateway.agent.tool_host import ToolHost

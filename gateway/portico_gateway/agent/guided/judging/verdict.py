@@ -21,7 +21,7 @@ from portico_gateway.agent.guided.part_run import PartRun
 from portico_gateway.agent.guided.questions.answer_type import asked_attribute, asks_when, says_when
 from portico_gateway.agent.guided.questions.plan import joined
 from portico_gateway.agent.judgement import Coverage, Judgement, Place, Verdict
-from portico_gateway.agent.question_reading import QuestionReading
+from portico_gateway.guidance.question_readings import QuestionReading
 from portico_gateway.agent.question_run import QuestionRun
 from portico_gateway.guidance.copying.text.spoken_arithmetic import expressions
 from portico_gateway.guidance.question import Question, read_question

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from portico_gateway.agent.question_reading import question_reading
+from portico_gateway.guidance.question_readings import question_reading
 
 WHOLE = {"arguments": {"ask": 1}, "schema": {"type": "object"}, "used": ["open", "issues"], "unused": ["purple"]}
 
