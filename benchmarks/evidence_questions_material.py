@@ -85,13 +85,29 @@ def _resolved(row: Question) -> Question:
     evidence = dict(row["evidence"])
     if row["area"] == "code":
         lines = (where.code / evidence["file"]).read_text(encoding="utf-8").splitlines()
-        evidence["lines"] = [number for number, line in enumerate(lines, 1) if evidence["at"] in line]
+        evidence["lines"] = [
+            at for number, line in enumerate(lines, 1) if evidence["at"] in line for at in _definition(lines, number)
+        ]
     if row["area"] == "db":
         with sqlite3.connect(f"file:{where.database}?mode=ro", uri=True) as db:
             values = [value for line in db.execute(evidence["sql"]) for value in line]
         db.close()
         return {**row, "answers": {"all_of": [_forms(value) for value in values]}}
     return {**row, "evidence": evidence}
+
+
+def _definition(lines: Sequence[str], number: int) -> Iterator[int]:
+    """The lines of the function or class that begins on a line, as far as a class's first 40; of any other line, itself."""
+    head = lines[number - 1]
+    depth = len(head) - len(head.lstrip())
+    yield number
+    if not head.lstrip().startswith(("def ", "class ")):
+        return
+    for at, line in enumerate(lines[number:], number + 1):
+        inside = not line.strip() or len(line) - len(line.lstrip()) > depth or line.strip().startswith((")", '"""'))
+        if not inside or (head.lstrip().startswith("class ") and at > number + 40):
+            return
+        yield at
 
 
 def _forms(value: Any) -> list[str]:

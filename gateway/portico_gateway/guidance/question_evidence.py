@@ -6,9 +6,8 @@ Of a search the best place counts, of a database the call that its server propos
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 from portico_gateway.guidance.question_readings import FoundPlaces, QuestionReading
 from portico_gateway.guidance.stemming import content_words
@@ -21,12 +20,10 @@ _COMPARED = 1_000  # characters of a place's text that are compared with the que
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Shares of the question, 0 to 1. `covered`: by the best place; `named`: by what a place is called; `known`: by all there
-    is; `similar`: the best place's cosine with the question."""
+    """`covered`: the share of the question that the best place or call accounts for, 0 to 1; `similar`: the highest cosine of a
+    place with it."""
 
     covered: float = 0.0
-    named: float = 0.0
-    known: float = 0.0
     similar: float = 0.0
 
 
@@ -39,29 +36,20 @@ class QuestionEvidence:
         self._weights = dict(zip(words, _weights(tuple(words), information), strict=True))
         self._total = sum(self._weights.values()) or 1.0
 
-    def of(self, reading: QuestionReading | FoundPlaces | None) -> Evidence:
+    def of(self, reading: QuestionReading | FoundPlaces) -> Evidence:
         """What one reading says."""
-        if reading is None:
-            return Evidence()
         if isinstance(reading, QuestionReading):
-            share = self._share({stem for word in reading.used for stem in content_words(word)})
-            return Evidence(share, share, share, reading.share)
-        found = [(set(content_words(place.name)), set(content_words(place.text))) for place in reading.places[:_READ]]
-        if not found:
+            return Evidence(self._share({stem for word in reading.used for stem in content_words(word)}))
+        texts = [f"{place.name} {place.text}" for place in reading.places[:_READ]]
+        if not texts:
             return Evidence()
-        return Evidence(
-            max(self._share(name | text) for name, text in found),
-            max(self._share(name) for name, _ in found),
-            self._share({stem for word, count in reading.words.items() if count for stem in content_words(word)}),
-            self._similar(reading),
-        )
+        return Evidence(max(self._share(set(content_words(text))) for text in texts), self._similar(texts))
 
     def _share(self, stems: set[str]) -> float:
         return sum(weight for word, weight in self._weights.items() if word in stems) / self._total
 
-    def _similar(self, reading: FoundPlaces) -> float:
-        texts = [f"{place.name} {place.text[:_COMPARED]}" for place in reading.places[:_READ]]
-        vectors = self._embed([self._question, *texts])
+    def _similar(self, texts: Sequence[str]) -> float:
+        vectors = self._embed([self._question, *(text[:_COMPARED] for text in texts)])
         return float((vectors[1:] @ vectors[0]).max())
 
 

@@ -15,7 +15,6 @@ from typing import Any, TypeAlias
 log = logging.getLogger(__name__)
 
 _MOST_PLACES = 8
-_MOST_WORDS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +43,17 @@ class FoundPlace:
 
 @dataclass(frozen=True, slots=True)
 class FoundPlaces:
-    """Where a search leads, best first, and how many pieces of all that it looks through hold each of the question's words."""
+    """Where a question leads, best first; nowhere, where its server makes nothing of it."""
 
     places: tuple[FoundPlace, ...]
-    words: Mapping[str, int]
 
 
-Readings: TypeAlias = Mapping[str, QuestionReading | FoundPlaces | None]  # by tool; None: its server makes nothing of it
+Reading: TypeAlias = QuestionReading | FoundPlaces
+Readings: TypeAlias = Mapping[str, Reading]  # by tool
 
 
-def question_reading(text: str) -> QuestionReading | FoundPlaces | None:
-    """A server's JSON as a reading; None where it has none, or says something else."""
+def question_reading(text: str) -> Reading | None:
+    """A server's JSON as a reading; None where it can't say, or says something else."""
     try:
         data = json.loads(text)
     except (ValueError, RecursionError):
@@ -75,9 +74,4 @@ def question_reading(text: str) -> QuestionReading | FoundPlaces | None:
 
 def _places(data: Mapping[str, Any]) -> FoundPlaces:
     told = [each for each in data["places"][:_MOST_PLACES] if isinstance(each, Mapping)]
-    words = data.get("words")
-    counts = list(words.items())[:_MOST_WORDS] if isinstance(words, Mapping) else []
-    return FoundPlaces(
-        tuple(FoundPlace(str(each.get("name", "")), str(each.get("text", ""))) for each in told),
-        {str(word): count for word, count in counts if isinstance(count, int)},
-    )
+    return FoundPlaces(tuple(FoundPlace(str(each.get("name", "")), str(each.get("text", ""))) for each in told))

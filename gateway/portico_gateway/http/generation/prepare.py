@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from portico_engine import PRESETS, Request, SamplingParams, Tool
 from portico_engine.errors import ChatTemplateError, ContextOverflow, EngineError
@@ -28,7 +28,9 @@ from portico_engine.grammar import (
     detect_format,
 )
 from portico_gateway.agent.tool_signatures import TOOLS_SHARE, explained_signature, one_liner, signature
-from portico_gateway.guidance.call_guide import CallGuide, GuidedCall
+from portico_gateway.guidance.call_guide import CallGuide
+from portico_gateway.guidance.guided_call import GuidedCall
+from portico_gateway.guidance.question_readings import Readings
 from portico_gateway.http.errors import ApiError
 from portico_gateway.http.generation.request import GenerationRequest, SamplingOptions, Turn
 from portico_gateway.http.identity import LOCAL
@@ -39,6 +41,9 @@ from portico_servers.common.unicode_text import plain_json
 if TYPE_CHECKING:
     from portico_engine import EngineClient
 
+Look: TypeAlias = Callable[[Sequence[Tool], str], Awaitable[Readings]]  # at the servers of some tools, with a question
+_A = TypeVar("_A")
+_B = TypeVar("_B")
 _PASSED_ON = (  # where they are given; the engine's defaults count else
     *("dry_multiplier", "dry_base", "dry_allowed_length", "dry_penalty_last_n", "dry_sequence_breakers"),
     *("xtc_probability", "xtc_threshold"),
@@ -89,9 +94,15 @@ class PreparedRequest:
 
 
 async def prepare(
-    generation: GenerationRequest, engine: EngineClient, *, caller: str = LOCAL, guide: CallGuide | None = None
+    generation: GenerationRequest,
+    engine: EngineClient,
+    *,
+    caller: str = LOCAL,
+    guide: CallGuide | None = None,
+    look: Look | None = None,
 ) -> PreparedRequest:
-    """The request of `caller`; `guide` helps a small model with its calls. Raises ApiError for whatever the client can mend."""
+    """The request of `caller`; `guide` helps a small model with its calls, and is told what a `look` at the tools' own servers
+    has found. Raises ApiError for whatever the client can mend."""
     tools = generation.tools
     _check_logit_bias(generation, engine.info.vocab_size)
     try:
@@ -99,11 +110,10 @@ async def prepare(
         taught = "tools" in template
         format = detect_format(template) if taught else CallFormat.GENERIC
         control = control_tokens(format, engine.tokens)
-        guided = await _guided(generation, engine, guide)
+        guided, prompt = await _both(_guided(generation, engine, guide, look), _prompt(generation, engine, template))
         grammar = await _grammar(generation, guided.tools if guided else generation.callable_tools, format, control)
         if grammar is not None and engine.info.executor == REMOTE:
             grammar = replace(grammar, schema=_as_schema(generation))
-        prompt = await _prompt(generation, engine, template)
         room = engine.info.context_length - len(prompt)
         if room < 1:
             raise ContextOverflow(len(prompt), engine.info.context_length)
@@ -127,21 +137,37 @@ async def prepare(
     return PreparedRequest(generation, engine, request, format, guided)
 
 
-async def _guided(generation: GenerationRequest, engine: EngineClient, guide: CallGuide | None) -> GuidedCall | None:
+async def _guided(
+    generation: GenerationRequest, engine: EngineClient, guide: CallGuide | None, look: Look | None
+) -> GuidedCall | None:
     """What is said about the calls, where the model is one that needs it."""
     asked = [at for at, turn in enumerate(generation.turns) if turn.role == "user" and turn.content.strip()]
     if guide is None or not generation.may_call or not asked or not guide.guides(engine.info.parameters):
         return None
     question = generation.turns[asked[-1]].content
     found = "\n".join(turn.content for turn in generation.turns[asked[-1] :] if turn.role == "tool")
+    several = generation.parallel_tool_calls is True
+    first = look is not None and not found and not several  # what a later call looks for, earlier results say
     return await asyncio.to_thread(
         guide.guide,
         generation.callable_tools,
         question,
         found,
-        several=generation.parallel_tool_calls is True,
+        several=several,
         tuned=generation.prompts == EXPLAINED,
+        readings=await look(generation.callable_tools, question) if look is not None and first else {},
     )
+
+
+async def _both(first: Coroutine[Any, Any, _A], second: Coroutine[Any, Any, _B]) -> tuple[_A, _B]:
+    """Both side by side. Where one fails the other ends, too."""
+    one, other = asyncio.ensure_future(first), asyncio.ensure_future(second)
+    try:
+        return await one, await other
+    finally:
+        one.cancel()
+        other.cancel()
+        await asyncio.gather(one, other, return_exceptions=True)
 
 
 def _check_logit_bias(generation: GenerationRequest, vocab_size: int) -> None:

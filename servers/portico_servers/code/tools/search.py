@@ -80,9 +80,7 @@ def places(workspace: Workspace, question: str) -> dict[str, Any]:
             store = workspace.indexes[name].store
             symbol = store.symbol(chunk.file_id, chunk.ordinal) if store is not None and chunk.ordinal >= 0 else None
             found.append(place(f"{file.path} {symbol.qualified if symbol else ''}", text))
-    words = tokens.question_words(question)[:_MAX_WORDS]
-    held = {word.lower(): sum(index.holding(word) for index in workspace.indexes.values()) for word in words}
-    return {"places": found, "words": held}
+    return {"places": found}
 
 
 def _ranked_chunks(workspace: Workspace, query: str, wanted: SearchFilter) -> list[tuple[str, IndexedFile, ScoredChunk]]:

@@ -52,7 +52,7 @@ class QuestionProposals:
 
     def propose(self, question: str) -> dict[str, Any]:
         """JSON-ready: `arguments`, the narrowed `schema`, `used` and `unused` words, and whether there being no rows is an
-        answer (`empty`); nothing where no table fits."""
+        answer (`empty`); no places where no table fits."""
         ranked: list[tuple[float, str, Draft]] = []
         with self._lock:
             self._databases.snapshot()
@@ -60,7 +60,7 @@ class QuestionProposals:
                 drafts = self._read(database, question)
                 ranked += [(draft.score, database.name, draft) for draft in drafts[:1]]
         if not ranked:
-            return {}
+            return {"places": []}
         _, name, draft = max(ranked, key=lambda one: one[0])
         return self._proposal(name, draft)
 

@@ -169,7 +169,7 @@ class Library:
             return {}
         found = self.search(question[:MAX_QUERY], budget=_PLACES_BUDGET, limit=MAX_PLACES)
         named = [place(" ".join((hit.path, *hit.title_trail)), hit.text) for hit in found.hits]
-        return {"places": named, "words": found.words}
+        return {"places": named}
 
     def _rank(self, query: str, chosen: Sequence[int] | None) -> list[RankedSection]:
         if abs(len(self._vectors) - self._counted_at) > self._counted_at // 10:

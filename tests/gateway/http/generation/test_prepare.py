@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from portico_engine import AsyncEngine, Tool
-from portico_gateway.guidance.call_guide import GuidedCall
+from portico_gateway.guidance.guided_call import GuidedCall
 from portico_gateway.http.generation.prepare import EXPLAINED, PROMPT_VERSION, prepare
 from portico_gateway.http.generation.request import FieldNames, GenerationRequest, ToolCall, Turn
 
