@@ -56,8 +56,17 @@ class QuestionParts:
     def way(self, at: int) -> frozenset[str]:
         """The stems that a key has which leads the way that the word right before a place speaks of: "to Lisbon"; at the end of
         a question, "where does it go"."""
-        before = next((word.low for word in reversed(self.words[:at]) if word.low not in ("the", "a", "an", "of")), "")
-        return _TOWARDS if before in _TO else _AWAY if before in _FROM else frozenset()
+        passed = 0  # words of the place before: "to Lisbon or New York"
+        for word in reversed(self.words[:at]):
+            if word.low in _TO or word.low in _FROM:
+                return _TOWARDS if word.low in _TO else _AWAY
+            if word.low in ("or", "and"):
+                passed = 3
+            elif word.low not in ("the", "a", "an", "of"):
+                passed -= 1
+                if passed < 0:
+                    break
+        return frozenset()
 
 
 def _first_key(ref: ColumnRef) -> str | None:
