@@ -6,19 +6,22 @@ usage: python benchmarks/evidence_questions.py [--part open|closed|all] [--setti
 
 Asked and judged as server_questions.py does: all tools of the three servers, `serve`'s API, greedy, tool_choice "required", and
 then the call is made. Weights were tried on the open half; the closed one was asked after that. `--choice` asks no model: which
-tool the guidance puts first, and whether that call finds it where a server has proposed one. `--check` proves the questions.
+tool the guidance puts first, whether that call finds it where a server has proposed one, and what the looks take of the
+processor. `--check` proves the questions.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import anyio
+import psutil
 
 from evidence_questions_material import CACHE, WORKSPACES, Question, bring, place, problems, questions
 from report import table, write
@@ -46,7 +49,7 @@ def main() -> None:
         print(*wrong, f"{len(chosen)} questions, {len(wrong)} problems", sep="\n")
         raise SystemExit(bool(wrong))
     if args.choice:
-        anyio.run(choose, chosen)
+        anyio.run(choose, chosen, args.part == "open")
         return
     journal, names = Journal(args.journal), args.setting or list(DEFAULT)
     anyio.run(measure, chosen, names, journal)
@@ -82,8 +85,13 @@ async def measure(chosen: Sequence[Question], names: Sequence[str], journal: Jou
             print(f"{min(first + ROWS, len(todo))} of {len(todo)}", file=sys.stderr, flush=True)
 
 
-async def choose(chosen: Sequence[Question]) -> None:
-    """What guidance puts first, and what the proposed call of that finds."""
+def _childrens_seconds() -> float:
+    """Processor time of all processes that this one has started, and those have."""
+    return sum(sum(child.cpu_times()[:2]) for child in psutil.Process().children(recursive=True))
+
+
+async def choose(chosen: Sequence[Question], verbose: bool) -> None:
+    """What guidance puts first, what the proposed call of that finds, and what the looks take."""
     from portico_gateway.agent.question_looks import QuestionLooks
     from portico_gateway.agent.upstream_tool_host import embedder
     from portico_gateway.caller import Caller
@@ -91,20 +99,30 @@ async def choose(chosen: Sequence[Question]) -> None:
 
     guide = CallGuide(embedder().embed, information=embedder().information)
     right: dict[str, list[tuple[bool, bool]]] = {}
+    took = {"servers": 0.0, "guidance with it": 0.0, "guidance without": 0.0}
     for name in WORKSPACES:
         async with open_servers(place(name)) as host:
-            looks = QuestionLooks(host.tool_calls, seconds=30.0)
-            for question in (one for one in chosen if one["workspace"] == name):
-                asked = question["question"]
-                readings = await looks.of(host.tools(), asked, Caller())
-                prior = guide.guide(host.tools(), asked, tuned=True, readings=readings).prior
+            looks, tools = QuestionLooks(host.tool_calls, seconds=30.0), host.tools()
+            some = [one for one in chosen if one["workspace"] == name]
+            await looks.of(tools, "what is first read of all this?", Caller())
+            began = _childrens_seconds()
+            read = [await looks.of(tools, question["question"], Caller()) for question in some]
+            took["servers"] += _childrens_seconds() - began
+            for question, readings in zip(some, read, strict=True):
+                asked, began = question["question"], time.process_time()
+                guide.guide(tools, asked, tuned=True)
+                between = time.process_time()
+                prior = guide.guide(tools, asked, tuned=True, readings=readings).prior
+                took["guidance with it"] += time.process_time() - between
+                took["guidance without"] += between - began
                 assert prior is not None
                 tool = max(prior.names, key=lambda each: prior.names[each])
                 arguments = getattr(readings.get(tool), "arguments", {"query": asked} if tool.endswith("__search") else None)
                 found = arguments is not None and finds(question, *await result_of(host, tool, dict(arguments)))
                 right.setdefault(question["area"], []).append((right_tool(question, tool), found))
-                if not right_tool(question, tool) or not found:
+                if verbose and (not right_tool(question, tool) or not found):
                     print(f"{question['area']} -> {tool}{'' if found else ', finds nothing'}: {asked} {arguments}")
+    print("processor time of a question, ms:", {part: round(1000 * seconds / len(chosen), 1) for part, seconds in took.items()})
     for area, of in right.items():
         print(f"{area}: right tool {sum(a for a, _ in of)}, finds {sum(b for _, b in of)} of {len(of)}")
 

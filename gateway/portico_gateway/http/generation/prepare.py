@@ -161,13 +161,13 @@ async def _guided(
 
 async def _both(first: Coroutine[Any, Any, _A], second: Coroutine[Any, Any, _B]) -> tuple[_A, _B]:
     """Both side by side. Where one fails the other ends, too."""
-    one, other = asyncio.ensure_future(first), asyncio.ensure_future(second)
+    both = asyncio.ensure_future(first), asyncio.ensure_future(second)
     try:
-        return await one, await other
+        return await asyncio.gather(*both)
     finally:
-        one.cancel()
-        other.cancel()
-        await asyncio.gather(one, other, return_exceptions=True)
+        for each in both:
+            each.cancel()
+        await asyncio.gather(*both, return_exceptions=True)
 
 
 def _check_logit_bias(generation: GenerationRequest, vocab_size: int) -> None:
