@@ -30,7 +30,7 @@ import anyio
 
 from report import table, write
 from server_questions_judging import answer_rows, call_rows, comparison
-from server_questions_material import CACHE, WORKSPACES, Question, bring, evidence_problems, questions
+from server_questions_material import CACHE, WORKSPACES, Question, bring, evidence_problems, place, questions
 from server_questions_model import ROWS, UNFORCED, Model, Setting, open_model, open_servers
 from server_questions_scoring import finds, names_source, right_tool, shown, tells
 
@@ -39,6 +39,7 @@ SETTINGS = {
     for setting in (
         Setting(True, guided=True), Setting(False, guided=True), Setting(True, guided=False), Setting(False, guided=False),
         Setting(True, guided=False, forced=False), Setting(True, guided=True, forced=False),
+        Setting(True, guided=True, looks=False), Setting(False, guided=True, looks=False),
     )
 }  # fmt: skip
 ANSWERS = {"answer shipped": True, "answer none": False}  # name -> with the adapter
@@ -116,7 +117,7 @@ async def measure(chosen: Sequence[Question], parts: Sequence[Sequence[str]], ho
     """Ask what the journal hasn't: the calls, then the answers, each part for at most so long."""
     async with AsyncExitStack() as stack:
         model = await stack.enter_async_context(open_model())
-        hosts = {name: await stack.enter_async_context(open_servers(name)) for name in WORKSPACES}
+        hosts = {name: await stack.enter_async_context(open_servers(place(name))) for name in WORKSPACES}
         for names, most in zip(parts, hours, strict=True):
             began = time.monotonic()
             for first in range(0, len(chosen), ROWS):
@@ -167,7 +168,8 @@ async def call(model: Model, host: Any, question: Question, name: str) -> dict[s
         "finds": False,
         "shown": False,
     }
-    said = (await model.http.post("/v1/chat/completions", json=body, timeout=None)).json()
+    with model.over(host):
+        said = (await model.http.post("/v1/chat/completions", json=body, timeout=None)).json()
     calls = said["choices"][0]["message"].get("tool_calls") if "choices" in said else None
     if not calls:
         return row | {"error": said.get("error", said)}
@@ -222,7 +224,7 @@ async def check(chosen: Sequence[Question]) -> int:
     """Prove that the findings are there, and that the call that is right finds each; the exit code."""
     found = [f"{question['id']}: {problem}" for question in chosen for problem in evidence_problems(question)]
     for name in WORKSPACES:
-        async with open_servers(name) as host:
+        async with open_servers(place(name)) as host:
             for question in (one for one in chosen if one["workspace"] == name):
                 text, data = await result_of(host, question["call"]["name"], question["call"]["arguments"])
                 if not right_tool(question, question["call"]["name"]) or not finds(question, text, data):

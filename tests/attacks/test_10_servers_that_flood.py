@@ -16,8 +16,8 @@ from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCError, JSONRPCMessage, JSONRPCNotification, JSONRPCRequest
 
 from portico_gateway.agent.empty_results import says_nothing
-from portico_gateway.agent.question_reading import question_reading
 from portico_gateway.config.server_spec import UpstreamSpec
+from portico_gateway.guidance.question_readings import question_reading
 from portico_gateway.upstreams import listing
 from portico_gateway.upstreams.upstreams import Upstreams
 from portico_gateway.upstreams.wire import asked_requests, transports

@@ -14,7 +14,6 @@
     stable_prefix.py         how much of a prompt is the same for every question
     catalog_warmup.py        what every prompt begins with, computed before anybody asks
     request_builder.py       from turns to the engine's request
-    question_reading.py      how a tool's own server reads a question
     question_run.py          what one question has used and found so far
     rendered_results.py      a tool's result as text, with what it cites
     empty_results.py         results that say nothing, or only that something failed

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 from portico_engine import Delta, EngineClient, FinishReason, Request, Usage
 from portico_gateway.agent.events import RunMetrics, ToolCallFinished, ToolCallStarted
-from portico_gateway.agent.question_reading import QuestionReading
 from portico_gateway.agent.rendered_results import RenderedResult
 from portico_gateway.errors import GatewayError
+from portico_gateway.guidance.question_readings import QuestionReading, Reading
 
 CallTextListener = Callable[[str], None]
 
@@ -29,11 +29,16 @@ class QuestionRun:
     said: str | None = None  # of a part, what the question says of it itself: the rest comes from an earlier part
     call_logprobs: list[float] = field(default_factory=list)  # of each call that the model wrote, under its prior
     on_call_text: CallTextListener | None = None  # hears a call as it is decoded
-    readings: dict[str, QuestionReading] = field(default_factory=dict)  # by tool, how its server reads the question
+    readings: dict[str, Reading] = field(default_factory=dict)  # by tool, how its server reads the question
 
     @property
     def found(self) -> bool:
         return any(call.result.found for call in self.tool_calls)
+
+    def proposal(self, tool: str) -> QuestionReading | None:
+        """The call that the tool's server reads in the question."""
+        reading = self.readings.get(tool)
+        return reading if isinstance(reading, QuestionReading) else None
 
     def tell_call_text(self, text: str) -> None:
         """A piece of a call that is being decoded."""

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import mcp_types as types
 
 from portico_engine import Tool
-from portico_gateway.agent.question_reading import QuestionReading
+from portico_gateway.guidance.question_readings import Reading
 
 
 class ToolHost(Protocol):
@@ -33,11 +33,7 @@ class ToolHost(Protocol):
         ...
 
     async def call_tool(self, name: str, arguments: Mapping[str, Any]) -> types.CallToolResult: ...
-    def reads_questions(self, tool: str) -> bool:
-        """Does the tool's own server read questions for it?"""
-        ...
-
-    async def read_question(self, tool: str, question: str) -> QuestionReading | None:
+    async def read_question(self, tool: str, question: str) -> Reading | None:
         """How the tool's own server reads a question; None where it doesn't, or can't now."""
         ...
 

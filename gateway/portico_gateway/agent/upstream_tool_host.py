@@ -12,9 +12,9 @@ import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
 from portico_engine import Tool
-from portico_gateway.agent.question_reading import QuestionReading, question_reading
 from portico_gateway.caller import Caller
 from portico_gateway.errors import GatewayError, UnknownName, UpstreamFault
+from portico_gateway.guidance.question_readings import Reading, question_reading
 from portico_gateway.guidance.tool_retrieval import ToolRetriever
 from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, Weights
 from portico_gateway.policy.rules import Verdict
@@ -47,7 +47,7 @@ class UpstreamToolHost:
         """
         self._upstreams = upstreams
         self._read_only = read_only
-        self._tool_calls = tool_calls or ToolCalls(upstreams)
+        self.tool_calls = tool_calls or ToolCalls(upstreams)
         self._caller = caller or Caller(client="portico ask")
         self.question = ""  # what is asked now: the log keeps it with the calls where the user wants that
         self._place = {name: i for i, name in enumerate(order or ())}
@@ -65,14 +65,14 @@ class UpstreamToolHost:
             )
             for entry in self._upstreams.catalog.tools
             if self._offers(entry)
-            for shown in (self._tool_calls.shown(entry, self._caller),)
+            for shown in (self.tool_calls.shown(entry, self._caller),)
         ]
         return sorted(entries, key=lambda tool: self._place.get(tool.name, len(self._place)))
 
     def _offers(self, entry: CatalogTool) -> bool:
-        if self._read_only and not self._tool_calls.is_read_only(entry, self._caller):
+        if self._read_only and not self.tool_calls.is_read_only(entry, self._caller):
             return False
-        verdict = self._tool_calls.ruling(entry, self._caller).verdict
+        verdict = self.tool_calls.ruling(entry, self._caller).verdict
         return verdict is Verdict.ALLOW or (verdict is Verdict.ASK and self._caller.consent is not None)
 
     def server_of(self, tool: str) -> str:
@@ -80,7 +80,7 @@ class UpstreamToolHost:
 
     def is_read_only(self, tool: str) -> bool:
         try:
-            return self._tool_calls.is_read_only(self._upstreams.catalog.tool(tool), self._caller)
+            return self.tool_calls.is_read_only(self._upstreams.catalog.tool(tool), self._caller)
         except UnknownName:  # its server has taken it away
             return False
 
@@ -98,19 +98,16 @@ class UpstreamToolHost:
             entry = self._upstreams.catalog.tool(tool)
         except UnknownName:
             return False
-        allowed = self._tool_calls.ruling(entry, self._caller).verdict is Verdict.ALLOW
-        return allowed and self._tool_calls.is_read_only(entry, self._caller)
+        allowed = self.tool_calls.ruling(entry, self._caller).verdict is Verdict.ALLOW
+        return allowed and self.tool_calls.is_read_only(entry, self._caller)
 
     async def call_tool(self, name: str, arguments: Mapping[str, Any]) -> types.CallToolResult:
         try:
-            return await self._tool_calls.call_tool(name, dict(arguments), replace(self._caller, question=self.question))
+            return await self.tool_calls.call_tool(name, dict(arguments), replace(self._caller, question=self.question))
         except MCPError as error:
             raise UpstreamFault(self.server_of(name), f"answered with an error: {error}") from None
 
-    def reads_questions(self, tool: str) -> bool:
-        return self._upstreams.catalog.tool(tool).question_reader is not None
-
-    async def read_question(self, tool: str, question: str) -> QuestionReading | None:
+    async def read_question(self, tool: str, question: str) -> Reading | None:
         try:
             text = await self._upstreams.read_question(tool, question)
         except (MCPError, GatewayError) as error:
@@ -120,7 +117,7 @@ class UpstreamToolHost:
 
     async def read_text(self, server: str, uri: str) -> str:
         try:
-            result = await self._tool_calls.read_resource(outward_uri(server, uri), self._caller)
+            result = await self.tool_calls.read_resource(outward_uri(server, uri), self._caller)
         except MCPError as error:
             raise GatewayError(f"{uri} can't be read: {error}") from None
         return "\n".join(block.text for block in result.contents if isinstance(block, types.TextResourceContents))

@@ -17,6 +17,7 @@ import anyio
 from mcp.server.transport_security import TransportSecuritySettings
 from platformdirs import user_state_path
 
+from portico_gateway.agent.question_looks import QuestionLooks
 from portico_gateway.assembly.gateway import Beside, open_gateway
 from portico_gateway.assembly.listening import check_tls, listening
 from portico_gateway.caller import Caller
@@ -115,6 +116,7 @@ def run_server(
             oauth=config.oauth,
             limits=_limits(config, keys, quotas),
             guide=_guide(config) if with_model else None,
+            looks=QuestionLooks(gateway.tool_calls) if with_model and config.model.guidance == "auto" else None,
             drain=drain,
             origins=config.serve.allowed_origins,
         )
@@ -193,7 +195,9 @@ def _guide(config: PorticoConfig) -> CallGuide | None:
     from portico_gateway.agent.upstream_tool_host import embedder
     from portico_gateway.guidance.call_guide import CallGuide
 
-    return CallGuide(embedder().embed) if config.model.guidance == "auto" else None
+    if config.model.guidance != "auto":
+        return None
+    return CallGuide(embedder().embed, information=embedder().information)
 
 
 def _address(config: PorticoConfig, port: int) -> str:

@@ -17,6 +17,8 @@
     copying/                   the copy grammar: arguments that only repeat what a question says
     tool_nearness.py           which tools of a request are near, where no server is known
     tool_choice.py             which tool, once it is known what each could be called with
+    question_readings.py       how a tool's own server reads a question
+    question_evidence.py       what readings say of which tool knows
     call_guide.py              CallGuide: all of it for one call, for the agent and the HTTP APIs
     argument_readings.py       a tool's arguments, read once: keys, values, alternatives
     argument_priors.py         ArgumentPriors: all of it as a prior over one tool's arguments

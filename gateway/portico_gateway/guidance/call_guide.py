@@ -7,7 +7,7 @@ prior. It knows tools as names, descriptions and schemas, and a conversation as 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from portico_engine import CallPrior, Tool, ToolCallPrior
 from portico_gateway.guidance.argument_priors import ArgumentPriors, LazyPriors
@@ -18,30 +18,31 @@ from portico_gateway.guidance.copying.span_fit import SpanFit
 from portico_gateway.guidance.copying.text_vectors import TextVectors
 from portico_gateway.guidance.copying.value_assignment import fill, with_strings
 from portico_gateway.guidance.description_convention import shows_question
+from portico_gateway.guidance.guided_call import GuidedCall
 from portico_gateway.guidance.question import read_question
+from portico_gateway.guidance.question_evidence import QuestionEvidence
+from portico_gateway.guidance.question_readings import Readings
+from portico_gateway.guidance.read_calls import with_readings
 from portico_gateway.guidance.tool_choice import with_calls
 from portico_gateway.guidance.tool_nearness import ToolNearness, server_of
-from portico_gateway.guidance.tool_retrieval import TextEmbedding
+from portico_gateway.guidance.tool_retrieval import TextEmbedding, WordInformation, uninformed
 from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, Weights
-
-
-@dataclass(frozen=True, slots=True)
-class GuidedCall:
-    """What a call is generated under. `free`: by tool, the paths of required values that nothing said fits, which the model
-    writes by itself."""
-
-    tools: tuple[Tool, ...]
-    prior: ToolCallPrior | None
-    free: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class CallGuide:
     """Guides the calls of a small model. `names` and `copies` switch its two halves off, for measuring."""
 
     def __init__(
-        self, embed: TextEmbedding, weights: Weights = DEFAULT_WEIGHTS, *, names: bool = True, copies: bool = True
+        self,
+        embed: TextEmbedding,
+        weights: Weights = DEFAULT_WEIGHTS,
+        *,
+        information: WordInformation = uninformed,
+        names: bool = True,
+        copies: bool = True,
     ) -> None:
         self.weights = weights
+        self._embed, self._information = embed, information
         self._names, self._copies = names, copies
         self._vectors = TextVectors(embed)
         self._nearness = ToolNearness(self._vectors.embed, weights)
@@ -56,13 +57,21 @@ class CallGuide:
         return self._nearness.knows(tools)
 
     def guide(
-        self, tools: Sequence[Tool], question: str, earlier: str = "", *, several: bool = False, tuned: bool = False
+        self,
+        tools: Sequence[Tool],
+        question: str,
+        earlier: str = "",
+        *,
+        several: bool = False,
+        tuned: bool = False,
+        readings: Readings | None = None,
     ) -> GuidedCall:
         """What is said about the call that answers a question, with the tools in their own order. `earlier`: what was found
         for it already, which values may be copied from, too. `several`: an answer may have several calls, of which each takes
         its own part of the question: what is believed of one call's values would be the same for all, and is not said.
         `tuned`: the model has learned to fill in values, and is left to it but for arguments that come in several forms,
-        and filters that nothing speaks for where nothing was found yet; whether it calls at all is weighed."""
+        and filters that nothing speaks for where nothing was found yet; whether it calls at all is weighed. `readings`: what
+        the tools' own servers say of the question."""
         text = ReadText(question, earlier)
         self._vectors.add((question, *text.compared()))
         near = self._nearness.of(tools, question)
@@ -85,7 +94,14 @@ class CallGuide:
         calls = {name: of.prior for name, of in narrowed.items() if of.in_words or not tuned}
         kept = tuple(narrowed[tool.name].tool if tool.name in narrowed else tool for tool in tools)
         free = {name: of.free for name, of in narrowed.items() if of.free}
-        return GuidedCall(kept, replace(prior, calls=calls), free)
+        return self.read(GuidedCall(kept, replace(prior, calls=calls), free), question, readings or {})
+
+    def read(self, guided: GuidedCall, question: str, readings: Readings) -> GuidedCall:
+        """The call with what the tools' own servers say of the question."""
+        if not readings or not self._names:
+            return guided
+        evidence = QuestionEvidence(question, self._embed, self._information)
+        return with_readings(guided, question, readings, evidence, self.weights.readings)
 
     def _most_narrowed(self, tools: Sequence[Tool]) -> int:
         """Of tools of several servers more, since what their calls would be says more than how near they are."""

@@ -52,12 +52,15 @@ class ShownQuestionWeights:
 
 @dataclass(frozen=True, slots=True)
 class ReadingWeights:
-    """A tool whose own server reads the question."""
+    """A tool whose own server reads the question: nats on the names of that server's tools."""
 
-    none: float = -4.0  # where its server reads questions, and makes nothing of this one
-    few_words: float = -4.0  # where it accounts for less than half of the words, by the share of those left
-    all_words: float = 8.0  # (nats, on the tool's name) where all words are accounted for; a part of them by its square
-    sure: float = 0.9  # (probability) of its answer then, as found on the tuning questions of `benchmarks/answers.py`,
+    asked: float = -5.0  # for a server that was asked, so that little evidence counts against it beside others' tools;
+    covered: float = 9.0  # for a search that leads to a place with all of the question's words, each by how much it says,
+    similar: float = 10.0  # and at a cosine of 1 of a place with the question;
+    call: float = 3.0  # for a call that a server proposes,
+    call_covered: float = 6.5  # more where it accounts for all of the words. Fitted by conditional logit on the questions of
+    # `benchmarks/answers.py` that may be read: 91% of 906 choices of a server with a workspace left out, 60% by words alone
+    sure: float = 0.9  # (probability) of such a call's answer, as found on the tuning questions of `benchmarks/answers.py`,
     some_words: float = 0.2  # and where a word is left over
 
 

@@ -15,6 +15,7 @@ from fastapi.responses import Response
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.middleware.cors import CORSMiddleware
 
+from portico_gateway.agent.question_looks import QuestionLooks
 from portico_gateway.config.sections import KeyConfig, OAuthConfig
 from portico_gateway.guidance.call_guide import CallGuide
 from portico_gateway.http.apis import APIS
@@ -55,6 +56,7 @@ def create_app(
     oauth: OAuthConfig | None = None,
     limits: CallerLimits | None = None,
     guide: CallGuide | None = None,
+    looks: QuestionLooks | None = None,
     drain: Drain | None = None,
     origins: Sequence[str] = (),
 ) -> FastAPI:
@@ -103,12 +105,14 @@ def create_app(
             expose_headers=[HEADER, WARNINGS_HEADER, "mcp-session-id", "retry-after"],
         )
     app.add_middleware(HostOriginMiddleware, settings=security)
-    metrics = Metrics(upstreams, pool.hosts)
+    service = GenerationService(
+        pool, load_timeout=load_timeout, limits=limits, guide=guide, looks=looks, tool_calls=tool_calls, drain=drain
+    )
+    metrics = Metrics(upstreams, pool.hosts, looks)
     app.add_middleware(MetricsMiddleware, metrics=metrics)
     app.add_middleware(RequestMiddleware, drain=drain)
     app.router.routes.append(sessions.route)
     app.router.routes.extend(metadata_routes(oauth))
-    service = GenerationService(pool, load_timeout=load_timeout, limits=limits, guide=guide, tool_calls=tool_calls, drain=drain)
     for api in APIS:
         app.include_router(api.router(service))
     if tool_calls is not None:

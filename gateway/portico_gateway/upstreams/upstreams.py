@@ -174,6 +174,11 @@ class Upstreams:
         result = await known.call(lambda client: client.session.send_request(request, _AnyResult), timeout)
         return result.model_dump(by_alias=True, mode="json", exclude_unset=True)
 
+    def is_own_and_up(self, server: str) -> bool:
+        """Is it one of Portico's own servers, started by this gateway, and ready?"""
+        known = self._servers.get(server)
+        return known is not None and known.spec.own is not None and known.status().state == "ready"
+
     async def read_question(self, name: str, question: str, *, timeout: float | None = None) -> str | None:
         """How the server of a tool reads a question, as JSON text; None where it reads none. For the built-in model alone: no
         host can ask for it. Raises as `call_tool`."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
 
 import anyio
 import anyio.from_thread
@@ -17,7 +19,8 @@ from mcp.shared.subscriptions import ResourceUpdated
 from portico_servers.code.config import CodeConfig, default_cache_dir
 from portico_servers.code.prompts import add_prompts
 from portico_servers.code.resources import add_completion, add_resources, uri_of
-from portico_servers.code.tools.registration import build_tools
+from portico_servers.code.tools.registration import build_tools, in_thread
+from portico_servers.code.tools.search import places
 from portico_servers.code.workspace import Workspace
 from portico_servers.common.cache_folder import usable_cache
 from portico_servers.common.server import PorticoServer
@@ -57,11 +60,16 @@ def build_server(config: CodeConfig) -> MCPServer[Workspace]:
         lifespan=lifespan,
         subscriptions=bus,
         log_level="WARNING",
+        question_readers={"search": partial(_places, workspace)},
     )
     add_resources(server, workspace)
     add_completion(server, workspace)
     add_prompts(server, workspace)
     return server
+
+
+async def _places(workspace: Workspace, question: str) -> dict[str, Any]:
+    return await in_thread(partial(places, workspace, question))
 
 
 class _ChangeNotifier:

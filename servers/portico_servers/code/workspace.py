@@ -129,11 +129,19 @@ class SnippetReader:
 
     def excerpt(self, root: str, path: str, start: int, end: int, words: Sequence[str] = ()) -> str | None:
         """The snippet as the file is now; None if it went away."""
+        text = self._text(root, path)
+        return None if text is None else excerpt(text, start, end, words)
+
+    def whole(self, root: str, path: str, start: int, end: int) -> str | None:
+        """All of the lines, likewise."""
+        text = self._text(root, path)
+        return None if text is None else "\n".join(text.lines(start, end))
+
+    def _text(self, root: str, path: str) -> SourceText | None:
         if (root, path) not in self._texts:
             try:
                 text = read_listed(self._workspace.jail, self._workspace.indexes[root].root, path)
             except NotFound:
                 text = None
             self._texts[root, path] = text
-        text = self._texts[root, path]
-        return None if text is None else excerpt(text, start, end, words)
+        return self._texts[root, path]

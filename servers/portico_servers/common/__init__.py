@@ -1,5 +1,6 @@
 """What the three servers share. Nothing here knows source code, documents or databases.
 
+    question_readers.py  what a gateway that started a server asks it of a question
     server.py         PorticoServer: refusals in plain words, with the protocol's own codes
     refused_requests.py  invalid parameters and cursors are refused with what is wrong; also the gateway's
     panics.py         what is no Exception ends its request, not the server; also the gateway's

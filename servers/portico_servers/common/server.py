@@ -6,17 +6,19 @@ a prompt that isn't there an internal error. It knows nothing of what a server d
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.lowlevel.server import LifespanResultT
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.shared.exceptions import MCPError
-from mcp_types import INVALID_PARAMS, CallToolResult, GetPromptResult, InputRequiredResult
-from pydantic import ValidationError
+from mcp_types import INVALID_PARAMS, CallToolResult, GetPromptResult, InputRequiredResult, Tool
+from pydantic import AnyUrl, ValidationError
 
 from portico_servers.common.panics import panics_end_requests
+from portico_servers.common.question_readers import QuestionReader, QuestionReaders
 from portico_servers.common.refused_requests import with_reasons
 from portico_servers.common.spans import make_spans_where_wanted
 from portico_servers.common.tools import tool_error
@@ -27,13 +29,29 @@ _SHOWN = 300  # characters of a message; it may quote what the caller sent
 
 
 class PorticoServer(MCPServer[LifespanResultT]):
-    """MCPServer whose refusals name what is wrong."""
+    """MCPServer whose refusals name what is wrong, and whose tools may read questions for the gateway that started it."""
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        """As MCPServer."""
-        super().__init__(*args, **options)
+    def __init__(self, name: str, *, question_readers: Mapping[str, QuestionReader] | None = None, **options: Any) -> None:
+        """As MCPServer; `question_readers` by the name of their tool."""
+        super().__init__(name, **options)
         self.middleware.extend([panics_end_requests, with_reasons])
         make_spans_where_wanted(self.middleware)
+        self._question_readers = QuestionReaders(name, question_readers or {})
+
+    async def list_tools(self) -> list[Tool]:
+        """All tools; those that read questions say where, if a gateway started this server."""
+        return self._question_readers.named_in(await self.current_tools())
+
+    async def current_tools(self) -> list[Tool]:
+        """The registered tools; a server whose tools are not registered one by one overrides it."""
+        return await super().list_tools()
+
+    async def read_resource(
+        self, uri: AnyUrl | str, context: Context[LifespanResultT, Any] | None = None
+    ) -> Iterable[ReadResourceContents] | InputRequiredResult:
+        """A resource; or how a question is read, which only the gateway that started this server asks."""
+        reading = await self._question_readers.read(str(uri))
+        return reading if reading is not None else await super().read_resource(uri, context)
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[LifespanResultT, Any] | None = None

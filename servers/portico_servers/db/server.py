@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
 
 import anyio
 import anyio.to_thread
-from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.subscriptions import InMemorySubscriptionBus
 from mcp_types import CallToolResult, InputRequiredResult, Resource, Tool
-from pydantic import AnyUrl
 
 from portico_servers.common.list_changed import ListChangedNotifier
+from portico_servers.common.question_readers import started_by_gateway
 from portico_servers.common.server import PorticoServer
 from portico_servers.common.tools import tool_error
 from portico_servers.common.version import package_version
 from portico_servers.db import config as config_file
 from portico_servers.db.databases.databases import Databases
-from portico_servers.db.databases.local_values import META, URI, are_served, started_by_gateway
+from portico_servers.db.databases.local_values import META, URI, are_served
 from portico_servers.db.databases.schema_watcher import watch_schemas
 from portico_servers.db.errors import DatabaseConfigError
 from portico_servers.db.limits import StatementLimits
 from portico_servers.db.prompts import add_prompts
-from portico_servers.db.questions import proposals
 from portico_servers.db.questions.proposals import QuestionProposals
 from portico_servers.db.resources import add_completion, add_local_schema, add_resources, table_resources
 from portico_servers.db.secret_columns import SECRETS
@@ -63,6 +59,7 @@ class DatabaseServer(PorticoServer[None]):
         `secrets`: patterns of the names of columns whose values are never read for it."""
         self.databases, self.limits, self.writers = databases, limits, writers or {}
         self._tools = {tool.name: tool for tool in tools}
+        self._proposals = _question_proposals(databases, secrets) if started_by_gateway() else None
         bus = InMemorySubscriptionBus()
         self.notifier = ListChangedNotifier(bus)
         super().__init__(
@@ -74,35 +71,27 @@ class DatabaseServer(PorticoServer[None]):
             lifespan=_lifespan,
             subscriptions=bus,
             middleware=[self.notifier.remember],
+            question_readers={"rows": self._propose},
         )
         add_resources(self, databases)
         add_completion(self, databases)
         add_prompts(self, databases)
         self.local_values = local_values or {}
-        self._proposals = _question_proposals(databases, secrets) if started_by_gateway() else None
         self._serves_local_values = are_served(self.local_values)
         if self._serves_local_values:
             add_local_schema(self, databases, self.local_values)
 
-    async def list_tools(self) -> list[Tool]:
+    async def current_tools(self) -> list[Tool]:
         """All tools, schemas from the live databases."""
         snapshot = await anyio.to_thread.run_sync(self.databases.snapshot)
         connections = list(self.databases.by_name)
         tools = [tool.tool(snapshot, connections) for tool in self._tools.values()]
         meta = {META: URI} if self._serves_local_values else {}
-        meta |= {proposals.META: proposals.URI} if self._proposals is not None else {}
         return [tool.model_copy(update={"meta": meta}) if meta and tool.name == "rows" else tool for tool in tools]
 
-    async def read_resource(
-        self, uri: AnyUrl | str, context: Context[None, Any] | None = None
-    ) -> Iterable[ReadResourceContents] | InputRequiredResult:
-        """A resource; or how a question is read, which only the gateway that started this server asks."""
-        address, _, query = str(uri).partition("?")
-        if self._proposals is None or address != proposals.URI:
-            return await super().read_resource(uri, context)
-        question = "".join(parse_qs(query).get("question", ()))
-        found = await anyio.to_thread.run_sync(self._proposals.propose, question)
-        return [ReadResourceContents(content=json.dumps(found, ensure_ascii=False), mime_type="application/json")]
+    async def _propose(self, question: str) -> dict[str, Any]:
+        assert self._proposals is not None
+        return await anyio.to_thread.run_sync(self._proposals.propose, question)
 
     async def prepare(self) -> None:
         """What the first question would wait for."""

@@ -39,8 +39,11 @@ class DocsServer(PorticoServer[Any]):
     """A server that lists the libraries as they are now, and opens a citation as `read` gives it, section and all."""
 
     def __init__(self, library: Library, deadline: DeadlineRunner, **settings: Any) -> None:
-        super().__init__(**settings)
+        super().__init__(question_readers={"search": self._places}, **settings)
         self._library, self._deadline = library, deadline
+
+    async def _places(self, question: str) -> dict[str, Any]:
+        return await self._deadline.call(self._library.places, question)
 
     async def list_resources(self) -> list[Resource]:
         """The list of libraries, and the contents of each."""

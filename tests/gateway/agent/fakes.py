@@ -16,7 +16,7 @@ import numpy.typing as npt
 from portico_engine import Delta, FinishReason, Request, Tool, Usage
 from portico_gateway.agent.events import Event
 from portico_gateway.agent.guided.loop import Agent
-from portico_gateway.agent.question_reading import QuestionReading
+from portico_gateway.guidance.question_readings import Reading
 from portico_gateway.guidance.tool_retrieval import ToolRetriever
 from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, Weights
 
@@ -49,7 +49,7 @@ class FakeHost:
         self.answers = list(answers)
         self.writes: set[str] = set()
         self.called: list[tuple[str, dict[str, Any]]] = []
-        self.readings: dict[str, QuestionReading] = {}
+        self.readings: dict[str, Reading] = {}
 
     def tools(self) -> Sequence[Tool]:
         return [SEARCH, LIST]
@@ -76,10 +76,7 @@ class FakeHost:
             raise answer
         return answer
 
-    def reads_questions(self, tool: str) -> bool:
-        return False
-
-    async def read_question(self, tool: str, question: str) -> QuestionReading | None:
+    async def read_question(self, tool: str, question: str) -> Reading | None:
         return self.readings.get(tool)
 
     async def read_text(self, server: str, uri: str) -> str:

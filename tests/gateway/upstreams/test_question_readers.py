@@ -16,8 +16,8 @@ from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.mcp.server import GatewayServer
 from portico_gateway.upstreams.names import outward_uri
 from portico_gateway.upstreams.upstreams import Upstreams
-from portico_servers.db.questions.proposals import URI
 
+URI = "portico-db:///rows/question"
 pytestmark = pytest.mark.anyio
 
 

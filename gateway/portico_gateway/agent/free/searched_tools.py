@@ -14,7 +14,6 @@ import mcp_types
 
 from portico_engine import Tool
 from portico_gateway.agent.free.turns import WrittenCall
-from portico_gateway.agent.question_reading import QuestionReading
 from portico_gateway.agent.tool_host import ToolHost
 from portico_gateway.agent.tool_search import (
     CALL_TOOL,
@@ -27,6 +26,7 @@ from portico_gateway.agent.tool_search import (
     read_query,
 )
 from portico_gateway.errors import GatewayError
+from portico_gateway.guidance.question_readings import Reading
 
 
 class SearchedTools:
@@ -97,10 +97,7 @@ class SearchedTools:
         self._revealed |= {tool.name: tool for tool in found}
         return shown
 
-    def reads_questions(self, tool: str) -> bool:
-        return tool != FIND_TOOLS and self._host.reads_questions(tool)
-
-    async def read_question(self, tool: str, question: str) -> QuestionReading | None:
+    async def read_question(self, tool: str, question: str) -> Reading | None:
         return None if tool == FIND_TOOLS else await self._host.read_question(tool, question)
 
     async def read_text(self, server: str, uri: str) -> str:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from portico_engine import PRESETS, Request, SamplingParams, Tool
 from portico_engine.errors import ContextOverflow, EngineError
@@ -26,7 +26,9 @@ from portico_engine.grammar import (
     control_tokens,
     detect_format,
 )
-from portico_gateway.guidance.call_guide import CallGuide, GuidedCall
+from portico_gateway.guidance.call_guide import CallGuide
+from portico_gateway.guidance.guided_call import GuidedCall
+from portico_gateway.guidance.question_readings import Readings
 from portico_gateway.http.errors import ApiError
 from portico_gateway.http.generation.prompt import EXPLAINED, prompt_of
 from portico_gateway.http.generation.request import GenerationRequest, SamplingOptions
@@ -37,6 +39,9 @@ from portico_gateway.model.remote.engine import REMOTE
 if TYPE_CHECKING:
     from portico_engine import EngineClient
 
+Look: TypeAlias = Callable[[Sequence[Tool], str], Awaitable[Readings]]  # at the servers of some tools, with a question
+_A = TypeVar("_A")
+_B = TypeVar("_B")
 _PASSED_ON = (  # where they are given; the engine's defaults count else
     *("dry_multiplier", "dry_base", "dry_allowed_length", "dry_penalty_last_n", "dry_sequence_breakers"),
     *("xtc_probability", "xtc_threshold"),
@@ -89,9 +94,15 @@ class PreparedRequest:
 
 
 async def prepare(
-    generation: GenerationRequest, engine: EngineClient, *, caller: str = LOCAL, guide: CallGuide | None = None
+    generation: GenerationRequest,
+    engine: EngineClient,
+    *,
+    caller: str = LOCAL,
+    guide: CallGuide | None = None,
+    look: Look | None = None,
 ) -> PreparedRequest:
-    """The request of `caller`; `guide` helps a small model with its calls. Raises ApiError for whatever the client can mend."""
+    """The request of `caller`; `guide` helps a small model with its calls, and is told what a `look` at the tools' own servers
+    has found. Raises ApiError for whatever the client can mend."""
     tools = generation.tools
     _check_logit_bias(generation, engine.info.vocab_size)
     try:
@@ -100,12 +111,13 @@ async def prepare(
         format = detect_format(template) if taught else CallFormat.GENERIC
         control = control_tokens(format, engine.tokens)
         options = _call_options(generation, format, control) if generation.may_call else {}
-        guided, grammar = await _guided(generation, engine, guide, options)
+        (guided, grammar), prompt = await _both(
+            _guided(generation, engine, guide, look, options), prompt_of(generation, engine, template)
+        )
         if grammar is None:
             grammar = await _grammar(generation, guided.tools if guided else generation.callable_tools, format, options)
         if grammar is not None and engine.info.executor == REMOTE:
             grammar = replace(grammar, schema=_as_schema(generation))
-        prompt = await prompt_of(generation, engine, template)
         room = engine.info.context_length - len(prompt)
         if room < 1:
             raise ContextOverflow(len(prompt), engine.info.context_length)
@@ -130,7 +142,11 @@ async def prepare(
 
 
 async def _guided(
-    generation: GenerationRequest, engine: EngineClient, guide: CallGuide | None, options: Mapping[str, Any]
+    generation: GenerationRequest,
+    engine: EngineClient,
+    guide: CallGuide | None,
+    look: Look | None,
+    options: Mapping[str, Any],
 ) -> tuple[GuidedCall | None, CompiledGrammar | None]:
     """What is said about the calls, where the model is one that needs it, and their grammar, where that is soon compiled.
     Little is done at once: another thread would not compute beside this one."""
@@ -141,9 +157,11 @@ async def _guided(
     found = "\n".join(turn.content for turn in generation.turns[asked[-1] :] if turn.role == "tool")
     tools = generation.callable_tools
     several, tuned = generation.parallel_tool_calls is True, generation.prompts == EXPLAINED
+    first = look is not None and not found and not several  # what a later call looks for, earlier results say
+    readings = await look(tools, question) if look is not None and first else {}
 
     def work() -> tuple[GuidedCall, CompiledGrammar | None]:
-        guided = guide.guide(tools, question, found, several=several, tuned=tuned)
+        guided = guide.guide(tools, question, found, several=several, tuned=tuned, readings=readings)
         return guided, None if generation.grammar is not None else compile_tool_calls_here(guided.tools, **options)
 
     is_brief = len(tools) <= _FEW_TOOLS and len(question) + len(found) <= _SHORT_QUESTION and guide.knows(tools)
@@ -164,6 +182,17 @@ def _call_options(generation: GenerationRequest, format: CallFormat, control: Ma
 def _wanted_schema(generation: GenerationRequest) -> dict[str, Any] | bool | None:
     wanted = generation.response_format
     return {"type": "object"} if wanted is not None and wanted.schema is None else wanted and wanted.schema
+
+
+async def _both(first: Coroutine[Any, Any, _A], second: Coroutine[Any, Any, _B]) -> tuple[_A, _B]:
+    """Both side by side. Where one fails the other ends, too."""
+    both = asyncio.ensure_future(first), asyncio.ensure_future(second)
+    try:
+        return await asyncio.gather(*both)
+    finally:
+        for each in both:
+            each.cancel()
+        await asyncio.gather(*both, return_exceptions=True)
 
 
 def _check_logit_bias(generation: GenerationRequest, vocab_size: int) -> None:

@@ -15,10 +15,12 @@ from fastapi.responses import Response
 from starlette.requests import ClientDisconnect
 
 from portico_engine.errors import EngineError, ModelError, UnknownAdapter
+from portico_gateway.agent.question_looks import QuestionLooks
+from portico_gateway.caller import Caller
 from portico_gateway.guidance.call_guide import CallGuide
 from portico_gateway.http.draining import Drain
 from portico_gateway.http.errors import ApiError
-from portico_gateway.http.generation.prepare import PreparedRequest, prepare
+from portico_gateway.http.generation.prepare import Look, PreparedRequest, prepare
 from portico_gateway.http.generation.request import GenerationRequest
 from portico_gateway.http.generation.terms import Terms
 from portico_gateway.http.identity import caller_name
@@ -48,15 +50,17 @@ class GenerationService:
         load_timeout: float,
         limits: CallerLimits | None = None,
         guide: CallGuide | None = None,
+        looks: QuestionLooks | None = None,
         tool_calls: ToolCalls | None = None,
         drain: Drain | None = None,
     ) -> None:
         """`limits` holds the requests of one caller back; by default everybody's are one caller's. `guide` helps a small model
-        with its calls; None leaves it to itself. `tool_calls` is the way to the gateway's own tools, `drain` says when all
-        ends."""
+        with its calls, and `looks` tell it what the gateway's servers read in a question; None leaves it to itself.
+        `tool_calls` is the way to the gateway's own tools, `drain` says when all ends."""
         self.models = models if isinstance(models, ModelPool) else ModelPool(models)
         self.guide = guide
         self.tool_calls = tool_calls
+        self._looks = looks
         self._drain = drain or Drain()
         self._load_timeout = load_timeout
         self._limits = limits or CallerLimits()
@@ -83,7 +87,8 @@ class GenerationService:
         caller = caller_name(request.scope)
 
         async def answer(meant: Sequence[GenerationRequest], engine: EngineClient) -> Response:
-            prepared = [await prepare(each, engine, caller=caller, guide=self.guide) for each in meant]
+            look = self.look_for(Caller(caller, client="http"))
+            prepared = [await prepare(each, engine, caller=caller, guide=self.guide, look=look) for each in meant]
             response = await make(prepared)
             add_warnings(response, tuple(dict.fromkeys(warning for each in prepared for warning in each.warnings)))
             return response
@@ -140,6 +145,10 @@ class GenerationService:
             return await make(engine)
 
         return await self.with_engine(model, request, of_own)
+
+    def look_for(self, caller: Caller) -> Look | None:
+        """How this caller's questions are looked at before the model answers; None where nothing is looked at."""
+        return None if self._looks is None else partial(self._looks.of, caller=caller)
 
     def only(self, name: str | None) -> ModelHost:
         """The model of this name, or the one that there is, where none is named. Raises ApiError."""

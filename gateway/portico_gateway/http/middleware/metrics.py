@@ -14,6 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from portico_gateway.agent.question_looks import QuestionLooks
 from portico_gateway.http.middleware.model_metrics import ModelReading, model_metrics, read_models
 from portico_gateway.model.host import ModelHost
 from portico_gateway.upstreams.upstreams import Upstreams
@@ -25,7 +26,7 @@ _SECONDS = (0.005, 0.02, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 class Metrics:
     """One application's registry."""
 
-    def __init__(self, upstreams: Upstreams, models: Sequence[ModelHost] = ()) -> None:
+    def __init__(self, upstreams: Upstreams, models: Sequence[ModelHost] = (), looks: QuestionLooks | None = None) -> None:
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "portico_http_requests", "HTTP requests answered.", ("path", "status"), registry=self._registry
@@ -39,10 +40,11 @@ class Metrics:
         )
         self._upstreams = upstreams
         self._models = models
+        self._looks = looks
 
     async def text(self) -> bytes:
         state = CollectorRegistry()
-        state.register(_State(self._upstreams, await read_models(self._models)))
+        state.register(_State(self._upstreams, await read_models(self._models), self._looks))
         return generate_latest(self._registry) + generate_latest(state)
 
     def answered(self, path: str, status: int, seconds: float) -> None:
@@ -53,9 +55,10 @@ class Metrics:
 class _State(Collector):
     """The engines and the servers as they are now."""
 
-    def __init__(self, upstreams: Upstreams, models: Sequence[ModelReading]) -> None:
+    def __init__(self, upstreams: Upstreams, models: Sequence[ModelReading], looks: QuestionLooks | None) -> None:
         self._upstreams = upstreams
         self._models = models
+        self._looks = looks
 
     def collect(self) -> Iterator[Metric]:
         up = GaugeMetricFamily("portico_upstream_up", "Whether an MCP server is ready.", labels=["server"])
@@ -66,6 +69,15 @@ class _State(Collector):
             tools.add_metric([status.name], status.tools)
             restarts.add_metric([status.name], status.restarts)
         yield from (up, tools, restarts)
+        if self._looks is not None:
+            counted = CounterMetricFamily(
+                "portico_guidance_looks",
+                "Questions that one of Portico's servers was asked before the model answered, by what came of it.",
+                labels=["server", "outcome"],
+            )
+            for (server, outcome), count in self._looks.counts.items():
+                counted.add_metric([server, outcome], count)
+            yield counted
         yield from model_metrics(self._models)
 
 

@@ -21,11 +21,12 @@ from portico_gateway.agent.free.limits import FreeLimits
 from portico_gateway.agent.free.repeated_calls import RepeatedCalls
 from portico_gateway.agent.free.turns import WrittenCall
 from portico_gateway.agent.host_calls import CallOutcome
+from portico_gateway.caller import Caller
 from portico_gateway.errors import ConsentRequired
 from portico_gateway.guidance.call_guide import CallGuide
 from portico_gateway.http.errors import ApiError
 from portico_gateway.http.generation.answer import ArgumentsPiece, CallPiece, GeneratedAnswer, Piece
-from portico_gateway.http.generation.prepare import prepare
+from portico_gateway.http.generation.prepare import Look, prepare
 from portico_gateway.http.generation.request import GenerationRequest, ToolCall, Turn
 from portico_gateway.http.generation.stream import PieceStream, start_stream
 from portico_gateway.http.server_tools.toolset import Listing, ServerTool, Toolset
@@ -108,6 +109,7 @@ class ToolLoop:
     open_toolset: OpenToolset
     caller: str
     guide: CallGuide | None = None
+    look_for: Callable[[Caller], Look | None] = lambda _: None
     decided: Sequence[Decided] = ()
     most_calls: int | None = None  # that the client allows
     turns: list[Turn] = field(default_factory=list)  # what came to the conversation
@@ -199,7 +201,9 @@ class ToolLoop:
             turns=(*asked.turns, *self.turns, *([Turn("user", prompts.ANSWER_NOW)] if self._last else [])),
             tool_choice=choice,
         )
-        answer, pieces = await start_stream(await prepare(asked, self.engine, caller=self.caller, guide=self.guide))
+        look = self.look_for(toolset.caller)
+        prepared = await prepare(asked, self.engine, caller=self.caller, guide=self.guide, look=look)
+        answer, pieces = await start_stream(prepared)
         if self.answers:
             answer.id, answer.created = self.answers[0].id, self.answers[0].created
         self.answers.append(answer)

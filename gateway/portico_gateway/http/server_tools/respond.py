@@ -60,6 +60,7 @@ async def respond_with_tools(
             partial(open_toolset, tool_calls, wanted, caller, live_schemas=here),
             name,
             guide=service.guide,
+            look_for=service.look_for,
             decided=decided,
             most_calls=most_calls,
         )

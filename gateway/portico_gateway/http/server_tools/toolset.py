@@ -55,7 +55,7 @@ class Toolset:
         """`paths` are what calls go through, by label; `caller` is who makes them."""
         self.listings = tuple(listings)
         self._tools = {each.tool.name: each for listing in listings for each in listing.tools}
-        self._paths, self._caller = paths, caller
+        self._paths, self.caller = paths, caller
         self._hosts = {label: UpstreamToolHost(path.upstreams, tool_calls=path, caller=caller) for label, path in paths.items()}
 
     @property
@@ -69,7 +69,7 @@ class Toolset:
 
     def needs_consent(self, tool: ServerTool) -> bool:
         """Is a person asked before a call of it, as things stand?"""
-        return self._paths[tool.label].ruling(tool.entry, self._caller).verdict is Verdict.ASK
+        return self._paths[tool.label].ruling(tool.entry, self.caller).verdict is Verdict.ASK
 
     def runs_beside_others(self, tool: ServerTool) -> bool:
         """Does it only read, and is nobody asked about it?"""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import anyio.to_thread
 
@@ -19,6 +19,7 @@ from portico_servers.code.tools.filters import SearchFilter, empty_note
 from portico_servers.code.tools.results import MAX_RESULTS, PAGE_SIZE, Hit, Hits, make_hit
 from portico_servers.code.workspace import Workspace
 from portico_servers.common import cursors
+from portico_servers.common.question_readers import MAX_PLACES, place
 
 _PER_FILE = 3  # of one file on a page of ranked hits
 _MAX_QUERY = 2_000
@@ -65,6 +66,21 @@ def search(workspace: Workspace, query: str, path: str = "", language: str = "",
     counted = words[:_MAX_WORDS] if complete else ()  # a word that is not indexed yet is not nowhere
     held = {word.lower(): sum(index.holding(word) for index in workspace.indexes.values()) for word in counted}
     return Hits(hits=hits, complete=complete, note=note, next_cursor=following, words=held).resumable(resumed)
+
+
+def places(workspace: Workspace, question: str) -> dict[str, Any]:
+    """Where a question leads, each place whole: its definition under its path. Nothing while the index is being built."""
+    if not workspace.complete or not question.strip():
+        return {}
+    found: list[dict[str, str]] = []
+    snippets = workspace.snippet_reader()
+    for name, file, chunk in _ranked_chunks(workspace, question, SearchFilter.of("", ""))[:MAX_PLACES]:
+        text = snippets.whole(name, file.path, chunk.start, chunk.end)
+        if text is not None:
+            store = workspace.indexes[name].store
+            symbol = store.symbol(chunk.file_id, chunk.ordinal) if store is not None and chunk.ordinal >= 0 else None
+            found.append(place(f"{file.path} {symbol.qualified if symbol else ''}", text))
+    return {"places": found}
 
 
 def _ranked_chunks(workspace: Workspace, query: str, wanted: SearchFilter) -> list[tuple[str, IndexedFile, ScoredChunk]]:

@@ -7,11 +7,11 @@ model built into it, and passes neither on.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from portico_servers.common.question_readers import started_by_gateway
 from portico_servers.db.databases.database import Database
 from portico_servers.db.databases.databases import Databases
 from portico_servers.db.errors import DbError
@@ -20,7 +20,6 @@ from portico_servers.db.schema import QualifiedTable, Table
 
 META = "portico/local-input-schema"  # in a tool's `_meta`: the URI of the schema to decode by
 URI = "portico-db:///rows/local-input-schema"
-STARTED_BY_GATEWAY = "PORTICO_NESTING"  # in the environment of what a gateway starts
 _BUDGET = 400_000  # characters: it is compiled into a grammar, not read
 _MAX_VALUES = 1_000  # of one column
 _MAX_CHARACTERS = 80  # of one value
@@ -29,11 +28,6 @@ _MAX_CHARACTERS = 80  # of one value
 def are_served(values: Mapping[str, Sequence[str]]) -> bool:
     """Has the owner opted in any column, and is this server a gateway's child?"""
     return any(values.values()) and started_by_gateway()
-
-
-def started_by_gateway() -> bool:
-    """Is this server a gateway's child?"""
-    return STARTED_BY_GATEWAY in os.environ
 
 
 def input_schema(databases: Databases, values: Mapping[str, Sequence[str]]) -> dict[str, Any]:

@@ -27,9 +27,6 @@ from portico_servers.db.rows.input_schema import ROOT
 from portico_servers.db.secret_columns import SECRETS
 from portico_servers.db.statements.cancellation import Cancellation
 
-META = "portico/question-reader"  # in a tool's `_meta`: the URI that reads a question
-URI = "portico-db:///rows/question"
-MAX_QUESTION = 2_000  # characters that are read
 MAX_AGE = 300.0  # seconds, of an index of a server that doesn't say whether its rows changed
 _ROWS_CHANGED = "SELECT SUM(n_tup_ins + n_tup_upd + n_tup_del) FROM pg_stat_user_tables"
 
@@ -55,15 +52,15 @@ class QuestionProposals:
 
     def propose(self, question: str) -> dict[str, Any]:
         """JSON-ready: `arguments`, the narrowed `schema`, `used` and `unused` words, and whether there being no rows is an
-        answer (`empty`); nothing where no table fits."""
+        answer (`empty`); no places where no table fits."""
         ranked: list[tuple[float, str, Draft]] = []
         with self._lock:
             self._databases.snapshot()
             for database in self._databases.all:
-                drafts = self._read(database, question[:MAX_QUESTION])
+                drafts = self._read(database, question)
                 ranked += [(draft.score, database.name, draft) for draft in drafts[:1]]
         if not ranked:
-            return {}
+            return {"places": []}
         _, name, draft = max(ranked, key=lambda one: one[0])
         return self._proposal(name, draft)
 

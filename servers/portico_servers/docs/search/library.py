@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote, unquote
 
 import numpy as np
 
 from portico_servers.common.embeddings import Embedder
+from portico_servers.common.question_readers import MAX_PLACES, place
 from portico_servers.docs.errors import PageNotFound
 from portico_servers.docs.index.indexer import IndexingProgress
 from portico_servers.docs.index.models import LibraryVersion, StoredPage, StoredPassage, StoredSection
@@ -28,6 +29,8 @@ from portico_servers.docs.search.versions import choose, chosen_for, nearest
 
 T = TypeVar("T")
 CHARS_PER_TOKEN = 4
+MAX_QUERY = 400  # characters
+_PLACES_BUDGET = 8_000  # tokens
 _SHORT_WAIT = 0.25
 _LONG_WAIT = 2.0
 _ALIKE = 0.25  # cosine: a section that shares no word with a question stays below it unless it is about the same
@@ -159,6 +162,14 @@ class Library:
         return SearchPage(
             hits, complete, note, offset + len(hits) < len(distinct), self._word_counts(query), len(self._vectors)
         )
+
+    def places(self, question: str) -> dict[str, Any]:
+        """Where a question leads: passages under their page's path and their headings. Nothing while pages are being read."""
+        if not self.progress.searchable or not question.strip():
+            return {}
+        found = self.search(question[:MAX_QUERY], budget=_PLACES_BUDGET, limit=MAX_PLACES)
+        named = [place(" ".join((hit.path, *hit.title_trail)), hit.text) for hit in found.hits]
+        return {"places": named}
 
     def _rank(self, query: str, chosen: Sequence[int] | None) -> list[RankedSection]:
         if abs(len(self._vectors) - self._counted_at) > self._counted_at // 10:

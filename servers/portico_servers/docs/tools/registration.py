@@ -16,7 +16,7 @@ from portico_servers.common import cursors
 from portico_servers.common.text_budget import one_line
 from portico_servers.common.tools import read_only_tool
 from portico_servers.docs.deadline import DeadlineRunner
-from portico_servers.docs.search.library import Excerpt, Library, SearchPage, citation
+from portico_servers.docs.search.library import MAX_QUERY, Excerpt, Library, SearchPage, citation
 from portico_servers.docs.tools.results import (
     CursorAt,
     ListResult,
@@ -61,7 +61,7 @@ class _Tools:
 
     async def search(
         self,
-        query: Annotated[str, Field(min_length=1, max_length=400)],
+        query: Annotated[str, Field(min_length=1, max_length=MAX_QUERY)],
         library: Annotated[str, Field(description="name or name@version")] = "",
         max_tokens: Annotated[int, Field(ge=100, le=8000)] = 1000,
         cursor: str = "",

@@ -9,6 +9,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from portico_engine.request import STEP_PARTS
+from portico_gateway.agent.question_looks import QuestionLooks
+from portico_gateway.http.middleware.metrics import Metrics
+from portico_gateway.policy.tool_calls import ToolCalls
+from portico_gateway.upstreams.upstreams import Upstreams
 
 pytestmark = pytest.mark.anyio
 
@@ -36,6 +40,15 @@ async def test_requests_are_counted_by_route_and_status(serve: Any) -> None:
     assert found["portico_http_requests_total", "/v1/chat/completions", "404"] == 1
     assert found["portico_http_requests_total", "other", "404"] == 2
     assert found["portico_http_seconds_count", "/v1/chat/completions"] == 3
+
+
+async def test_looks_are_counted_by_server_and_outcome() -> None:
+    looks = QuestionLooks(ToolCalls(Upstreams([])))
+    looks.counts["db", "read"] += 2
+    looks.counts["code", "late"] += 1
+    text = (await Metrics(Upstreams([]), (), looks).text()).decode()
+    assert 'portico_guidance_looks_total{outcome="read",server="db"} 2.0' in text
+    assert 'portico_guidance_looks_total{outcome="late",server="code"} 1.0' in text
 
 
 async def test_the_engines_counters_are_there_once_the_model_is(serve: Any, fakes: Any) -> None:

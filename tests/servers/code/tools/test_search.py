@@ -9,6 +9,7 @@ import pytest
 from tests.servers.code.conftest import places
 
 from portico_servers.code.errors import BadFilter
+from portico_servers.code.tools import search as searching
 from portico_servers.code.tools.read import read
 from portico_servers.code.tools.search import find_symbol, search
 from portico_servers.code.workspace import Workspace
@@ -32,6 +33,20 @@ def test_a_search_says_how_many_pieces_hold_each_word_of_its_query(workspace: Wo
     assert words["block"] > 0
     assert words["teleported"] == 0
     assert "where" not in words
+
+
+def test_a_question_leads_to_whole_places_under_their_files(workspace: Workspace) -> None:
+    best, *others = searching.places(workspace, "how is a block released to the pool")["places"]
+    assert best["name"] == "pool.py BlockPool.release_block"
+    assert best["text"].startswith("    def release_block")
+    assert best["text"].endswith("self.free.append(block)")
+    assert 0 < len(others) < 8
+    assert searching.places(workspace, "zygote quincunx") == {"places": []}
+
+
+def test_while_the_index_is_built_a_question_leads_nowhere_yet(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Workspace, "complete", False)
+    assert searching.places(workspace, "how is a block released to the pool") == {}
 
 
 def test_filters_narrow_by_path_and_language(workspace: Workspace) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from mcp.server.mcpserver.exceptions import ResourceNotFoundError
 
+from portico_servers.common.question_readers import STARTED_BY_GATEWAY
 from portico_servers.db.databases import local_values as local
 from portico_servers.db.server import DatabaseServer, build_server
 
@@ -32,7 +33,7 @@ def config(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def served(samples: dict[str, Path], config: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DatabaseServer]:
-    monkeypatch.setenv(local.STARTED_BY_GATEWAY, "1")
+    monkeypatch.setenv(STARTED_BY_GATEWAY, "1")
     server = build_server([str(samples["shop"])], config=config)
     yield server
     server.close()
@@ -81,7 +82,7 @@ async def test_values_are_those_of_the_moment(tmp_path: Path, monkeypatch: pytes
     connection.executescript("CREATE TABLE pets (kind TEXT, name TEXT); INSERT INTO pets VALUES ('cat', 'Mo')")
     config = tmp_path / "db.toml"
     config.write_text('[connections.pets]\nlocal_values = ["pets.kind"]\n')
-    monkeypatch.setenv(local.STARTED_BY_GATEWAY, "1")
+    monkeypatch.setenv(STARTED_BY_GATEWAY, "1")
     server = build_server([str(tmp_path / "pets.db")], config=config)
     assert "'cat'" in str(local.input_schema(server.databases, server.local_values))
     connection.execute("INSERT INTO pets VALUES ('newt', 'Al')")
@@ -96,7 +97,7 @@ async def test_without_a_gateway_or_without_a_column_there_is_nothing(
     samples: dict[str, Path], config: Path, monkeypatch: pytest.MonkeyPatch, started_by_gateway: bool
 ) -> None:
     if started_by_gateway:
-        monkeypatch.setenv(local.STARTED_BY_GATEWAY, "1")
+        monkeypatch.setenv(STARTED_BY_GATEWAY, "1")
     server = build_server([str(samples["shop"])], config=None if started_by_gateway else config)
     assert all(local.META not in (tool.meta or {}) for tool in await server.list_tools())
     with pytest.raises(ResourceNotFoundError):

@@ -215,3 +215,16 @@ def test_search_says_how_often_the_words_of_a_query_occur(service: Service) -> N
     page = service.library.search("Where is glass wrapped in unobtainium?")
     assert page.words == {"glass": 2, "wrapped": 1, "unobtainium": 0}
     assert page.passages >= 6
+
+
+def test_a_question_leads_to_passages_under_their_pages_and_headings(service: Service) -> None:
+    best = service.library.places("how much padding does fragile glass get?")["places"][0]
+    assert best["name"].startswith("guide.md ")
+    assert "Fragile goods" in best["name"]
+    assert "pad_thickness" in best["text"]
+    assert service.library.places(" ") == {}
+
+
+def test_while_pages_are_read_a_question_leads_nowhere_yet(service: Service) -> None:
+    service.library.progress.set(phase="reading")
+    assert service.library.places("how much padding does fragile glass get?") == {}

@@ -136,7 +136,7 @@ class AnswerGenerator:
     @staticmethod
     def none_of(run: QuestionRun, call: ToolCallFinished) -> QuotedAnswer | None:
         """That there is none, where the server that reads all of the question says that this answers it."""
-        reading = run.readings.get(call.tool)
+        reading = run.proposal(call.tool)
         if reading is None or not reading.empty or reading.unused or dict(reading.arguments) != call.arguments:
             return None
         data = call.result.data or {}

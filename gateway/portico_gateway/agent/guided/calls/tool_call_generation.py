@@ -7,22 +7,22 @@ arguments. All of that only moves logits: what may be said is the grammar's alon
 from __future__ import annotations
 
 import json
-from collections import ChainMap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
-from portico_engine import CallPrior, EngineClient, FinishReason, Tool, ToolCallPrior
+from portico_engine import EngineClient, FinishReason, Tool, ToolCallPrior
 from portico_engine.grammar import check_arguments_isolated, compile_tool_calls_isolated
 from portico_gateway.agent.events import ToolCallFinished, ToolCallStarted
 from portico_gateway.agent.prompts import Message, refused_call
-from portico_gateway.agent.question_reading import QuestionReading
 from portico_gateway.agent.question_run import QuestionRun
 from portico_gateway.agent.request_builder import RequestBuilder
 from portico_gateway.agent.tool_host import ToolHost
 from portico_gateway.guidance.argument_priors import ArgumentPriors, LazyPriors
-from portico_gateway.guidance.call_guide import CallGuide, GuidedCall
+from portico_gateway.guidance.call_guide import CallGuide
 from portico_gateway.guidance.copying.text.spans import read_spans
+from portico_gateway.guidance.guided_call import GuidedCall
 from portico_gateway.guidance.question import read_question
+from portico_gateway.guidance.read_calls import narrowed_to
 from portico_gateway.guidance.tool_choice import change_weights, with_calls
 from portico_gateway.guidance.tool_retrieval import RankedTool, ToolRetriever
 from portico_gateway.model.options import WAIT_SECONDS
@@ -43,7 +43,7 @@ class ToolCallGenerator:
         self._requests = requests
         self._raw = raw
         self._priors = ArgumentPriors(retriever.embed, retriever.weights)
-        self._guide = CallGuide(retriever.embed, retriever.weights)
+        self._guide = CallGuide(retriever.embed, retriever.weights, information=retriever.information)
         self._strength = retriever.weights.strength.of(engine.info.parameters)
 
     def rank(self, question: str, exclude: frozenset[str] = frozenset()) -> list[RankedTool]:
@@ -87,7 +87,7 @@ class ToolCallGenerator:
             if call is None or isinstance(call, ToolCallFinished):
                 return call
             last = call
-            schema = self._narrowed(self._tool(call.tool), run.readings.get(call.tool)).parameters
+            schema = narrowed_to(self._tool(call.tool), run.question, run.readings.get(call.tool)).parameters
             violations = await check_arguments_isolated(schema, call.arguments)
             if not violations:
                 return call
@@ -103,7 +103,7 @@ class ToolCallGenerator:
         tools = [tool for tool in catalog.covered if tool.name in allowed]
         await self._read(run, tools)
         guided = GuidedCall(tuple(tools), None) if self._raw else self.guided(run.question, tools, ranked)
-        guided = _tellable(self._with_readings(guided, run.readings))
+        guided = _tellable(self._guide.read(guided, run.question, run.readings))
         if not guided.tools:
             return None
         request = await self._requests.request(catalog, turns)
@@ -132,29 +132,6 @@ class ToolCallGenerator:
                 reading = await self._host.read_question(tool.name, run.question)
                 if reading is not None:
                     run.readings[tool.name] = reading
-
-    def _with_readings(self, guided: GuidedCall, readings: Mapping[str, QuestionReading]) -> GuidedCall:
-        """The tools whose servers have read the question, narrowed to that, and weighed by how much of it they account for."""
-        prior = guided.prior
-        if prior is None:
-            return guided
-        names = {name: weight + self._read_weight(name, readings.get(name)) for name, weight in prior.names.items()}
-        calls = ChainMap(dict.fromkeys(readings, CallPrior()), dict(prior.calls))
-        tools = tuple(self._narrowed(tool, readings.get(tool.name)) for tool in guided.tools)
-        free = {name: paths for name, paths in guided.free.items() if name not in readings}
-        return GuidedCall(tools, replace(prior, names=names, calls=calls), free)
-
-    def _read_weight(self, tool: str, reading: QuestionReading | None) -> float:
-        """What its server's reading of the question says for or against a tool."""
-        weights = self._retriever.weights.readings
-        if reading is None:
-            return weights.none if self._host.reads_questions(tool) else 0.0
-        few = weights.few_words * (1.0 - reading.share) if reading.share < 0.5 else 0.0
-        return weights.all_words * reading.share**2 + few
-
-    @staticmethod
-    def _narrowed(tool: Tool, reading: QuestionReading | None) -> Tool:
-        return tool if reading is None else replace(tool, parameters=dict(reading.schema))
 
     def _without_questions(self, tools: Sequence[Tool]) -> list[Tool]:
         """The tools of servers none of whose descriptions show a question that they answer."""

@@ -21,10 +21,10 @@ from portico_gateway.agent.guided.part_run import PartRun
 from portico_gateway.agent.guided.questions.answer_type import asked_attribute, asks_when, says_when
 from portico_gateway.agent.guided.questions.plan import joined
 from portico_gateway.agent.judgement import Coverage, Judgement, Place, Verdict
-from portico_gateway.agent.question_reading import QuestionReading
 from portico_gateway.agent.question_run import QuestionRun
 from portico_gateway.guidance.copying.text.spoken_arithmetic import expressions
 from portico_gateway.guidance.question import Question, read_question
+from portico_gateway.guidance.question_readings import QuestionReading
 from portico_gateway.guidance.stemming import stems_of
 from portico_gateway.guidance.tool_retrieval import TextEmbedding, WordInformation, uninformed
 from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, Weights
@@ -129,7 +129,7 @@ def unspoken(judgement: Judgement, language: str) -> Judgement:
 def reading_of(run: QuestionRun, answer: QuotedAnswer) -> QuestionReading | None:
     """How the server reads the question whose own reading was the last call; None where the model wrote another."""
     call = answer.calls[-1] if answer.calls else None
-    reading = run.readings.get(call.tool) if call is not None else None
+    reading = run.proposal(call.tool) if call is not None else None
     return reading if call is not None and reading is not None and dict(reading.arguments) == call.arguments else None
 
 

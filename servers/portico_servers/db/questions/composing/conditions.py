@@ -68,7 +68,7 @@ def _value(draft: Draft, value: BoundValue) -> None:
         negated = True
         draft.use({value.first - 1, value.first - 2})
     for one in value.options[n]:
-        ref = _place(draft, one)
+        ref = _place(draft, one, value)
         assert ref is not None
         if one.whole and not negated and _or_another(draft, ref, one.text, value.first):
             continue
@@ -82,11 +82,11 @@ def _value(draft: Draft, value: BoundValue) -> None:
     draft.use(value.words, VALUE + 0.15 * len(value.words) + fit)
 
 
-def _place(draft: Draft, one: IndexedValue) -> ColumnRef | None:
-    """The column that has a value: of the row above, where that is meant."""
+def _place(draft: Draft, one: IndexedValue, value: BoundValue) -> ColumnRef | None:
+    """The column that has a value: of the row above, where that is meant; of where something goes, behind "to"."""
     if draft.above is not None and one.table == draft.reach.root.name:
         return draft.reach.refs.get(f"{draft.above.prefix}.{one.column}")
-    return draft.reach.place(one.table, one.column, draft.parts.said, draft.place)
+    return draft.reach.place(one.table, one.column, draft.parts.said | draft.parts.way(value.first), draft.place)
 
 
 def _or_another(draft: Draft, ref: ColumnRef, value: str | int, at: int) -> bool:
@@ -103,7 +103,7 @@ def _fit(draft: Draft, value: BoundValue, option: Sequence[IndexedValue]) -> flo
     """How well values stand at their columns; -10 where these can't be reached."""
     total = 0.0
     for one in option:
-        ref = _place(draft, one)
+        ref = _place(draft, one, value)
         if ref is None:
             return -10.0
         if _is_of_another(draft, value, one):

@@ -12,8 +12,9 @@ from typing import Any
 from portico_servers.db.questions.composing.leftovers import leftovers
 from portico_servers.db.questions.composing.reach import Reach, goes_through
 from portico_servers.db.questions.language.cues import Cues
+from portico_servers.db.questions.language.lexicon import AWAY, TOWARDS
 from portico_servers.db.questions.language.times import TimeCondition
-from portico_servers.db.questions.language.words import QuestionWords, Word
+from portico_servers.db.questions.language.words import QuestionWords, Word, stem
 from portico_servers.db.questions.linking.bindings import BoundValue
 from portico_servers.db.questions.linking.names import NameLink
 from portico_servers.db.questions.linking.value_index import ValueIndex
@@ -23,6 +24,9 @@ UNUSED_WORD = -0.6  # points, for a word that matters and is not accounted for,
 PASSED_OVER = -0.1  # and for one that changes no answer
 UNUSED_VALUE = -2.5
 IMPOSSIBLE = -5.0  # for a condition that no row can meet: to have none of what it is itself
+_TOWARDS, _AWAY = (frozenset(map(stem, words)) for words in (TOWARDS, AWAY))
+_TO = frozenset("to into toward towards go goes going fly flies arrive arrives land lands".split())
+_FROM = frozenset("from leave leaves leaving depart departs departing start starts begin begins".split())
 _HEADS = frozenset(
     "address number numbers name value code date figure level version id amount field job jobs record records entry".split()
 )  # say no more than the word before
@@ -45,7 +49,24 @@ class QuestionParts:
 
     @property
     def said(self) -> frozenset[str]:
-        return frozenset(word.stem for word in self.words if word.content)
+        return frozenset(word.stem for word in self.words if word.content) | (
+            self.way(len(self.words)) if self.cues.where else set()
+        )
+
+    def way(self, at: int) -> frozenset[str]:
+        """The stems that a key has which leads the way that the word right before a place speaks of: "to Lisbon"; at the end of
+        a question, "where does it go"."""
+        passed = 0  # words of the place before: "to Lisbon or New York"
+        for word in reversed(self.words[:at]):
+            if word.low in _TO or word.low in _FROM:
+                return _TOWARDS if word.low in _TO else _AWAY
+            if word.low in ("or", "and"):
+                passed = 3
+            elif word.low not in ("the", "a", "an", "of"):
+                passed -= 1
+                if passed < 0:
+                    break
+        return frozenset()
 
 
 def _first_key(ref: ColumnRef) -> str | None:

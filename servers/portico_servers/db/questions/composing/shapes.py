@@ -229,9 +229,16 @@ def _sold(draft: Draft) -> tuple[ColumnRef, frozenset[int]] | None:
     done = {word.index for word in words if word.low in ("sold", "purchased", "bought")}
     done |= {word.index for word in words if word.low == "sell" and any(one.low == "did" for one in words)}
     pieces = any(word.low in ("units", "pieces", "copies") for word in words)
-    of_line = (draft.place.depth == 1 if draft.place is not None else pieces) and not draft.parts.cues.negations
+    of_line = draft.place.depth == 1 if draft.place is not None else pieces or _of_one_thing(draft)
+    of_line = of_line and not draft.parts.cues.negations
     amount = quantity(draft) if of_line and done and not draft.parts.cues.distinct else None
     return None if amount is None else (amount, frozenset(done))
+
+
+def _of_one_thing(draft: Draft) -> bool:
+    """ "How many Baguettes were sold?": is it the lines of what is called so?"""
+    called = [ref for ref, op, _ in draft.filters if op == "=" and ref.join is not None and ref.join.depth == 1]
+    return any(ref.path in {label.path for label in draft.reach.labels(ref.join)} for ref in called)
 
 
 def _is_where(draft: Draft) -> bool:

@@ -99,10 +99,7 @@ def find_cues(
         elif word.low in GROUP_WORDS or word.low == "by":
             cues.groups.append(i)
     cues.percent = _percent(cues, question, compared | named)
-    superlatives = list(find_superlatives(question, compared))
-    cues.superlatives = by_number(question, superlatives)
-    if cues.superlatives != superlatives:  # how the asker calls it says no more
-        cues.used |= superlatives[0].words
+    cues.superlatives = list(find_superlatives(question, compared))
     numbers = ((word.index, number_of(word)) for word in words if word.index not in compared and word.low != "one")
     cues.numbers = {i: number for i, number in numbers if number is not None}
     for i in list(cues.numbers):  # "is it right that it is about 140?": a guess
@@ -110,6 +107,9 @@ def find_cues(
             del cues.numbers[i]
             cues.used |= {i}
     _limit(cues, words)
+    superlatives, cues.superlatives = cues.superlatives, by_number(question, cues.superlatives)
+    if cues.superlatives != superlatives:  # how the asker calls it says no more
+        cues.used |= superlatives[0].words
     return cues
 
 
@@ -180,6 +180,7 @@ def _asked(cues: Cues, question: QuestionWords, taken: frozenset[int], named: fr
     for phrase in COUNT_PHRASES:
         places = (i for i in range(len(lows)) if tuple(lows[i : i + len(phrase)]) == phrase and i not in taken)
         ranked = RANKED | {"total"} if phrase[0] == "amount" else RANKED  # "the largest number of" ranks, a total adds up
+        ranked |= {"by"} if {"top", "bottom"} & set(lows) else frozenset()  # "top 3 customers by number of orders"
         at = next((i for i in places if not (i and (lows[i - 1] in ranked or _is_named(phrase, i - 1, lows, named)))), None)
         if at is not None:
             cues.asked, cues.focus, cues.used = "count", at + len(phrase), cues.used | set(range(at, at + len(phrase)))

@@ -125,7 +125,7 @@ PEOPLE = frozenset(
     "person people author writer artist actor director employee staff teacher student member customer client user "
     "player doctor "
     "patient passenger technician manager owner contact seller buyer driver pilot guest agent leader lecturer professor "
-    "contributor assignee reviewer winner speaker guide nurse worker name".split()
+    "contributor assignee reviewer winner speaker guide nurse worker captain chief head supervisor name".split()
 )
 NEGATIVE_PREFIXES = ("un", "in", "non", "dis", "im")
 DISTINCT_WORDS = frozenset("different distinct unique".split())
@@ -137,6 +137,10 @@ EARNED_WORDS = frozenset("earn earns earned money revenue turnover income spent 
 PRICED_WORDS = frozenset("price prices priced cost costs rate expensive".split())
 SALES_TABLES = frozenset("sale order invoice purchase transaction receipt payment rental ticket booking".split())
 SALES_WORDS = frozenset("sell sells selling sold seller sellers".split())
+TOWARDS = frozenset(
+    "to into toward towards destination dest target arrival arrive arrives receiver recipient dropoff end".split()
+)
+AWAY = frozenset("from origin source departure depart start sender pickup begin".split())
 PERSON_WORDS = frozenset("who whom whose whoever".split())
 REPORTING = frozenset("report reports reporting reported answer answers answering answered".split())  # to a superior
 ANYBODY = frozenset("people persons folks anyone anybody someone somebody everyone everybody".split())

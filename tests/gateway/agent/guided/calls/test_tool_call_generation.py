@@ -7,7 +7,7 @@ from tests.gateway.agent.fakes import HIT, SEARCH_CALL, FakeEngine, FakeHost, hi
 
 from portico_engine import FinishReason, Tool
 from portico_gateway.agent.events import RunFinished, ToolCallFinished
-from portico_gateway.agent.question_reading import QuestionReading
+from portico_gateway.guidance.question_readings import QuestionReading
 
 
 def test_a_call_that_was_cut_by_length_is_never_run() -> None:

@@ -12,10 +12,10 @@ from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate
 from portico_gateway.agent.guided.judging.verdict import combined, judge, judge_free, must_be_used, surroundings
 from portico_gateway.agent.guided.part_run import PartRun
 from portico_gateway.agent.judgement import Coverage, Judgement, Verdict
-from portico_gateway.agent.question_reading import QuestionReading
 from portico_gateway.agent.question_run import QuestionRun
 from portico_gateway.agent.rendered_results import RenderedResult
 from portico_gateway.guidance.question import read_question
+from portico_gateway.guidance.question_readings import QuestionReading
 
 ORDER = {"type": "string", "enum": ["asc", "desc"], "description": 'desc: "the highest", "the most"'}
 ROWS = Tool("db__rows", "Rows.", {"type": "object", "properties": {"table": {"type": "string"}, "order": ORDER}})

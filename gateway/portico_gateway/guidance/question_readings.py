@@ -1,7 +1,7 @@
-"""How a tool's own server reads a question: a call of the tool, and which of the question's words that call accounts for.
+"""How a tool's own server reads a question: as a call of the tool, or as the places that the question leads to.
 
 A server that knows its data better than a schema can say offers it to the gateway that started it (`_meta`, never to hosts). It
-is a proposal: the call is checked against what the tool takes, and made under policy, as any other.
+is a proposal: a call is checked against what the tool takes, and made under policy, as any other.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 log = logging.getLogger(__name__)
+
+_MOST_PLACES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +33,36 @@ class QuestionReading:
         return len(self.used) / max(1, len(self.used) + len(self.unused))
 
 
-def question_reading(text: str) -> QuestionReading | None:
-    """A server's JSON as a reading; None where it has none, or says something else."""
+@dataclass(frozen=True, slots=True)
+class FoundPlace:
+    """A place that a search leads to: what it is called, under its file or page, and its text."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPlaces:
+    """Where a question leads, best first; nowhere, where its server makes nothing of it."""
+
+    places: tuple[FoundPlace, ...]
+
+
+Reading: TypeAlias = QuestionReading | FoundPlaces
+Readings: TypeAlias = Mapping[str, Reading]  # by tool
+
+
+def question_reading(text: str) -> Reading | None:
+    """A server's JSON as a reading; None where it can't say, or says something else."""
     try:
         data = json.loads(text)
     except (ValueError, RecursionError):
         data = None
-    if not isinstance(data, Mapping) or not isinstance(data.get("arguments"), Mapping):
+    if not isinstance(data, Mapping):
+        return None
+    if isinstance(data.get("places"), list):
+        return _places(data)
+    if not isinstance(data.get("arguments"), Mapping):
         return None
     schema = data.get("schema")
     if not isinstance(schema, Mapping):
@@ -45,3 +70,8 @@ def question_reading(text: str) -> QuestionReading | None:
         return None
     used, unused = (tuple(map(str, words)) if isinstance(words := data.get(key), list) else () for key in ("used", "unused"))
     return QuestionReading(data["arguments"], schema, used, unused, data.get("empty") is True)
+
+
+def _places(data: Mapping[str, Any]) -> FoundPlaces:
+    told = [each for each in data["places"][:_MOST_PLACES] if isinstance(each, Mapping)]
+    return FoundPlaces(tuple(FoundPlace(str(each.get("name", "")), str(each.get("text", ""))) for each in told))
