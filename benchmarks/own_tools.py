@@ -31,12 +31,13 @@ from portico_engine.tune.data.rows import Row, call_text
 from portico_engine.tune.data.said_calls import SaidCall, same_calls
 from portico_gateway.tuning.own_tools import listed_tools
 from portico_gateway.tuning.prompts import TRAINED_ON, serve_system
-from report import table, write
+from report import paired, table, write
 
 DATA = Path(__file__).parent / "data"
 QUESTIONS = DATA / "own_tools_questions.jsonl"
 SERVERS = ("git", "slack")
 BASE, DEFAULT, OWN = "none", "default", "own"
+MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
 NO_TOOL = "None of these tools can do that."
 LONGEST = 1536  # tokens of a prompt
 SHOWN = 200  # generated questions that are asked
@@ -143,9 +144,9 @@ def train(
 
     began, used = time.monotonic(), time.process_time()
     adapter, rows = train_catalog(
-        tools, folder, rows=600 if args.small else args.rows, start=start, model=model, base="HuggingFaceTB/SmolLM2-135M-Instruct",
-        device=args.device, minutes=0.1 if args.small else args.minutes, batch_tokens=2048 if args.small else 16_384,
-        longest=1280, seed=1, say=lambda line: print(line, file=sys.stderr, flush=True),
+        tools, folder, rows=600 if args.small else args.rows, start=start, model=model, base=MODEL, device=args.device,
+        minutes=0.1 if args.small else args.minutes, batch_tokens=2048 if args.small else 16_384, longest=1280, seed=1,
+        say=lambda line: print(line, file=sys.stderr, flush=True),
     )  # fmt: skip
     run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     about = {
@@ -200,7 +201,7 @@ def report(folders: Sequence[Path], *, no_write: bool) -> None:
         if "answers" not in found:
             continue
         sets = {name: {who: share(of) for who, of in by.items()} for name, by in found["answers"].items()}
-        gains = {name: gain(by[DEFAULT], by[OWN]) for name, by in found["answers"].items() if OWN in by}
+        gains = {name: paired(rights(by[DEFAULT]), rights(by[OWN])) for name, by in found["answers"].items() if OWN in by}
         servers[found["server"]] = {"sets": sets, "gain_over_default": gains} | {
             key: found[key] for key in ("tools", "training", "command", "answers") if key in found
         }
@@ -216,26 +217,18 @@ def report(folders: Sequence[Path], *, no_write: bool) -> None:
         write("own_tools", {"command": command, "servers": servers})
 
 
+def rights(answers: Sequence[Mapping[str, Any]]) -> list[bool]:
+    return [bool(one["right"]) for one in answers]
+
+
 def share(answers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Percent of the answers that are right, of the right tool, and of the questions that no tool fits."""
     count, none = len(answers), [one["right"] for one in answers if not one["fits"]]
-    rights = sum(one["right"] for one in answers)
-    low, high = wilson(rights, count)
+    found = sum(rights(answers))
+    low, high = wilson(found, count)
     return {
-        "questions": count, "right": round(100 * rights / count, 1), "interval": f"{100 * low:.1f}-{100 * high:.1f}",
+        "questions": count, "right": round(100 * found / count, 1), "interval": f"{100 * low:.1f}-{100 * high:.1f}",
         "tool": round(100 * sum(one["tool"] for one in answers) / count, 1), "no_tool": f"{sum(none)} of {len(none)}",
-    }  # fmt: skip
-
-
-def gain(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Points that the second answers more rightly, with the 95% interval of paired shares (normal approximation)."""
-    pairs = [(bool(one["right"]), bool(other["right"])) for one, other in zip(before, after, strict=True)]
-    count, won, lost = len(pairs), sum(b and not a for a, b in pairs), sum(a and not b for a, b in pairs)
-    points = (won - lost) / count
-    half = 1.96 * math.sqrt(max(won + lost - (won - lost) ** 2 / count, 0)) / count
-    return {
-        "points": round(100 * points, 1), "won": won, "lost": lost,
-        "interval": f"{100 * (points - half):+.1f} to {100 * (points + half):+.1f}",
     }  # fmt: skip
 
 

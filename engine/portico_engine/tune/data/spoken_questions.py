@@ -19,7 +19,7 @@ from portico_engine.tune.data.value_kinds import Stated, of_kind
 from portico_engine.tune.data.word_lists import WORDS
 
 _LOOKING = frozenset(
-    "show list get retrieve return fetch find search read view display check describe look see browse query inspect count".split()
+    "show list get retrieve return fetch find search read view display check describe look see browse query inspect".split()
 )
 _SEEN = ("show me {}", "let me see {}", "I'd like to see {}", "can I see {}", "give me {}", "I need {}", "get me {}", "{}",
     "what about {}", "I want to look at {}", "tell me {}", "could you bring up {}", "have a look at {}")  # fmt: skip
@@ -27,8 +27,8 @@ _ARE = ("what are {}", "which are {}")
 _DONE = ("{}", "{}", "please {}", "can you {}", "could you {}", "I want to {}", "I'd like to {}", "go ahead and {}", "let's {}",
     "I need to {}", "we have to {}", "help me {}", "time to {}", "would you {}", "now {}")  # fmt: skip
 _NAMED = ("{}", "{} please", "do a {}", "I need a {}", "run a {} for me", "a {}, please", "{} - can you do that")
-_BEFORE = ("Quick one: ", "Before I forget: ", "I was away. ", "One more thing: ", "Okay, ", "Hi, ", "So, ", "Back at my desk, ",
-    "For the report: ", "I'm not sure any more. ", "Next, ", "Someone asked me about it. ", "Right, ", "I have a minute, ")  # fmt: skip
+_BEFORE = ("Quick one: ", "Before I forget: ", "I was away. ", "One more thing: ", "Okay, ", "Hi, ", "So, ", "Next, ",
+    "For the report: ", "I'm not sure any more. ", "Someone asked me about it. ", "Back at my desk, ")  # fmt: skip
 _AFTER = (" thanks", " please", " when you can", " for me", " if you can", " now", " - thanks")
 _CUT = re.compile(
     r"\s+(?:that|which|from|using|with|by|for|including|based on|whose|where|as|via|given|so that|to the)\s", re.I
@@ -38,8 +38,8 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _QUOTED = re.compile(r"['\"`]([A-Za-z][\w\-/.]{1,30})['\"`]")
 
 _PLACES = frozenset(
-    "path repo repository folder directory dir base table channel project database index site collection workspace board bucket "
-    "room space org organization cluster namespace file document page list".split()
+    "path repo repository folder directory dir base table channel project database index site collection workspace board "
+    "bucket room space org organization cluster namespace file document page list".split()
 )
 _TEXTS = frozenset("text message body content comment description note caption summary reply".split())
 _TITLES = frozenset("title name subject label".split())

@@ -30,8 +30,8 @@ SFT_WEIGHT = 1.0
 
 class PreferenceTrainer:
     """Runs on one device, each from where `start` stands. `rated`: answers that stand alone, for KTO beside the pairs.
-    `sft_weight`: how much the good answers' own loss (nats per token) counts beside the method's (Pang et al. 2024, equation 1);
-    without it a method may push both answers of a pair down, and with them the calls of other questions.
+    `sft_weight`: how much the good answers' own loss (nats per token) counts beside the method's (Pang et al. 2024,
+    arXiv:2404.19733): without it a method may push both answers of a pair down, and with them other questions' calls.
     """
 
     def __init__(
