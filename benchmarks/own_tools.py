@@ -168,8 +168,8 @@ def ask(
 
     cuda = device == "cuda"
     engine = load_engine(
-        model, executor="torch-cuda" if cuda else "torch-cpu", context=LONGEST + 256, max_rows=64 if cuda else 16, adapters=1,
-        adapter_rank=512,
+        model, executor="torch-cuda" if cuda else "torch-cpu", context=LONGEST + 256, max_rows=64 if cuda else 16,
+        kv_tokens=131_072 if cuda else None, adapters=1, adapter_rank=512,
     )  # fmt: skip
     caller = ToolCaller(engine, decoder_config(model), max_tokens=256)
     found: dict[str, dict[str, list[dict[str, Any]]]] = {}

@@ -1,6 +1,6 @@
 """Every method of training, end to end, on the log of a simulated user of real MCP tools.
 
-usage: python benchmarks/tune_methods.py prepare --tools DIR --work DIR [--questions 9000] [--bfcl 400]
+usage: python benchmarks/tune_methods.py prepare --tools DIR --work DIR [--questions 6500] [--bfcl 400]
        python benchmarks/tune_methods.py log     --work DIR --model FILE [--part 1/3] [--minutes M] [--device cuda] [--small]
        python benchmarks/tune_methods.py run     --work DIR --out DIR --model FILE [--only METHOD]... [--device cuda]
                                                  [--minutes 8] [--small]
@@ -12,9 +12,9 @@ the rest needs lies in `--work` then. `log` has the default adapter answer the q
 what it did rightly the user kept, what it did wrongly the user denied and put right. Several processes may each take a part.
 
 Of the questions with a wrong answer 400 are held out and 150 judge betas. The rest are divided as time would: SFT trains on the
-earlier half of the log, then DPO, IPO and KTO on the pairs of the later one, which SFT has not seen (of a pair whose better
-answer it was taught there is little left to learn). `more` is what tells whether the method did it, or the rows: SFT goes on
-with the better answers of those same pairs. GRPO goes on with questions.
+earlier four tenths of the log, then DPO, IPO and KTO on the pairs of the later part, which SFT has not seen (of a pair whose
+better answer it was taught there is little left to learn). `more` is what tells whether the method did it, or the rows: SFT
+goes on with the better answers of those same pairs. GRPO goes on with questions.
 
 `run` takes the methods one after another, or those of `--only`: sft first, which the others begin with; then each may have a
 process and an `--out` of its own. `memory` takes the peaks of training an 8B-shaped model of random weights in full, with LoRA
@@ -51,8 +51,8 @@ AT_ONCE = 384  # questions between two looks at the clock
 
 
 def is_later(question: str) -> bool:
-    """Is it in the later half of the log?"""
-    return hashlib.sha256(question.encode()).digest()[0] < 128
+    """Is it in the later part of the log, six tenths of it?"""
+    return hashlib.sha256(question.encode()).digest()[0] < 154
 
 
 def main() -> None:
@@ -60,7 +60,7 @@ def main() -> None:
     steps = parser.add_subparsers(dest="step", required=True)
     ready = steps.add_parser("prepare")
     ready.add_argument("--tools", type=Path, required=True, help="a folder with a tools/list answer a server")
-    ready.add_argument("--questions", type=int, default=9000)
+    ready.add_argument("--questions", type=int, default=6500)
     ready.add_argument("--bfcl", type=int, default=400, help="of each section")
     log = steps.add_parser("log")
     log.add_argument("--part", default="1/1", help="of the questions, as 2/3")
@@ -293,7 +293,7 @@ class World:
         self.answers: dict[str, Any] = json.loads(gzip.decompress(self.answered.read_bytes())) if self.answered.exists() else {}
 
     def divide(self, kept: Sequence[Any], pairs: Sequence[Any], tasks: Sequence[Any]) -> None:
-        """Pairs that are held out, that betas are tried on, and those of the log's earlier and later half that are trained on:
+        """Pairs that are held out, that betas are tried on, and those of the log's earlier and later part that are trained on:
         no question is in two of them.
         """
         from portico_engine.tune.preference.answers import TokenPair

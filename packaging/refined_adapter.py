@@ -1,7 +1,7 @@
 """What the default adapter learns from its own answers: the second half of `make adapter`, on one GPU in some six minutes.
 
 usage: python packaging/refined_adapter.py --tools DIR --trained DIR --out DIR [--workspaces FILE] [--device cuda]
-                                           [--questions 5200] [--minutes M] [--small]
+                                           [--questions 5200] [--minutes M] [--seed 1] [--small]
 
 The adapter in `--trained`/adapter answers questions over the tool lists in `--tools`, and over those workspaces of our own
 servers that it was not trained on, three times each at temperature 1, under the grammar; supervised training goes on from it
@@ -66,6 +66,7 @@ def main() -> None:
         "--workspaces", type=Path, help="what packaging/server_workspaces.py wrote: questions over our servers, too"
     )
     parser.add_argument("--minutes", type=float, default=math.inf, help="at most, in all")
+    parser.add_argument("--seed", type=int, default=1, help="of the answers and the training; the questions are the same")
     parser.add_argument("--small", action="store_true", help="a few questions, to see that it works")
     refine(parser.parse_args())
 
@@ -89,13 +90,13 @@ def questions(args: argparse.Namespace) -> list[Row]:
     return rows
 
 
-def answered(caller: ToolCaller, rows: Sequence[Row], until: float) -> Iterator[Row | PairRow]:
+def answered(caller: ToolCaller, rows: Sequence[Row], until: float, seed: int) -> Iterator[Row | PairRow]:
     """Rows and pairs, a part of the questions at a time until the clock says `until`."""
     tasks = tasks_of(rows, caller.engine, longest=LONGEST)
     asked = 0
     while time.monotonic() < until and (part := list(itertools.islice(tasks, AT_ONCE))):
         asked += len(part)
-        yield from own_answers(caller, part, rows, each=EACH, seed=SEED + asked)
+        yield from own_answers(caller, part, rows, each=EACH, seed=SEED + asked + SEED * (seed - 1))
     print(f"{asked} of {len(rows)} questions were answered", flush=True)
 
 
@@ -114,7 +115,7 @@ def refine(args: argparse.Namespace) -> None:
     )  # fmt: skip
     caller = ToolCaller(engine, config, max_tokens=200)
     caller.use_file(start)
-    log = list(answered(caller, rows, began + 40 * args.minutes))
+    log = list(answered(caller, rows, began + 40 * args.minutes, args.seed))
     pairs = [row for row in log if isinstance(row, PairRow)]
     print(f"{len(log) - len(pairs)} answers kept, {len(pairs)} put right", flush=True)
     renderer = ChatRenderer(model_path)
@@ -126,7 +127,7 @@ def refine(args: argparse.Namespace) -> None:
         epochs=2,
         batch_tokens=16_384 if cuda else 4096,
         learning_rate=2e-4,
-        seed=1,
+        seed=args.seed,
         most_seconds=max(left, 20),
     )
     good = list(dict.fromkeys(good))
