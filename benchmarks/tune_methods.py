@@ -298,7 +298,7 @@ class World:
         """
         from portico_engine.tune.preference.answers import TokenPair
 
-        n_held, n_tried = (4, 2) if self.args.small else (HELD_OUT, VALIDATION)
+        n_held, n_tried = (1, 1) if self.args.small else (HELD_OUT, VALIDATION)
         held_questions = {pair.question for pair in pairs[:n_held]}
         tried_questions = {pair.question for pair in pairs[n_held : n_held + n_tried]} - held_questions
         tokens = [
