@@ -32,7 +32,7 @@ from portico_engine.weights.gguf_file import GGUFFile
 
 pytest.importorskip("transformers")
 
-from portico_engine.tune.training.base_model import load_base
+from portico_engine.tune.training.base_model import compile_layers, load_base
 
 TOKENS = tuple(range(20, 52))
 LIMITS = AdapterLimits(1, 16)
@@ -250,8 +250,8 @@ def test_a_loss_is_drawn_in_the_terminal() -> None:
     assert terminal_plot(points[:1]) == ""
 
 
-def test_compiled_layers_say_what_plain_ones_say_and_are_compiled_once_a_kind(model_path: Path) -> None:
-    made = trainer(model_path)
+def test_compiled_layers_say_what_plain_ones_say_and_are_compiled_once_a_kind(base: Any) -> None:
+    made = Trainer(base, rows(), SETTINGS, say=lambda line: None)
     batch = [collate([row]) for row in rows()[:2]]
     before = [float(made._loss(one).detach()) for one in batch]
     torch._dynamo.utils.counters.clear()
