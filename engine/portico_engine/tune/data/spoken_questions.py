@@ -26,6 +26,14 @@ _SEEN = ("show me {}", "let me see {}", "I'd like to see {}", "can I see {}", "g
 _ARE = ("what are {}", "which are {}")
 _DONE = ("{}", "{}", "please {}", "can you {}", "could you {}", "I want to {}", "I'd like to {}", "go ahead and {}", "let's {}",
     "I need to {}", "we have to {}", "help me {}", "time to {}", "would you {}", "now {}")  # fmt: skip
+_ALIKE = {
+    "create": ("make", "set up", "open", "start"), "add": ("put", "make", "give"), "delete": ("remove", "drop", "get rid of"),
+    "remove": ("delete", "take away", "drop"), "update": ("change", "edit", "modify"), "edit": ("change", "modify"),
+    "send": ("write", "post"), "post": ("write", "send", "put"), "reply": ("answer", "respond"), "move": ("shift", "take"),
+    "switch": ("change", "go over"), "record": ("save", "keep"), "write": ("save", "put down"), "run": ("execute", "start"),
+    "execute": ("run", "do"), "convert": ("turn", "change"), "calculate": ("work out", "compute"), "upload": ("send", "put up"),
+    "download": ("fetch", "get"), "set": ("change", "put"), "generate": ("make", "write"), "open": ("go to", "pull up"),
+}  # fmt: skip
 _NAMED = ("{}", "{} please", "do a {}", "I need a {}", "run a {} for me", "a {}, please", "{} - can you do that")
 _BEFORE = ("Quick one: ", "Before I forget: ", "I was away. ", "One more thing: ", "Okay, ", "Hi, ", "So, ", "Next, ",
     "For the report: ", "I'm not sure any more. ", "Someone asked me about it. ", "Back at my desk, ")  # fmt: skip
@@ -134,6 +142,7 @@ def _request(tool: Tool, rng: random.Random) -> str | None:
     if rng.random() < 0.15:
         return rng.choice(_NAMED).format(_own_words(tool.name))
     if verb not in _LOOKING:
+        verb = rng.choice(_ALIKE[verb]) if verb in _ALIKE and rng.random() < 0.5 else verb
         return rng.choice(_DONE).format(f"{verb} {wanted}")
     if rng.random() < 0.35:
         return rng.choice(_DONE).format(f"{rng.choice((verb, 'show', 'give me', 'look up'))} {wanted}")
