@@ -11,8 +11,8 @@ usage: python benchmarks/tune_methods.py prepare --tools DIR --work DIR [--quest
 the rest needs lies in `--work` then. `log` has the default adapter answer the questions (temperature 1, under the grammar):
 what it did rightly the user kept, what it did wrongly the user denied and put right. Several processes may each take a part.
 
-Of the questions with a wrong answer 400 are held out and 150 judge betas. The rest are divided as time would: SFT trains on the
-earlier four tenths of the log, then DPO, IPO and KTO on the pairs of the later part, which SFT has not seen (of a pair whose
+Of the questions with a wrong answer 250 are held out and 120 judge betas. The rest are divided as time would: SFT trains on the
+earlier quarter of the log, then DPO, IPO and KTO on the pairs of the later part, which SFT has not seen (of a pair whose
 better answer it was taught there is little left to learn). `more` is what tells whether the method did it, or the rows: SFT
 goes on with the better answers of those same pairs. GRPO goes on with questions.
 
@@ -46,13 +46,13 @@ OF_8B = {
     "vocab_size": 128_256, "hidden_size": 4096, "intermediate_size": 14_336, "num_hidden_layers": 32, "num_attention_heads": 32,
 }  # fmt: skip
 SMALL = {"vocab_size": 512, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4}
-HELD_OUT, VALIDATION = 400, 150  # pairs
+HELD_OUT, VALIDATION = 250, 120  # questions with a wrong answer
 AT_ONCE = 384  # questions between two looks at the clock
 
 
 def is_later(question: str) -> bool:
-    """Is it in the later part of the log, six tenths of it?"""
-    return hashlib.sha256(question.encode()).digest()[0] < 154
+    """Is it in the later part of the log, three quarters of it?"""
+    return hashlib.sha256(question.encode()).digest()[0] < 192
 
 
 def main() -> None:

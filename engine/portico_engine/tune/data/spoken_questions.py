@@ -42,6 +42,7 @@ _CUT = re.compile(
     r"\s+(?:that|which|from|using|with|by|for|including|based on|whose|where|as|via|given|so that|to the)\s", re.I
 )
 _SHAPE = re.compile(r"(?:format|like|form|example|e\.g\.?)[^'\"`]{0,12}['\"`]([^'\"`\s]{3,40})['\"`]", re.I)
+_SMALL = frozenset("a an the of to in on for and or with specific given new existing".split())
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _QUOTED = re.compile(r"['\"`]([A-Za-z][\w\-/.]{1,30})['\"`]")
 
@@ -139,6 +140,8 @@ def _request(tool: Tool, rng: random.Random) -> str | None:
     verb, wanted = plain_verb(first), rest
     if (cut := _CUT.search(wanted)) and cut.start() > 3 and rng.random() < 0.5:
         wanted = wanted[: cut.start()]
+    if len(wanted.split()) > 2 and rng.random() < 0.35:
+        wanted = _fewer_words(wanted, rng)
     if rng.random() < 0.15:
         return rng.choice(_NAMED).format(_own_words(tool.name))
     if verb not in _LOOKING:
@@ -148,6 +151,13 @@ def _request(tool: Tool, rng: random.Random) -> str | None:
         return rng.choice(_DONE).format(f"{rng.choice((verb, 'show', 'give me', 'look up'))} {wanted}")
     plural = wanted.split()[-1].endswith("s") and wanted.lower().startswith(("the ", "all "))
     return rng.choice(_SEEN + (_ARE if plural else ())).format(wanted.removeprefix("for "))
+
+
+def _fewer_words(text: str, rng: random.Random) -> str:
+    """Some of its words, in order: what people say of a thing is seldom all that its description says."""
+    words = [word for word in text.split() if word.lower() not in _SMALL or rng.random() < 0.6]
+    kept = [word for word in words if rng.random() < 0.7]
+    return " ".join(kept or words[-1:] or text.split())
 
 
 def plain_verb(word: str) -> str:

@@ -13,12 +13,12 @@ from portico_engine.tune.data.example import Call, Example
 from portico_engine.tune.data.row_checks import satisfies
 from portico_engine.tune.data.rows import Neighbours, Row, RowMaker, SystemText
 from portico_engine.tune.data.schema_questions import ask_tool, words_of
-from portico_engine.tune.data.sources.own import own_examples
+from portico_engine.tune.data.sources.own import own_specs
 from portico_engine.tune.data.spoken_questions import say_tool
 
 _TRIES = 30  # questions that are made for one that is new
 _UNANSWERED, _NEARLY, _JOINED = 0.08, 0.08, 0.05  # shares of the rows
-_ELSEWHERE = 0.1  # of those that offer all the tools
+_ELSEWHERE = 0.06  # of those that offer all the tools
 
 
 class Origin(NamedTuple):
@@ -45,7 +45,7 @@ def questions_over(
 ) -> Iterator[Row]:
     """`count` rows, fewer where the tools don't yield so many different questions. `renamed`: in which share of them tools go
     by other names, so that what they are called is not all that is learned. `spoken`: which share is put as a person puts it
-    who doesn't know the parameters' names. `listed`: which share offers all the tools, in order; a tenth as many more are
+    who doesn't know the parameters' names. `listed`: which share offers all the tools, in order; a few more are
     questions that none of them answers. Raises NoQuestions.
     """
     rng = random.Random(seed)
@@ -71,15 +71,18 @@ def questions_over(
 
 
 def _elsewhere(tools: Sequence[Tool], count: int, origin: Origin, rng: random.Random) -> list[Example]:
-    """Our own questions, whose tools share no word of their names with these."""
+    """Questions for our own tools whose names share no word with these, put as these's are: how a question is put must not tell
+    whether there is a tool for it.
+    """
     taken = {word for tool in tools for word in words_of(tool.name).split()}
-    others = [
-        example.question
-        for example in own_examples(rng, 2, 0)
-        if not taken & {word for call in example.calls for word in words_of(call.tool.name).split()}
-    ]
-    asked = rng.sample(others, min(count, len(others)))
-    return [Example(question, (), *origin, domain=origin.name, offered=tuple(tools)) for question in asked]
+    others = [spec.tool for spec in own_specs() if not taken & set(words_of(spec.tool.name).split())]
+    found: list[Example] = []
+    for _ in range(_TRIES * count):
+        if len(found) == count or not others:
+            break
+        if (made := say_tool(rng.choice(others), rng)) is not None:
+            found.append(Example(made[0], (), *origin, domain=origin.name, offered=tuple(tools)))
+    return found
 
 
 def _examples(tools: Sequence[Tool], count: int, origin: Origin, rng: random.Random, spoken: float) -> list[Example]:

@@ -103,7 +103,7 @@ def test_rows_that_offer_all_tools_offer_them_in_order_and_keep_their_names() ->
 
 def test_questions_of_others_are_answered_by_no_call() -> None:
     none = [row for row in rows(listed=1.0) if not row.completion.startswith(("{", "["))]
-    assert len(none) == 20
+    assert len(none) == 12
     assert all({tool.name for tool in row.tools} <= {tool.name for tool in LIGHTS} for row in none)
 
 
