@@ -151,7 +151,7 @@ def train(
     run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     about = {
         "seconds": round(time.monotonic() - began, 1), "processor_seconds": round(time.process_time() - used, 1),
-        "steps": run.get("steps"), "rows": args.rows, "prompts": TRAINED_ON,
+        "steps": run["history"]["steps"], "rows": args.rows, "prompts": TRAINED_ON,
         "device": torch.cuda.get_device_name() if args.device == "cuda" else "cpu", "torch": torch.__version__,
     }  # fmt: skip
     return adapter, rows, about

@@ -128,6 +128,15 @@ def model_card(
         lines += ["", f"`{figures['command']}`:", "", "| | section | questions | call right | 95% |", "|---|---|---|---|---|"]
         for name, sections in figures["figures"].items():
             lines += [f"| {name} | {s} | {f['questions']} | {f['call']}% | {f['interval']} |" for s, f in sections.items()]
+        for name, sections in figures.get("over_seeds", {}).items():
+            seeds = ", ".join(map(str, next(iter(sections.values()))["seeds"]))
+            lines += [
+                "", f"{name}, the same recipe with the seeds {seeds}; `answerable` is the right tool here:", "",
+                "| section | mean | 95% over seeds | each |", "|---|---|---|---|",
+            ]  # fmt: skip
+            lines += [
+                f"| {s} | {f['mean']}% | {f['interval']} | {', '.join(map(str, f['percent']))} |" for s, f in sections.items()
+            ]
     return "\n".join(lines) + "\n"
 
 

@@ -91,3 +91,11 @@ def test_the_model_card_says_what_was_forgotten_where_it_was_measured(cards: Mod
     assert "perplexity of plain text 20.1 without it and 21.5 with it (at most 1.1 times)" in card
     assert "of 50 ordinary turns 74% (60.4-84.1) are answered" in card
     assert "ordinary turns" not in cards.model_card(TRAINING, "abc", None)
+
+
+def test_the_model_card_tells_several_seeds_together(cards: ModuleType) -> None:
+    found = {"seeds": [1, 2, 3], "percent": [60.0, 62.0, 64.0], "mean": 62.0, "interval": "57.0-67.0"}
+    figures = {"command": "some", "figures": {}, "over_seeds": {"tuned off": {"multiple": found}}}
+    card = cards.model_card(TRAINING, "abc", figures)
+    assert "tuned off, the same recipe with the seeds 1, 2, 3" in card
+    assert "| multiple | 62.0% | 57.0-67.0 | 60.0, 62.0, 64.0 |" in card

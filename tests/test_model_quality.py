@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from model_quality_seeds import over_seeds, picture, summary
-from report import paired
+from report import paired, without_folders, write
 
 
 def sections(call: float, name: float = 90.0) -> dict[str, dict[str, object]]:
@@ -47,3 +50,21 @@ def test_a_paired_interval_counts_what_changed_alone() -> None:
     assert (found["points"], found["won"], found["lost"]) == (10.0, 10, 0)
     assert found["interval"] == "+4.1 to +15.9"
     assert paired([True, False], [True, False])["interval"] == "+0.0 to +0.0"
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("python /srv/run/benchmarks/x.py --out /tmp/a/b --model smollm2", "python x.py --out b --model smollm2"),
+        ("python benchmarks/x.py --adapter mine=/home/me/run/adapter", "python benchmarks/x.py --adapter mine=adapter"),
+        ("python benchmarks/x.py --share 1/3 --at ~/x/y --url http://localhost:80/v1/x", None),
+    ],
+)
+def test_a_recorded_command_names_no_folder_of_its_machine(command: str, told: str | None) -> None:
+    assert without_folders(command) == (told or command)
+
+
+def test_a_result_is_written_with_such_a_command(tmp_path: Path) -> None:
+    path = write("some", {"command": "python /a/b/c.py", "figure": 1}, tmp_path)
+    assert json.loads(path.read_text(encoding="utf-8"))["command"] == "python c.py"
+    assert "command" not in json.loads(write("other", {"figure": 1}, tmp_path).read_text(encoding="utf-8"))
