@@ -1,14 +1,16 @@
 """Calls a second with several adapters mixed in a batch, against none: does a batch keep its speed?
 
 usage: python benchmarks/adapters_in_batch.py --adapter PATH [--adapters 0,1,4,16] [--count 256] [--at-once 64] [--model NAME]
-                                              [--chat] [--kv-tokens N] [--no-write]
+                                              [--trained] [--chat] [--kv-tokens N] [--no-write]
 
-One server holds as many copies of the adapter as the largest number, each in a place of its own; requests take them in turn.
-Copies answer alike, so that every number of them has the same work; the base alone answers otherwise, which is why tokens a
-second stand beside calls a second. The adapter must not name prompts of its own, or the base has shorter ones; `--chat` asks
-the questions without tools, in prompts that are the same with any adapter, for at most 32 tokens each.
+A server without any adapter is asked first; then one that holds as many copies as the largest number, each in a place of
+its own, whose requests take them in turn (0: copies are there and nobody asks for one). The copies change nothing: their B is
+zero, and they name no prompts of their own, so that every number of them, and none, has the same prompts and the same answers,
+and calls a second compare. With `--trained` they are the adapter as it is, whose calls are shorter or longer than the base's:
+tokens a second stand beside. `--chat` asks the questions without tools, for at most 32 tokens each.
 
-Beside the clock stands the processor time of this process and the engine's: where others work on the machine, that counts.
+Each is warmed up with a batch of its own, then come two rounds of all in turn, of which the faster counts. Beside the clock
+stands the processor time of this process and the engine's: where others work on the machine, that counts.
 """
 
 from __future__ import annotations
@@ -16,9 +18,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import itertools
+import shutil
 import sys
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,6 +34,8 @@ from bfcl import client
 from bfcl_cases import Case, cases
 from report import table, write
 
+NONE = "none"  # a server that holds no adapter
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -38,41 +44,64 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=256, help="calls that are timed")
     parser.add_argument("--at-once", type=int, default=64)
     parser.add_argument("--model", default="smollm2")
+    parser.add_argument("--trained", action="store_true", help="the adapter as it is, instead of one that changes nothing")
     parser.add_argument("--chat", action="store_true", help="plain answers of at most 32 tokens, without tools")
     parser.add_argument("--kv-tokens", type=int, default=None)
     parser.add_argument("--no-write", action="store_true", help="print the figures alone")
     args = parser.parse_args()
     counts = [int(count) for count in args.adapters.split(",")]
-    found = anyio.run(measure, args, counts)
-    table(
-        ["adapters", *next(iter(found.values()))],
-        [[n, *f.values()] for n, f in found.items()],
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        adapter = args.adapter if args.trained else without_effect(args.adapter, Path(folder) / "adapter")
+        rounds = anyio.run(measure, args, adapter, [])
+        rounds |= anyio.run(measure, args, adapter, counts)
+    found = figures(rounds)
+    table(["adapters", *next(iter(found.values()))], [[n, *f.values()] for n, f in found.items()])
     if not args.no_write:
         command = " ".join(["python", "benchmarks/adapters_in_batch.py", *sys.argv[1:]])
         about = {"command": command, "model": args.model, "at_once": args.at_once, "count": args.count}
         write("adapters-in-batch", {**about, "adapters": found})
 
 
-async def measure(args: argparse.Namespace, counts: Sequence[int]) -> dict[int, dict[str, float]]:
-    """By how many adapters: two rounds each in turn, the faster one counts, by the clock and by processor time apart."""
-    names = [f"copy-{at}" for at in range(max(counts))]
+def without_effect(adapter: Path, out: Path) -> Path:
+    """A copy of a PEFT folder whose B is zero, and which names no prompts of its own."""
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    shutil.copytree(adapter, out)
+    file = out / "adapter_model.safetensors"
+    with safe_open(file, "pt") as stored:
+        tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (it is no mapping)
+    file.unlink()
+    save_file({n: t.zero_() if ".lora_B." in n else t for n, t in tensors.items()}, file, metadata={"format": "pt"})
+    return out
+
+
+async def measure(args: argparse.Namespace, adapter: Path, counts: Sequence[int]) -> dict[str, list[Round]]:
+    """One server's rounds, by how many adapters its requests take in turn; of no counts those of a server that holds none."""
+    names = [f"copy-{at}" for at in range(max(counts, default=0))]
     asked = cases("live_simple", 0, args.count)
-    rounds: dict[int, list[Round]] = {count: [] for count in counts}
+    models = {str(n): [f"{args.model}:{name}" for name in names[:n]] or [args.model] for n in counts} or {NONE: [args.model]}
+    rounds: dict[str, list[Round]] = {count: [] for count in models}
     async with client(
-        "off", args.model, adapters=dict.fromkeys(names, args.adapter), rows=args.at_once, kv_tokens=args.kv_tokens
+        "off", args.model, adapters=dict.fromkeys(names, adapter), rows=args.at_once, kv_tokens=args.kv_tokens
     ) as http:
-        await round_of(http, asked[: args.at_once], [f"{args.model}:{name}" for name in names] or [args.model], args)
-        for count in (*counts, *counts):
-            models = [f"{args.model}:{name}" for name in names[:count]] or [args.model]
-            rounds[count].append(await round_of(http, asked, models, args))
+        for of in models.values():
+            await round_of(http, asked[: args.at_once], of, args)
+        for count, of in (*models.items(), *models.items()):
+            rounds[count].append(await round_of(http, asked, of, args))
             print(f"{count} adapters: {rounds[count][-1]}", file=sys.stderr, flush=True)
+    return rounds
+
+
+def figures(rounds: Mapping[str, Sequence[Round]]) -> dict[str, dict[str, float]]:
+    """The faster of two rounds, by the clock and by processor time apart, and what that is of a server without adapters."""
     best = {count: Round(*map(max, zip(*of, strict=True))) for count, of in rounds.items()}
-    none = best.get(0, Round(0.0, 0.0, 0.0))
+    none = best[NONE]
     return {
         count: {
-            "calls_s": round(found.calls_s, 1), "tokens_s": round(found.tokens_s, 1),
-            "of_none": share(found.tokens_s, none.tokens_s), "tokens_processor_s": round(found.tokens_processor_s, 2),
+            "calls_s": round(found.calls_s, 1), "of_none": share(found.calls_s, none.calls_s),
+            "tokens_s": round(found.tokens_s, 1), "tokens_of_none": share(found.tokens_s, none.tokens_s),
+            "tokens_a_call": round(found.tokens_a_call, 2), "tokens_processor_s": round(found.tokens_processor_s, 2),
             "of_none_processor": share(found.tokens_processor_s, none.tokens_processor_s),
         }
         for count, found in best.items()
@@ -85,6 +114,7 @@ class Round(NamedTuple):
     calls_s: float
     tokens_s: float
     tokens_processor_s: float
+    tokens_a_call: float
 
 
 def share(value: float, of: float) -> float:
@@ -112,7 +142,7 @@ async def round_of(http: httpx2.AsyncClient, asked: Sequence[Case], models: Sequ
     if refused:
         raise SystemExit(refused[0])
     seconds, used = time.perf_counter() - began, processor_seconds() - used
-    return Round(len(tokens) / seconds, sum(tokens) / seconds, sum(tokens) / used)
+    return Round(len(tokens) / seconds, sum(tokens) / seconds, sum(tokens) / used, sum(tokens) / len(tokens))
 
 
 async def ask(

@@ -6,7 +6,8 @@ usage: python benchmarks/model_quality.py [--adapter NAME=PATH]... [--guidance a
 Greedy, through `POST /v1/chat/completions` as `portico serve` answers it. Single calls and several (`parallel`) with
 tool_choice "required". With "auto": `irrelevance`, where no tool fits and right is no call, and `answerable`, where one does.
 `--answers` keeps every call, so that it can be judged where BFCL's checker is installed (`--judge FILE` does that alone). 95%
-intervals are Wilson's.
+intervals are Wilson's. Adapters whose names differ in `-seedN` alone are one recipe, whose mean and interval over the seeds are
+told besides (model_quality_seeds.py, which draws them).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import httpx2
 
 from bfcl import client
 from bfcl_cases import CATEGORIES, NONE, SEVERAL, Case, cases, judge
+from model_quality_seeds import over_seeds
 from report import table, write
 
 ANSWERABLE = "answerable"  # simple_python's questions, where not calling is a choice as well
@@ -64,9 +66,14 @@ def main() -> None:
             [name, "questions", "name", "call", "95%"],
             [[s, f["questions"], f["name"], f["call"], f["interval"]] for s, f in found.items()],
         )
+    groups = over_seeds(figures)
+    for name, by_section in groups.items():
+        rows = [[s, f["mean"], f["interval"], " ".join(map(str, f["percent"]))] for s, f in by_section.items()]
+        table([f"{name}, {len(next(iter(by_section.values()))['seeds'])} seeds", "mean", "95%", "each"], rows)
     if not args.no_write:
         command = " ".join(["python", "benchmarks/model_quality.py", *sys.argv[1:]])
-        write("model-quality", {"command": command, "model": args.model, "first": args.first, "figures": figures})
+        about = {"command": command, "model": args.model, "first": args.first, "figures": figures}
+        write("model-quality", about | ({"over_seeds": groups} if groups else {}))
 
 
 def questions_of(section: str, first: int, count: int) -> list[Case]:

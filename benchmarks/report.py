@@ -5,13 +5,16 @@ from __future__ import annotations
 import datetime
 import importlib.metadata
 import json
+import math
 import os
 import platform
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
+_FOLDERS = re.compile(r"(?<![\w.~/])/(?:[^\s/]+/)+")
 FLAGS = ("amx_bf16", "avx512_bf16", "avx512_vnni", "avx2", "neon")
 
 
@@ -39,12 +42,20 @@ def machine() -> dict[str, Any]:
 
 
 def write(name: str, figures: Mapping[str, Any], folder: Path = RESULTS) -> Path:
-    """Write results/NAME-DATE.json, replacing the same day's; or in another folder."""
+    """Write results/NAME-DATE.json, replacing the same day's; or in another folder. A command is told without the folders of
+    the machine that it ran on.
+    """
     folder.mkdir(exist_ok=True)
     path = folder / f"{name}-{datetime.date.today().isoformat()}.json"
-    path.write_text(json.dumps({"date": datetime.date.today().isoformat(), "machine": machine(), **figures}, indent=1) + "\n")
+    told = dict(figures) | ({"command": without_folders(figures["command"])} if "command" in figures else {})
+    path.write_text(json.dumps({"date": datetime.date.today().isoformat(), "machine": machine(), **told}, indent=1) + "\n")
     print(f"written: {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}")
     return path
+
+
+def without_folders(command: str) -> str:
+    """With absolute paths by their last names."""
+    return _FOLDERS.sub("", command)
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -56,6 +67,18 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         print("  ".join(parts).rstrip())
         if not at:
             print("  ".join("-" * w for w in widths))
+
+
+def paired(before: Sequence[bool], after: Sequence[bool]) -> dict[str, Any]:
+    """Points by which the second is more often right on the same questions, with a 95% interval (normal approximation)."""
+    won = sum(b and not a for a, b in zip(before, after, strict=True))
+    lost = sum(a and not b for a, b in zip(before, after, strict=True))
+    count = max(len(before), 1)
+    points, half = (won - lost) / count, 1.96 * math.sqrt(max(won + lost - (won - lost) ** 2 / count, 0)) / count
+    return {
+        "points": round(100 * points, 1), "interval": f"{100 * (points - half):+.1f} to {100 * (points + half):+.1f}",
+        "won": won, "lost": lost,
+    }  # fmt: skip
 
 
 def percentile(values: Sequence[float], share: float) -> float:

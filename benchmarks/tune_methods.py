@@ -1,23 +1,32 @@
 """Every method of training, end to end, on the log of a simulated user of real MCP tools.
 
-usage: python benchmarks/tune_methods.py prepare --tools DIR --work DIR [--questions 5200] [--bfcl 400]
-       python benchmarks/tune_methods.py run     --work DIR --out DIR --model FILE [--device cuda] [--minutes 8] [--small]
+usage: python benchmarks/tune_methods.py prepare --tools DIR --work DIR [--questions 6500] [--bfcl 400]
+       python benchmarks/tune_methods.py log     --work DIR --model FILE [--part 1/3] [--minutes M] [--device cuda] [--small]
+       python benchmarks/tune_methods.py run     --work DIR --out DIR --model FILE [--only METHOD]... [--device cuda]
+                                                 [--minutes 8] [--small]
        python benchmarks/tune_methods.py memory  --out DIR
-       python benchmarks/tune_methods.py report  --out DIR
+       python benchmarks/tune_methods.py report  --out DIR...
 
 `prepare` makes questions over the tool lists of a folder, as prompts of `serve`, and takes BFCL's besides; everything that
-`run` needs lies in `--work` then. `run` has the default adapter answer the questions (temperature 1, under the grammar):
-what it did rightly the user kept, what it did wrongly the user denied and put right. That log is what SFT, then DPO, IPO
-and KTO, then a reward model and GRPO train on. Held-out pairs are of other questions. `memory` takes the peaks of training
-an 8B-shaped model of random weights in full, with LoRA over bfloat16, and over NF4. `report` judges BFCL's answers and
-writes the figures. What is known is written as it comes; a run that was cut short goes on from the log and
-the SFT adapter in `--work` and leaves out what `--out` knows.
+the rest needs lies in `--work` then. `log` has the default adapter answer the questions (temperature 1, under the grammar):
+what it did rightly the user kept, what it did wrongly the user denied and put right. Several processes may each take a part.
+
+Of the questions with a wrong answer 250 are held out and 120 judge betas. The rest are divided as time would: SFT trains on the
+earlier quarter of the log, then DPO, IPO and KTO on the pairs of the later part, which SFT has not seen (of a pair whose
+better answer it was taught there is little left to learn). `more` is what tells whether the method did it, or the rows: SFT
+goes on with the better answers of those same pairs. GRPO goes on with questions.
+
+`run` takes the methods one after another, or those of `--only`: sft first, which the others begin with; then each may have a
+process and an `--out` of its own. `memory` takes the peaks of training an 8B-shaped model of random weights in full, with LoRA
+over bfloat16, and over NF4. `report` judges BFCL's answers and writes the figures. What is known is written as it comes; a run
+that was cut short goes on from the log and the SFT adapter in `--work` and leaves out what `--out` knows.
 """
 
 from __future__ import annotations
 
 import argparse
 import gzip
+import hashlib
 import json
 import random
 import shutil
@@ -26,15 +35,24 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-SECTIONS = ("simple_python", "multiple", "live_simple", "live_multiple", "irrelevance")
+CALLS = ("simple_python", "multiple", "live_simple", "live_multiple")
+ANSWERABLE = "answerable"  # the first half of simple_python's, where not calling is a choice as well
+SECTIONS = (*CALLS, "irrelevance", ANSWERABLE)
+METHODS = ("sft", "dpo", "kto", "ipo", "more", "default", "grpo")
 SEED = 20261130
 OF_8B = {
     "vocab_size": 128_256, "hidden_size": 4096, "intermediate_size": 14_336, "num_hidden_layers": 32, "num_attention_heads": 32,
 }  # fmt: skip
 SMALL = {"vocab_size": 512, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4}
-HELD_OUT, VALIDATION = 400, 150  # pairs
+HELD_OUT, VALIDATION = 250, 120  # questions with a wrong answer
+AT_ONCE = 384  # questions between two looks at the clock
+
+
+def is_later(question: str) -> bool:
+    """Is it in the later part of the log, three quarters of it?"""
+    return hashlib.sha256(question.encode()).digest()[0] < 192
 
 
 def main() -> None:
@@ -42,32 +60,40 @@ def main() -> None:
     steps = parser.add_subparsers(dest="step", required=True)
     ready = steps.add_parser("prepare")
     ready.add_argument("--tools", type=Path, required=True, help="a folder with a tools/list answer a server")
-    ready.add_argument("--questions", type=int, default=5200)
+    ready.add_argument("--questions", type=int, default=6500)
     ready.add_argument("--bfcl", type=int, default=400, help="of each section")
+    log = steps.add_parser("log")
+    log.add_argument("--part", default="1/1", help="of the questions, as 2/3")
     runs = steps.add_parser("run")
-    runs.add_argument("--model", type=Path, required=True)
-    runs.add_argument("--device", default="cuda")
-    runs.add_argument("--minutes", type=float, default=8.0, help="what is not begun by then is left out")
-    runs.add_argument("--start", type=Path, help="the adapter that the user has at first; default: the package's own")
-    runs.add_argument("--longest", type=int, default=900, help="tokens of a prompt: what a larger catalog adds is length")
-    runs.add_argument("--answer", type=int, default=200, help="tokens of an answer")
-    runs.add_argument("--small", action="store_true", help="a hundredth of it, to see that it works")
+    runs.add_argument("--only", action="append", default=[], choices=METHODS, help="default: all, in this order")
+    runs.add_argument("--sft-weight", type=float, default=None, help="default: the package's")
+    runs.add_argument("--epochs", type=float, default=2.0, help="of dpo, ipo and kto")
+    runs.add_argument("--rate", type=float, default=5e-5, help="of dpo, ipo and kto")
+    for parser_ in (log, runs):
+        parser_.add_argument("--model", type=Path, required=True)
+        parser_.add_argument("--device", default="cuda")
+        parser_.add_argument("--minutes", type=float, default=8.0, help="what is not begun by then is left out")
+        parser_.add_argument("--start", type=Path, help="the adapter that the user has at first; default: the package's own")
+        parser_.add_argument("--longest", type=int, default=900, help="tokens of a prompt: a larger catalog adds length alone")
+        parser_.add_argument("--answer", type=int, default=200, help="tokens of an answer")
+        parser_.add_argument("--small", action="store_true", help="a hundredth of it, to see that it works")
     memory = steps.add_parser("memory")
     memory.add_argument("--small", action="store_true", help="a tiny shape on the CPU, without NF4")
     report = steps.add_parser("report")
-    for parser_ in (ready, runs):
+    for parser_ in (ready, log, runs):
         parser_.add_argument("--work", type=Path, required=True)
-    for parser_ in (runs, memory, report):
+    for parser_ in (runs, memory):
         parser_.add_argument("--out", type=Path, required=True)
+    report.add_argument("--out", type=Path, nargs="+", required=True, help="of each run")
     args = parser.parse_args()
-    {"prepare": prepare, "run": run, "memory": peaks, "report": judge_all}[args.step](args)
+    {"prepare": prepare, "log": write_log, "run": run, "memory": peaks, "report": judge_all}[args.step](args)
 
 
 # -- where the product's prompts are at hand
 
 
 def prepare(args: argparse.Namespace) -> None:
-    from bfcl_cases import cases
+    from model_quality import questions_of
     from portico_engine import Tool
     from portico_engine.tune.data.overlap import Overlap
     from portico_engine.tune.data.row_checks import RowChecks
@@ -77,7 +103,7 @@ def prepare(args: argparse.Namespace) -> None:
     from portico_gateway.tuning.prompts import serve_system
 
     args.work.mkdir(parents=True, exist_ok=True)
-    evaluated = {section: cases(section, 0, args.bfcl) for section in SECTIONS}
+    evaluated = {section: questions_of(section, 0, args.bfcl) for section in SECTIONS}
     asked = [case.messages[-1]["content"] for found in evaluated.values() for case in found]
     overlap, checks = Overlap(asked), RowChecks()
     made = questions_over(
@@ -144,13 +170,68 @@ class Budget:
         print(f"[{self.known['seconds']} s] {json.dumps(found)[:400]}", flush=True)
 
 
-def run(args: argparse.Namespace) -> None:
-    import torch
+class Desk(NamedTuple):
+    """What answers questions: a caller with the engine in it, and the questions as tasks."""
 
-    from portico_engine import default_adapter, load_engine
+    caller: Any
+    tasks: list[Any]
+    rows: list[Any]
+
+
+def desk(args: argparse.Namespace, part: slice = slice(None)) -> Desk:
+    from portico_engine import load_engine
     from portico_engine.tune.calling.caller import ToolCaller
     from portico_engine.tune.calling.task import tasks_of
     from portico_engine.tune.data.row_file import read_rows
+    from portico_engine.tune.training.base_model import decoder_config
+
+    cuda = args.device == "cuda"
+    engine = load_engine(
+        args.model, executor="torch-cuda" if cuda else "torch-cpu", context=2 * args.longest + 248,
+        max_rows=128 if cuda else 16, kv_tokens=262_144 if cuda else 16_384, adapters=1, adapter_rank=64,
+    )  # fmt: skip
+    rows = read_rows(args.work / "rows.jsonl")[: 24 if args.small else None][part]
+    caller = ToolCaller(engine, decoder_config(args.model), max_tokens=args.answer)
+    return Desk(caller, list(tasks_of(rows, engine, longest=args.longest)), rows)
+
+
+def write_log(args: argparse.Namespace) -> None:
+    """This part's rows that were kept and pairs that were put right, a few hundred questions at a time until the time is up."""
+    from portico_engine import default_adapter
+    from portico_engine.tune.calling.own_answers import own_answers
+    from portico_engine.tune.data.row_file import PairRow, write_rows
+
+    began = time.monotonic()
+    at, _, of = args.part.partition("/")
+    made = desk(args, slice(int(at) - 1, None, int(of)))
+    made.caller.use_file(args.start or default_adapter())
+    found: list[Any] = []
+    for first in range(0, len(made.tasks), AT_ONCE):
+        if time.monotonic() - began > 60 * args.minutes:
+            print(f"the time is up: {first} of {len(made.tasks)} questions were answered", flush=True)
+            break
+        found += own_answers(made.caller, made.tasks[first : first + AT_ONCE], made.rows, each=3, seed=SEED + int(at) + first)
+    for name, edited in (("kept", False), ("edited", True)):
+        rows = [row for row in found if isinstance(row, PairRow) == edited]
+        print(f"{len(rows)} answers {name} in {time.monotonic() - began:.0f} s", flush=True)
+        if rows:
+            write_rows(args.work / f"{name}-{at}.jsonl", rows)
+
+
+def logged(work: Path, name: str) -> list[Any]:
+    """All parts' rows; pairs in random order."""
+    from portico_engine.tune.data.row_file import read_rows
+
+    rows = [row for file in sorted(work.glob(f"{name}-*.jsonl")) for row in read_rows(file)]
+    if name == "edited":
+        random.Random(SEED).shuffle(rows)
+    return rows
+
+
+def run(args: argparse.Namespace) -> None:
+    import torch
+
+    from portico_engine import default_adapter
     from portico_engine.tune.rendering import ChatRenderer
     from portico_engine.tune.training.base_model import decoder_config
     from portico_engine.tune.training.loop import Settings
@@ -158,58 +239,41 @@ def run(args: argparse.Namespace) -> None:
     torch.set_float32_matmul_precision("high")
     budget = Budget(args.out, args.minutes)
     cuda = args.device == "cuda"
-    dtype = torch.bfloat16 if cuda else torch.float32
-    rows = read_rows(args.work / "rows.jsonl")
-    renderer = ChatRenderer(args.model)
-    if args.small:
-        rows = rows[:24]
-    config = decoder_config(args.model)
-    engine = load_engine(
-        args.model, executor="torch-cuda" if cuda else "torch-cpu", context=2 * args.longest + 248,
-        max_rows=128 if cuda else 16, kv_tokens=262_144 if cuda else 16_384, adapters=1, adapter_rank=64,
-    )  # fmt: skip
-    caller = ToolCaller(engine, config, max_tokens=args.answer)
-    tasks = list(tasks_of(rows, engine, longest=args.longest))
     start = args.start or default_adapter()
-    budget.tell(device=torch.cuda.get_device_name() if cuda else "cpu", torch=torch.__version__, questions=len(tasks))
-    kept, pairs = the_log(args.work, caller, start, tasks, rows)
-    budget.tell(log={"kept": len(kept), "edited": len(pairs)})
-    world = World(args, renderer, config, dtype, budget, caller)
-    world.divide(kept, pairs, tasks)
+    kept, pairs = logged(args.work, "kept"), logged(args.work, "edited")
+    if not kept or not pairs:
+        raise SystemExit(f"there is no log in {args.work}: `log` writes it")
+    made = desk(args)
+    budget.tell(
+        device=torch.cuda.get_device_name() if cuda else "cpu", torch=torch.__version__, questions=len(made.tasks),
+        log={"kept": len(kept), "edited": len(pairs)},
+    )  # fmt: skip
+    dtype = torch.bfloat16 if cuda else torch.float32
+    world = World(args, ChatRenderer(args.model), decoder_config(args.model), dtype, budget, made.caller)
+    world.divide(kept, pairs, made.tasks)
     settings = Settings(rank=32, alpha=64.0, epochs=2, batch_tokens=16_384 if cuda else 4096, learning_rate=2e-4, seed=1)
+    later = replace(settings, epochs=args.epochs, learning_rate=args.rate)
     sft = args.work / "sft"
-    if not (sft / "adapter_model.safetensors").exists():
-        sft = world.sft(start, settings)
-    elif "sft" not in budget.known:
-        world.known("sft", sft, settings)
-    if budget.lacks("sft"):
-        world.bfcl("sft", sft)
-    for method in ("dpo", "kto", "ipo"):
-        if budget.lacks(method):
-            world.bfcl(method, world.preference(method, sft, replace(settings, epochs=1.0, learning_rate=5e-5)))
-    if budget.lacks("grpo"):
-        world.bfcl("grpo", world.grpo(sft, settings))
-    if budget.lacks("default"):
-        world.bfcl("default", start)
+    for method in args.only or METHODS:
+        if not budget.lacks(method):
+            continue
+        if method == "default":
+            world.known(method, start, settings)
+            world.bfcl(method, start)
+        elif method == "sft":
+            if not (sft / "adapter_model.safetensors").exists():
+                world.supervised("sft", start, world.good, settings)
+                shutil.copytree(args.out / "sft", sft, dirs_exist_ok=True)
+            else:
+                world.known("sft", sft, settings)
+            world.bfcl("sft", sft)
+        elif method == "more":
+            world.bfcl(method, world.supervised(method, sft, world.later_good, later))
+        elif method == "grpo":
+            world.bfcl(method, world.grpo(sft, settings))
+        else:
+            world.bfcl(method, world.preference(method, sft, later))
     budget.tell(done=True)
-
-
-def the_log(work: Path, caller: Any, start: Path, tasks: Sequence[Any], rows: Sequence[Any]) -> tuple[list[Any], list[Any]]:
-    """Rows that were kept and pairs that were put right: of the run before where it left them, since they take long."""
-    from portico_engine.tune.calling.own_answers import own_answers
-    from portico_engine.tune.data.row_file import PairRow, read_rows, write_rows
-
-    files = work / "kept.jsonl", work / "edited.jsonl"
-    if all(file.exists() for file in files):
-        return list(read_rows(files[0])), list(read_rows(files[1]))
-    caller.use_file(start)
-    log = list(own_answers(caller, tasks, rows, each=3, seed=SEED))
-    kept, pairs = ([row for row in log if isinstance(row, PairRow) == edited] for edited in (False, True))
-    random.Random(SEED).shuffle(pairs)
-    for file, found in zip(files, (kept, pairs), strict=True):
-        if found:
-            write_rows(file, found)
-    return kept, pairs
 
 
 class World:
@@ -229,10 +293,12 @@ class World:
         self.answers: dict[str, Any] = json.loads(gzip.decompress(self.answered.read_bytes())) if self.answered.exists() else {}
 
     def divide(self, kept: Sequence[Any], pairs: Sequence[Any], tasks: Sequence[Any]) -> None:
-        """Pairs that are held out, that betas are tried on, and that are trained on: no question is in two of them."""
+        """Pairs that are held out, that betas are tried on, and those of the log's earlier and later part that are trained on:
+        no question is in two of them.
+        """
         from portico_engine.tune.preference.answers import TokenPair
 
-        n_held, n_tried = (4, 2) if self.args.small else (HELD_OUT, VALIDATION)
+        n_held, n_tried = (1, 1) if self.args.small else (HELD_OUT, VALIDATION)
         held_questions = {pair.question for pair in pairs[:n_held]}
         tried_questions = {pair.question for pair in pairs[n_held : n_held + n_tried]} - held_questions
         tokens = [
@@ -242,10 +308,15 @@ class World:
         self.held = [made for pair, made in tokens if pair.question in held_questions]
         self.tried = [made for pair, made in tokens if pair.question in tried_questions]
         unseen = held_questions | tried_questions
-        self.train = [made for pair, made in tokens if pair.question not in unseen]
+        self.train = [made for pair, made in tokens if pair.question not in unseen and is_later(pair.question)]
+        self.later_good = list(dict.fromkeys(pair.chosen for pair in self.train))
         good = {(row.prompt[0]["content"], row.question): row for row in kept}
-        self.good = [self.renderer.row(row.prompt, row.completion) for row in good.values() if row.question not in unseen]
-        self.good += [pair.chosen for pair in self.train]
+        self.good = [
+            self.renderer.row(row.prompt, row.completion)
+            for row in good.values()
+            if row.question not in unseen and not is_later(row.question)
+        ]
+        self.good += [made.chosen for pair, made in tokens if pair.question not in unseen and not is_later(pair.question)]
         self.good = list(dict.fromkeys(self.good))
         self.tasks = [task for task in tasks if task.question not in unseen]
         self.held_tasks = [task for task in tasks if task.question in held_questions]
@@ -267,16 +338,15 @@ class World:
         save_peft(folder, matrices, rank=rank, alpha=64.0, **told)
         return folder
 
-    def sft(self, start: Path, settings: Any) -> Path:
+    def supervised(self, name: str, start: Path, rows: Sequence[Any], settings: Any) -> Path:
         from portico_engine.tune.sft import Trainer
         from portico_engine.tune.training.start import begin_at, read_start
 
-        trainer = Trainer(self.base(), self.good, settings)
+        trainer = Trainer(self.base(), rows, settings)
         begin_at(trainer.adapter, read_start(start, self.config))
         history = trainer.run()
-        folder = self.save("sft", trainer.adapter, settings.rank)
-        shutil.copytree(folder, self.args.work / "sft", dirs_exist_ok=True)
-        self.measure("sft", trainer.model, folder, history, settings)
+        folder = self.save(name, trainer.adapter, settings.rank)
+        self.measure(name, trainer.model, folder, history, settings)
         return folder
 
     def known(self, name: str, folder: Path, settings: Any) -> None:
@@ -291,14 +361,17 @@ class World:
 
     def preference(self, method: Any, start: Path, settings: Any) -> Path:
         from portico_engine.tune.preference.beta_sweep import DEFAULT_BETA, sweep
-        from portico_engine.tune.preference.train import PreferenceTrainer
+        from portico_engine.tune.preference.train import SFT_WEIGHT, PreferenceTrainer
         from portico_engine.tune.training.start import read_start
 
-        trainer = PreferenceTrainer(self.base(), self.train, settings, start=read_start(start, self.config))
+        weight = SFT_WEIGHT if self.args.sft_weight is None else self.args.sft_weight
+        stored = read_start(start, self.config)
+        trainer = PreferenceTrainer(self.base(), self.train, settings, start=stored, sft_weight=weight)
         best, tried = sweep(trainer, method, self.tried, DEFAULT_BETA[method], print)
         history = trainer.run(method, best.beta)
         folder = self.save(method, trainer.adapter, trainer.settings.rank)
-        self.measure(method, trainer.model, folder, history, settings, betas=[one._asdict() for one in tried], beta=best.beta)
+        betas = [one._asdict() for one in tried]
+        self.measure(method, trainer.model, folder, history, settings, betas=betas, beta=best.beta, sft_weight=weight)
         return folder
 
     def measure(self, name: str, model: Any, folder: Path, history: Any, settings: Any, **more: Any) -> None:
@@ -314,6 +387,7 @@ class World:
         answers = [one[0] for one in self.caller.ask(self.held_tasks)]
         found = {
             "preferred": round(100 * float((chosen > rejected).float().mean()), 1),
+            "preferred_of": (chosen > rejected).tolist(),
             "log_p_chosen": round(float(chosen.mean()), 4), "log_p_rejected": round(float(rejected.mean()), 4),
             "held_out_calls": {kind: one._asdict() for kind, one in figures(self.held_tasks, answers).items()},
             "seconds": round(history.seconds, 1), "steps": history.steps,
@@ -369,7 +443,7 @@ class World:
         for case in self.cases:
             tools = tuple(Tool(*one) for one in case["tools"])
             try:
-                grammar = compile_tool_calls(tools, choice="auto" if case["section"] == "irrelevance" else "required")
+                grammar = compile_tool_calls(tools, choice="required" if case["section"] in CALLS else "auto")
                 prompt = self.caller.engine.render_chat(case["messages"])
             except EngineError:
                 continue
@@ -515,33 +589,57 @@ def filled(model: Any, device: str, *, nf4: bool, quantize: Any) -> Any:
 
 
 def judge_all(args: argparse.Namespace) -> None:
-    from bfcl_cases import cases, judge
-    from model_quality import interval
-    from report import table, write
+    from bfcl_cases import judge
+    from model_quality import interval, questions_of
+    from report import paired, table, write
 
-    known = {case.id: case for section in SECTIONS for case in cases(section, 0, 400)}
-    answered = json.loads(gzip.decompress((args.out / "bfcl-answers.json.gz").read_bytes()))
-    figures = json.loads((args.out / "figures.json").read_text(encoding="utf-8"))
+    known = {case.id: (section, case) for section in SECTIONS for case in questions_of(section, 0, 400)}
+    figures: dict[str, Any] = {}
+    rights: dict[str, dict[str, bool]] = {}
+    for folder in args.out:
+        figures |= json.loads((folder / "figures.json").read_text(encoding="utf-8"))
+        for name, answers in json.loads(gzip.decompress((folder / "bfcl-answers.json.gz").read_bytes())).items():
+            rights[name] = {
+                at: not calls if known[at][0] == "irrelevance" else judge(known[at][1], [tuple(call) for call in calls]).call
+                for at, calls in answers.items()
+            }
     bfcl: dict[str, Any] = {}
-    for name, answers in answered.items():
+    for name, right in rights.items():
         bfcl[name] = {}
         for section in SECTIONS:
-            of = [(known[at], calls) for at, calls in answers.items() if known[at].category == section]
-            right = sum(
-                not calls if section == "irrelevance" else judge(case, [tuple(call) for call in calls]).call
-                for case, calls in of
-            )
-            bfcl[name][section] = {
-                "questions": len(of),
-                "call": round(100 * right / len(of), 1),
-                "interval": interval(right, len(of)),
-            }
-        bfcl[name]["mean"] = round(sum(bfcl[name][section]["call"] for section in SECTIONS) / len(SECTIONS), 2)
-    table(["", *SECTIONS, "mean"], [[name, *(of[s]["call"] for s in SECTIONS), of["mean"]] for name, of in bfcl.items()])
-    memory = args.out / "memory" / "figures.json"
+            of = [value for at, value in right.items() if known[at][0] == section]
+            if of:
+                share = round(100 * sum(of) / len(of), 1)
+                bfcl[name][section] = {"questions": len(of), "call": share, "interval": interval(sum(of), len(of))}
+        bfcl[name] |= {"calls": mean_of(bfcl[name], CALLS), "mean": mean_of(bfcl[name], SECTIONS[:-1])}
+    for name in (name for name in bfcl if name != "sft" and "sft" in bfcl):
+        shared = [at for at in rights[name] if at in rights["sft"] and known[at][0] in CALLS]
+        bfcl[name]["against_sft"] = paired([rights["sft"][at] for at in shared], [rights[name][at] for at in shared])
+        if name in figures:
+            figures[name]["against_sft"] = paired(figures["sft"]["preferred_of"], figures[name]["preferred_of"])
+    rows = [
+        [name, figures.get(name, {}).get("preferred", "")]
+        + [of.get(section, {}).get("call", "") for section in SECTIONS]
+        + [of["calls"], of["mean"]]
+        for name, of in bfcl.items()
+    ]
+    table(["", "preferred", *SECTIONS, "calls", "mean"], rows)
+    for name in bfcl:
+        for what, of in (("preferred", figures.get(name, {})), ("BFCL's calls", bfcl[name])):
+            if "against_sft" in of:
+                print(
+                    f"{name} against sft, {what}: {of['against_sft']['points']:+.1f} points ({of['against_sft']['interval']})"
+                )
+    memory = args.out[0] / "memory" / "figures.json"
     if memory.exists():
         figures["memory"] = json.loads(memory.read_text(encoding="utf-8"))
     write("tune_methods", {**figures, "bfcl": bfcl})
+
+
+def mean_of(sections: Mapping[str, Any], names: Sequence[str]) -> float:
+    """Of the sections that were asked."""
+    found = [sections[name]["call"] for name in names if name in sections]
+    return round(sum(found) / max(len(found), 1), 2)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
 """The data card and the model card of the default adapter, from what its making left behind.
 
-usage: python packaging/adapter_cards.py --work DIR --trained DIR [--refined DIR] [--figures FILE] --out DIR
+usage: python packaging/adapter_cards.py --work DIR --trained DIR [--refined DIR] [--figures FILE] [--capability FILE]
+                                         --out DIR
 
 `--work` holds data.json, `--trained` training.json and adapter/, `--refined` refining.json and the adapter that comes of it;
-`--figures` is a result of benchmarks/model_quality.py. Both cards say only what those files say.
+`--figures` is a result of benchmarks/model_quality.py, `--capability` one of benchmarks/adapter_capability.py. Both cards say
+only what those files say.
 """
 
 from __future__ import annotations
@@ -42,6 +44,7 @@ def main() -> None:
     parser.add_argument("--trained", type=Path, required=True)
     parser.add_argument("--refined", type=Path)
     parser.add_argument("--figures", type=Path)
+    parser.add_argument("--capability", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     data = json.loads((args.work / "data.json").read_text(encoding="utf-8"))
@@ -50,9 +53,12 @@ def main() -> None:
     weights = (args.refined or args.trained) / "adapter" / "adapter_model.safetensors"
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     figures = json.loads(args.figures.read_text(encoding="utf-8")) if args.figures else None
+    forgotten = json.loads(args.capability.read_text(encoding="utf-8")) if args.capability else None
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "DATA_CARD.md").write_text(data_card(data), encoding="utf-8")
-    (args.out / "MODEL_CARD.md").write_text(model_card(training, digest, figures, refining=refining), encoding="utf-8")
+    (args.out / "MODEL_CARD.md").write_text(
+        model_card(training, digest, figures, refining=refining, forgotten=forgotten), encoding="utf-8"
+    )
     (args.out / "DIGEST").write_text(f"{digest}  adapter_model.safetensors\n", encoding="utf-8")
 
 
@@ -77,7 +83,12 @@ def data_card(data: dict[str, Any]) -> str:
 
 
 def model_card(
-    training: dict[str, Any], digest: str, figures: dict[str, Any] | None, *, refining: dict[str, Any] | None = None
+    training: dict[str, Any],
+    digest: str,
+    figures: dict[str, Any] | None,
+    *,
+    refining: dict[str, Any] | None = None,
+    forgotten: dict[str, Any] | None = None,
 ) -> str:
     """Figures come with their 95% intervals."""
     settings, history = training["settings"], training["history"]
@@ -105,10 +116,27 @@ def model_card(
             f"{refining['rows']:,} rows of them, {refining['steps']:,} steps in {refining['seconds']} s, learning rate "
             f"{refining['settings']['learning_rate']:g}.",
         ]  # fmt: skip
+    if forgotten:
+        before, after = forgotten["perplexity"]
+        lines += [
+            "", f"`{forgotten['command']}`: perplexity of plain text {before:g} without it and {after:g} with it (at most "
+            f"{forgotten['most_ratio']:g} times);",
+            f"of {forgotten['conversations']} ordinary turns {forgotten['begin_alike']:g}% ({forgotten['interval']}) are "
+            f"answered with the same first words (at least {forgotten['least_alike']:g}%).",
+        ]  # fmt: skip
     if figures:
         lines += ["", f"`{figures['command']}`:", "", "| | section | questions | call right | 95% |", "|---|---|---|---|---|"]
         for name, sections in figures["figures"].items():
             lines += [f"| {name} | {s} | {f['questions']} | {f['call']}% | {f['interval']} |" for s, f in sections.items()]
+        for name, sections in figures.get("over_seeds", {}).items():
+            seeds = ", ".join(map(str, next(iter(sections.values()))["seeds"]))
+            lines += [
+                "", f"{name}, the same recipe with the seeds {seeds}; `answerable` is the right tool here:", "",
+                "| section | mean | 95% over seeds | each |", "|---|---|---|---|",
+            ]  # fmt: skip
+            lines += [
+                f"| {s} | {f['mean']}% | {f['interval']} | {', '.join(map(str, f['percent']))} |" for s, f in sections.items()
+            ]
     return "\n".join(lines) + "\n"
 
 

@@ -3,6 +3,7 @@
 usage: python packaging/default_adapter.py data  --sources DIR --work DIR [--workers N] [--scale 1.0] [--without FILE]
                                             [--workspaces FILE]
        python packaging/default_adapter.py train --work DIR --out DIR [--device cuda] [--minutes 8] [--epochs 3] [--rate 1e-3]
+                                            [--tokens N] [--compile] [--seed 1]
 
 `data` renders rows over several processes and writes token ids; `train` goes on from its last checkpoint where it was killed,
 and writes the adapter as PEFT and llama.cpp read it, with a report of the run. Neither fetches anything.
@@ -56,6 +57,8 @@ def main() -> None:
     train.add_argument("--rate", type=float, default=1e-3)
     train.add_argument("--batch-tokens", type=int, default=32_768)
     train.add_argument("--rows", type=int, default=None, help="the first so many, for a trial")
+    train.add_argument("--tokens", type=int, default=None, help="end about there, whatever epochs that are")
+    train.add_argument("--compile", action="store_true", help="fuse each layer's kernels (torch.compile, a GPU)")
     train.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     if args.step == "data" and args.workspaces is not None and not args.workspaces.is_file():
@@ -112,7 +115,8 @@ def run(args: argparse.Namespace) -> None:
     from portico_engine.tune.export.gguf_file import save_gguf
     from portico_engine.tune.export.peft_folder import save_peft
     from portico_engine.tune.sft import Trainer
-    from portico_engine.tune.training.base_model import load_base
+    from portico_engine.tune.training.base_model import compile_layers, load_base
+    from portico_engine.tune.training.batches import batches, padded_tokens
     from portico_engine.tune.training.loop import Settings
     from portico_engine.weights.gguf_file import GGUFFile
 
@@ -125,8 +129,12 @@ def run(args: argparse.Namespace) -> None:
     of_kept = {id(row) for row in kept}
     rows = [row for row in rows if id(row) not in of_kept]
     print(f"{len(rows)} rows, {sum(len(row.ids) for row in rows):,} tokens, {len(held_out)} held out", flush=True)
+    epochs = args.epochs
+    if args.tokens is not None:
+        epoch = batches(rows, args.batch_tokens, args.seed)
+        epochs = args.tokens / sum(map(padded_tokens, epoch))
     settings = Settings(
-        epochs=args.epochs,
+        epochs=epochs,
         learning_rate=args.rate,
         batch_tokens=args.batch_tokens,
         seed=args.seed,
@@ -138,7 +146,9 @@ def run(args: argparse.Namespace) -> None:
     def say(line: str) -> None:
         print(line, flush=True)
 
-    trainer = Trainer(model, rows, settings, held_out=held_out, folder=args.work / "run", say=say)
+    trainer = Trainer(model, rows, settings, held_out=held_out, folder=args.out / "run", say=say)
+    if args.compile:
+        compile_layers(model)
     before = trainer.held_out_loss()
     print(f"held-out loss of the base: {before:.4f}", flush=True)
     try:

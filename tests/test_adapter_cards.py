@@ -80,3 +80,22 @@ def test_the_model_card_tells_what_an_adapter_learnt_from_its_own_answers(cards:
     card = cards.model_card(TRAINING, "abc123", None, refining=refining)
     for said in ("`python refined_adapter.py` on a card", "11,895 were right and 1,702 put right", "198 steps in 38 s"):
         assert said in card
+
+
+def test_the_model_card_says_what_was_forgotten_where_it_was_measured(cards: ModuleType) -> None:
+    forgotten = {
+        "command": "python benchmarks/adapter_capability.py", "perplexity": [20.1, 21.5], "most_ratio": 1.1,
+        "conversations": 50, "begin_alike": 74.0, "interval": "60.4-84.1", "least_alike": 70.0,
+    }  # fmt: skip
+    card = cards.model_card(TRAINING, "abc", None, forgotten=forgotten)
+    assert "perplexity of plain text 20.1 without it and 21.5 with it (at most 1.1 times)" in card
+    assert "of 50 ordinary turns 74% (60.4-84.1) are answered" in card
+    assert "ordinary turns" not in cards.model_card(TRAINING, "abc", None)
+
+
+def test_the_model_card_tells_several_seeds_together(cards: ModuleType) -> None:
+    found = {"seeds": [1, 2, 3], "percent": [60.0, 62.0, 64.0], "mean": 62.0, "interval": "57.0-67.0"}
+    figures = {"command": "some", "figures": {}, "over_seeds": {"tuned off": {"multiple": found}}}
+    card = cards.model_card(TRAINING, "abc", figures)
+    assert "tuned off, the same recipe with the seeds 1, 2, 3" in card
+    assert "| multiple | 62.0% | 57.0-67.0 | 60.0, 62.0, 64.0 |" in card

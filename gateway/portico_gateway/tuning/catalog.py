@@ -15,6 +15,8 @@ from portico_gateway.tuning.judging import rows_to_ask
 from portico_gateway.tuning.prompts import TRAINED_ON
 
 _RENAMED = 0.2  # of the rows: these very tools are what is asked about later
+_SPOKEN = 0.7  # of them as a person puts them
+_LISTED = 0.5  # of them with all the tools, as they are asked later
 _EPOCHS = 2.0
 
 
@@ -37,7 +39,7 @@ def train_catalog(
     that was killed goes on. Raises EngineError.
     """
     made = DataSet()
-    made.add_tools(tools, Origin("your tools", "yours"), rows, seed=seed, renamed=_RENAMED)
+    made.add_tools(tools, Origin("your tools", "yours"), rows, seed=seed, renamed=_RENAMED, spoken=_SPOKEN, listed=_LISTED)
     made.check(without=(), small=False)
     for note in made.notes:
         say(note)

@@ -52,9 +52,9 @@ class DataSet:
         for value, stand_in in made.masking.replaced.items():
             self.notes.append(f"  {shortened(value)} is written {stand_in}")
 
-    def add_tools(self, tools: Sequence[Tool], origin: Origin, count: int, *, seed: int, renamed: float) -> None:
-        """Questions made of tool lists."""
-        self.supervised += list(questions_over(tools, serve_system, count, seed=seed, origin=origin, renamed=renamed))
+    def add_tools(self, tools: Sequence[Tool], origin: Origin, count: int, *, seed: int, **shares: float) -> None:
+        """Questions made of tool lists; `shares` are `questions_over`'s."""
+        self.supervised += list(questions_over(tools, serve_system, count, seed=seed, origin=origin, **shares))
 
     def check(self, *, without: Sequence[str], small: bool) -> None:
         """Leave out what is faulty, and what is like the questions of an evaluation. Raises UnfitData."""

@@ -17,9 +17,10 @@ from portico_engine.models.config import read_config
 from portico_engine.tune.export.peft_folder import save_peft
 from portico_engine.tune.preference.answers import rated
 from portico_engine.tune.preference.beta_sweep import sweep
-from portico_engine.tune.preference.losses import Method, dpo_loss, ipo_loss, kto_loss
+from portico_engine.tune.preference.losses import Method, dpo_loss, ipo_loss, kto_loss, sft_loss
 from portico_engine.tune.preference.train import PreferenceTrainer
 from portico_engine.tune.rendering import TokenRow
+from portico_engine.tune.training.likelihood import AnswerLikelihood
 from portico_engine.tune.training.loop import OtherRun, OutOfMemory, Settings
 from portico_engine.tune.training.low_rank import with_adapter
 from portico_engine.tune.training.start import read_start
@@ -58,7 +59,7 @@ def trainer(model_path: Path, start: Path, **more: Any) -> PreferenceTrainer:
 
 @pytest.mark.parametrize("method", ["dpo", "ipo", "kto"])
 def test_each_method_comes_to_prefer_the_chosen_answers(model_path: Path, start: Path, method: Method) -> None:
-    made = trainer(model_path, start)
+    made = trainer(model_path, start, sft_weight=0.0)
     unseen = pairs(32)[24:]
     chosen, rejected = ([pair[side] for pair in unseen] for side in (0, 1))
     before = made.per_token(chosen) - made.per_token(rejected)
@@ -68,10 +69,26 @@ def test_each_method_comes_to_prefer_the_chosen_answers(model_path: Path, start:
     assert made.preferred_share(unseen) > 0.8
 
 
+@pytest.mark.parametrize("method", ["dpo", "ipo", "kto"])
+def test_the_good_answers_own_loss_keeps_them_likely(model_path: Path, start: Path, method: Method) -> None:
+    def chosen_after(weight: float) -> float:
+        made = trainer(model_path, start, sft_weight=weight)
+        made.run(method, 0.1)
+        return float(made.per_token([pair.chosen for pair in pairs()]).mean())
+
+    assert chosen_after(3.0) > chosen_after(0.0) + 0.1
+
+
+def test_the_loss_of_no_good_answers_is_nothing() -> None:
+    said = AnswerLikelihood(torch.tensor([-3.0, -5.0]), torch.tensor([2.0, 6.0]))
+    assert float(sft_loss(said)) == pytest.approx(1.0)
+    assert float(sft_loss(AnswerLikelihood(said.log_p[:0], said.tokens[:0]))) == 0.0
+
+
 def test_a_run_begins_where_the_reference_stands_so_that_its_first_loss_is_that_of_no_preference(
     model_path: Path, start: Path
 ) -> None:
-    made = trainer(model_path, start)
+    made = trainer(model_path, start, sft_weight=0.0)
     made._know_reference([row for pair in pairs() for row in pair])
     for method, loss in (("dpo", math.log(2)), ("ipo", 25.0)):
         assert float(made._pair_loss(pairs()[:4], method, 0.1).detach()) == pytest.approx(loss, abs=1e-3)  # type: ignore[arg-type]

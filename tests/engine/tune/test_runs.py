@@ -21,6 +21,7 @@ pytest.importorskip("transformers")
 
 from portico_engine.adapters.adapter import AdapterLimits
 from portico_engine.adapters.read_adapter import read_adapter
+from portico_engine.tune.preference.beta_sweep import DEFAULT_BETA
 from portico_engine.tune.runs.evaluation import Capability, Comparison, Evaluator
 from portico_engine.tune.runs.exporting import export_adapter
 from portico_engine.tune.runs.preferences import run_preference
@@ -78,7 +79,7 @@ def test_pairs_are_trained_on_with_a_beta_that_was_tried(options: RunOptions, sf
     own = replace(options, data=options.data.with_name("pairs.jsonl"), out=tmp_path, start=sft, epochs=6)
     run_preference(method, own)
     report = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
-    assert [round(one["beta"], 3) for one in report["tried"]] == [0.033, 0.1, 0.3]
+    assert [one["beta"] for one in report["tried"]] == pytest.approx([DEFAULT_BETA[method] * by for by in (1 / 3, 1, 3)])
     assert report["beta"] in [one["beta"] for one in report["tried"]]
     assert report["reference_sha256"]
     assert report["held_out"] == 2

@@ -32,7 +32,7 @@ from portico_engine.weights.gguf_file import GGUFFile
 
 pytest.importorskip("transformers")
 
-from portico_engine.tune.training.base_model import load_base
+from portico_engine.tune.training.base_model import compile_layers, load_base
 
 TOKENS = tuple(range(20, 52))
 LIMITS = AdapterLimits(1, 16)
@@ -248,3 +248,17 @@ def test_a_loss_is_drawn_in_the_terminal() -> None:
     assert lines[-1].endswith("step 80")
     assert len({len(line) for line in lines[:-1]}) == 1
     assert terminal_plot(points[:1]) == ""
+
+
+def test_compiled_layers_say_what_plain_ones_say_and_are_compiled_once_a_kind(base: Any) -> None:
+    made = Trainer(base, rows(), SETTINGS, say=lambda line: None)
+    batch = [collate([row]) for row in rows()[:2]]
+    before = [float(made._loss(one).detach()) for one in batch]
+    torch._dynamo.utils.counters.clear()
+    compile_layers(made.model, backend="eager")
+    after = [float(made._loss(one).detach()) for one in batch]
+    assert after == pytest.approx(before, rel=1e-5)
+    made._loss(batch[0]).backward()
+    assert all(module.a.grad is not None and module.b.grad is not None for module in made.adapter.values())
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] <= 2
+    assert not torch._dynamo.utils.counters["graph_break"]

@@ -23,13 +23,13 @@ class RendersChats(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """`calls`: those that are right; none, where no tool fits."""
+    """`calls`: those that are right; none, where no tool fits. `grammar`: None where anything may be said."""
 
     question: str
     prompt: tuple[int, ...]
     tools: tuple[Tool, ...]
     calls: tuple[SaidCall, ...]
-    grammar: CompiledGrammar
+    grammar: CompiledGrammar | None
 
     @property
     def kind(self) -> str:

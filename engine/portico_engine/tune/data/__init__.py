@@ -6,6 +6,7 @@
     changes/             what is changed in an example, so that a model learns what counts
     rows.py              an example among other tools, as a row
     kept.py              turns on which a model shall stay as it was
+    talk.py              ordinary turns, without tools
     tool_questions.py    rows over somebody's own tools
     row_file.py          rows, pairs and rated answers as JSON lines
     said_calls.py        the calls in an answer's text
@@ -16,6 +17,7 @@ What our own questions are made of:
 
     spec_file.py         the notation of own/: a tool and its questions
     schema_questions.py  plain questions for any tool, from its schema
+    spoken_questions.py  questions as people put them who don't know its parameters' names
     value_kinds.py       values, each with how people write it
     word_lists.py        the words that values are drawn from
 """

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import random
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
@@ -167,9 +167,10 @@ class RowMaker:
         names = {call.tool.name for call in example.calls}
         left_out = rng.choice((0.0, 0.0, 0.0, 0.3, 0.6))
         tools = [tool for tool in example.offered if tool.name in names or rng.random() >= left_out]
-        servers = {server: rng.choice(_SERVER_NAMES) for server in {tool.name.partition("__")[0] for tool in tools}}
+        known = dict.fromkeys(tool.name.partition("__")[0] for tool in tools if "__" in tool.name)
+        servers = {server: rng.choice(_SERVER_NAMES) for server in known}
         if rng.random() < self._renamed / 2 and len(set(servers.values())) == len(servers):
-            new = {tool.name: f"{servers[tool.name.partition('__')[0]]}__{tool.name.partition('__')[2]}" for tool in tools}
+            new = {tool.name: _of_server(tool.name, servers) for tool in tools}
         else:
             new = {tool.name: tool.name for tool in tools}
         calls = [Call(replace(call.tool, name=new[call.tool.name]), call.arguments) for call in example.calls]
@@ -236,6 +237,11 @@ class RowMaker:
         else:
             completion = f"[{','.join(call_text(call) for call in calls)}]"
         return Row(prompt, completion, example.origin, example.licence, given, tuple(tools))
+
+
+def _of_server(name: str, servers: Mapping[str, str]) -> str:
+    server, link, own = name.partition("__")
+    return f"{servers[server]}{link}{own}" if link else name
 
 
 def call_text(call: Call) -> str:

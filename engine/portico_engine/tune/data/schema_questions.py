@@ -82,7 +82,7 @@ def ask_tool(tool: Tool, rng: random.Random) -> tuple[str, dict[str, Any]] | Non
     for name, schema in (tool.parameters.get("properties") or {}).items():
         if name not in wanted:
             continue
-        stated = _value(name, schema, rng)
+        stated = value_of(name, schema, rng)
         if stated is None:
             if name in required:
                 return None
@@ -138,13 +138,14 @@ def words_of(name: str) -> str:
     return re.sub(r"[_\-.\s]+", " ", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)).strip().lower()
 
 
-def _value(name: str, schema: Any, rng: random.Random) -> Stated | None:
+def value_of(name: str, schema: Any, rng: random.Random) -> Stated | None:
+    """A value that a parameter's schema and name suggest, with its surface. None: nothing is suggested."""
     if not isinstance(schema, Mapping):
         return None
     for key in ("anyOf", "oneOf"):
         if isinstance(schema.get(key), list):
             views = [view for view in schema[key] if isinstance(view, Mapping) and view.get("type") != "null"]
-            return _value(name, {**views[0], "description": schema.get("description", "")}, rng) if views else None
+            return value_of(name, {**views[0], "description": schema.get("description", "")}, rng) if views else None
     kind = schema.get("type")
     kind = next((one for one in kind if one != "null"), None) if isinstance(kind, list) else kind
     if isinstance(schema.get("enum"), list):
@@ -208,7 +209,7 @@ def examples_of(description: str) -> list[str]:
 
 
 def _array(name: str, schema: Mapping[str, Any], rng: random.Random) -> Stated | None:
-    found = [_value(name.rstrip("s"), schema.get("items") or {}, rng) for _ in range(rng.randint(1, 3))]
+    found = [value_of(name.rstrip("s"), schema.get("items") or {}, rng) for _ in range(rng.randint(1, 3))]
     made = [stated for stated in found if stated is not None]
     values = [stated.value for stated in made]
     if not made or any(value in values[:at] for at, value in enumerate(values)):
@@ -222,7 +223,7 @@ def _object(schema: Mapping[str, Any], rng: random.Random) -> Stated | None:
     said = []
     for name, inner in schema["properties"].items():
         if name in required or rng.random() < 0.3:
-            stated = _value(name, inner, rng)
+            stated = value_of(name, inner, rng)
             if stated is None:
                 if name in required:
                     return None

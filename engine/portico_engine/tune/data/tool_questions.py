@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from portico_engine.errors import EngineError
@@ -11,10 +12,13 @@ from portico_engine.tool import Tool
 from portico_engine.tune.data.example import Call, Example
 from portico_engine.tune.data.row_checks import satisfies
 from portico_engine.tune.data.rows import Neighbours, Row, RowMaker, SystemText
-from portico_engine.tune.data.schema_questions import ask_tool
+from portico_engine.tune.data.schema_questions import ask_tool, words_of
+from portico_engine.tune.data.sources.own import own_specs
+from portico_engine.tune.data.spoken_questions import say_tool
 
 _TRIES = 30  # questions that are made for one that is new
 _UNANSWERED, _NEARLY, _JOINED = 0.08, 0.08, 0.05  # shares of the rows
+_ELSEWHERE = 0.06  # of those that offer all the tools
 
 
 class Origin(NamedTuple):
@@ -29,17 +33,30 @@ class NoQuestions(EngineError):
 
 
 def questions_over(
-    tools: Sequence[Tool], system: SystemText, count: int, *, seed: int, origin: Origin, renamed: float = 0.6
+    tools: Sequence[Tool],
+    system: SystemText,
+    count: int,
+    *,
+    seed: int,
+    origin: Origin,
+    renamed: float = 0.6,
+    spoken: float = 0.0,
+    listed: float = 0.0,
 ) -> Iterator[Row]:
     """`count` rows, fewer where the tools don't yield so many different questions. `renamed`: in which share of them tools go
-    by other names, so that what they are called is not all that is learned. Raises NoQuestions.
+    by other names, so that what they are called is not all that is learned. `spoken`: which share is put as a person puts it
+    who doesn't know the parameters' names. `listed`: which share offers all the tools, in order; a few more are
+    questions that none of them answers. Raises NoQuestions.
     """
     rng = random.Random(seed)
-    examples = _examples(tools, count, origin, rng)
+    examples = _examples(tools, count, origin, rng, spoken)
     if not examples:
         raise NoQuestions(f"no question can be made of the {len(tools)} tools: what they require has no plain form")
     maker = RowMaker(Neighbours(list(tools)), [system], [1.0], seed, renamed=renamed)
     for at, example in enumerate(examples):
+        if listed and rng.random() < listed:
+            yield maker.as_listed(replace(example, offered=tuple(tools)))
+            continue
         draw = rng.random()
         if draw < _UNANSWERED and (unanswered := maker.unanswered(example)).tools:
             yield unanswered
@@ -49,9 +66,26 @@ def questions_over(
             yield maker.joined([example, rng.choice(examples[:at])])
         else:
             yield maker.row(example)
+    for example in _elsewhere(tools, round(count * listed * _ELSEWHERE), origin, rng) if listed else ():
+        yield maker.as_listed(example)
 
 
-def _examples(tools: Sequence[Tool], count: int, origin: Origin, rng: random.Random) -> list[Example]:
+def _elsewhere(tools: Sequence[Tool], count: int, origin: Origin, rng: random.Random) -> list[Example]:
+    """Questions for our own tools whose names share no word with these, put as these's are: how a question is put must not tell
+    whether there is a tool for it.
+    """
+    taken = {word for tool in tools for word in words_of(tool.name).split()}
+    others = [spec.tool for spec in own_specs() if not taken & set(words_of(spec.tool.name).split())]
+    found: list[Example] = []
+    for _ in range(_TRIES * count):
+        if len(found) == count or not others:
+            break
+        if (made := say_tool(rng.choice(others), rng)) is not None:
+            found.append(Example(made[0], (), *origin, domain=origin.name, offered=tuple(tools)))
+    return found
+
+
+def _examples(tools: Sequence[Tool], count: int, origin: Origin, rng: random.Random, spoken: float) -> list[Example]:
     """Tools in turn, so that each has as many as another; a question is there once."""
     found: list[Example] = []
     asked: set[str] = set()
@@ -60,7 +94,13 @@ def _examples(tools: Sequence[Tool], count: int, origin: Origin, rng: random.Ran
         rng.shuffle(left)
         for tool in list(left):
             made = next(
-                (made for _ in range(_TRIES) if (made := ask_tool(tool, rng)) is not None and _is_new(made, tool, asked)), None
+                (
+                    made
+                    for _ in range(_TRIES)
+                    if (made := (say_tool if spoken and rng.random() < spoken else ask_tool)(tool, rng)) is not None
+                    and _is_new(made, tool, asked)
+                ),
+                None,
             )
             if made is None:
                 left.remove(tool)

@@ -14,9 +14,9 @@ from portico_engine.tune.preference.losses import Method
 from portico_engine.tune.preference.train import PreferenceTrainer
 from portico_engine.tune.training.loop import Diverged
 
-DEFAULT_BETA: dict[Method, float] = {"dpo": 0.1, "ipo": 0.1, "kto": 0.1}
+DEFAULT_BETA: dict[Method, float] = {"dpo": 0.3, "ipo": 1.0, "kto": 0.3}  # ipo's asks for 1 / (2 beta) nats per token
 _SHARE = 0.34  # of the epochs
-_LOST = 0.5  # nats per token that a chosen answer may lose: what falls further is unlearned
+_LOST = 0.03  # nats per token that a chosen answer may lose: 0.04 came with a twelfth of the right calls (docs/tuning.md)
 
 
 class TriedBeta(NamedTuple):

@@ -1,4 +1,5 @@
-"""DPO, IPO and KTO as functions of log-ratios: what the policy says of an answer, less what the reference says.
+"""DPO, IPO and KTO as functions of log-ratios: what the policy says of an answer, less what the reference says. Beside them
+the supervised loss of the good answers.
 
 All take log p of whole answers and return the mean loss of a batch; which answers stand in it is the caller's.
 """
@@ -10,6 +11,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
+
+from portico_engine.tune.training.likelihood import AnswerLikelihood
 
 Method = Literal["dpo", "ipo", "kto"]
 
@@ -34,3 +37,8 @@ def kto_loss(ratio: Tensor, good: Tensor, mismatched: Tensor, beta: float, good_
     gain = torch.where(good, beta * (ratio - z0), beta * (z0 - ratio))
     weight = torch.where(good, good_weight, bad_weight)
     return (weight * (1 - torch.sigmoid(gain))).mean()
+
+
+def sft_loss(said: AnswerLikelihood) -> Tensor:
+    """Cross-entropy per token of these answers, 0 of none."""
+    return -said.log_p.sum() / said.tokens.sum().clamp(min=1)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from portico_engine.adapters.adapter import StoredAdapter
 from portico_engine.tune.preference.answers import RatedAnswer, TokenPair, rated_pairs
-from portico_engine.tune.preference.losses import Method, dpo_loss, ipo_loss, kto_loss
+from portico_engine.tune.preference.losses import Method, dpo_loss, ipo_loss, kto_loss, sft_loss
 from portico_engine.tune.rendering import TokenRow
 from portico_engine.tune.training.batches import grouped, padded_tokens, planned
 from portico_engine.tune.training.likelihood import AnswerLikelihood, answer_likelihood, likelihoods
@@ -25,9 +25,14 @@ from portico_engine.tune.training.loop import History, Loop, Settings
 from portico_engine.tune.training.low_rank import with_adapter
 from portico_engine.tune.training.start import begin_at, digest, rank_of
 
+SFT_WEIGHT = 1.0
+
 
 class PreferenceTrainer:
-    """Runs on one device, each from where `start` stands. `rated`: answers that stand alone, for KTO beside the pairs."""
+    """Runs on one device, each from where `start` stands. `rated`: answers that stand alone, for KTO beside the pairs.
+    `sft_weight`: how much the good answers' own loss (nats per token) counts beside the method's (Pang et al. 2024,
+    arXiv:2404.19733): without it a method may push both answers of a pair down, and with them other questions' calls.
+    """
 
     def __init__(
         self,
@@ -37,6 +42,7 @@ class PreferenceTrainer:
         *,
         start: StoredAdapter,
         rated: Sequence[RatedAnswer] = (),
+        sft_weight: float = SFT_WEIGHT,
         made_from: str = "",
         paged: bool = False,
         say: Callable[[str], None] = print,
@@ -45,6 +51,7 @@ class PreferenceTrainer:
         self.settings = replace(settings, rank=rank_of(start))
         self.adapter = with_adapter(model, self.settings.rank, self.settings.alpha, settings.seed)
         self._pairs, self._rated, self._start = pairs, rated, start
+        self._sft_weight = sft_weight
         self._made_from, self._paged, self._say = made_from, paged, say
         self._device = next(model.parameters()).device
         self._reference: dict[TokenRow, tuple[float, float]] = {}
@@ -94,15 +101,18 @@ class PreferenceTrainer:
         per_token = method == "ipo"
         ratios = said.per_token - reference.per_token if per_token else said.log_p - reference.log_p
         better, worse = ratios.chunk(2)
-        return ipo_loss(better, worse, beta) if per_token else dpo_loss(better, worse, beta)
+        loss = ipo_loss(better, worse, beta) if per_token else dpo_loss(better, worse, beta)
+        return loss + self._sft_weight * sft_loss(AnswerLikelihood(*(values.chunk(2)[0] for values in said)))
 
     def _kto(self, answers: Sequence[RatedAnswer], beta: float, good_weight: float, bad_weight: float) -> Tensor:
         rows, mismatched = [answer.row for answer in answers], [answer.mismatched for answer in answers]
         with torch.no_grad():
             apart = answer_likelihood(self.model, mismatched, self._device).log_p - self._of_reference(mismatched).log_p
-        ratio = answer_likelihood(self.model, rows, self._device).log_p - self._of_reference(rows).log_p
+        said = answer_likelihood(self.model, rows, self._device)
+        ratio = said.log_p - self._of_reference(rows).log_p
         good = torch.tensor([answer.good for answer in answers], device=self._device)
-        return kto_loss(ratio, good, apart, beta, good_weight, bad_weight)
+        loss = kto_loss(ratio, good, apart, beta, good_weight, bad_weight)
+        return loss + self._sft_weight * sft_loss(AnswerLikelihood(*(values[good] for values in said)))
 
     def _know_reference(self, rows: Sequence[TokenRow]) -> None:
         """While the adapter is where it began."""

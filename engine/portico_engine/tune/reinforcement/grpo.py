@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from portico_engine.adapters.adapter import StoredAdapter
+from portico_engine.grammar.compiled import CompiledGrammar
 from portico_engine.tune.calling.caller import Answer, ToolCaller
 from portico_engine.tune.calling.scoring import is_right, verified_reward
 from portico_engine.tune.calling.task import Task
@@ -147,7 +148,7 @@ class GRPOTrainer:
         """bool [tokens, vocab] of what the grammars allowed, float32 [tokens] of what counts: the tokens that were sampled."""
         vocab = self.model.config.vocab_size
         engine = self._caller.engine
-        masks = [allowed_tokens(task.grammar, answer.tokens, engine.grammars, vocab) for task, answer in answered]
+        masks = [allowed_tokens(_grammar(task), answer.tokens, engine.grammars, vocab) for task, answer in answered]
         counted = torch.tensor([float(one) for _, answer in answered for one in answer.sampled])
         return torch.cat(masks).to(self._device), counted.to(self._device)
 
@@ -172,3 +173,8 @@ class GRPOTrainer:
             return {}
         told, self._told = self._told, []
         return {name: sum(one[name] for one in told) / len(told) for name in told[0]}
+
+
+def _grammar(task: Task) -> CompiledGrammar:
+    assert task.grammar is not None, "a task of `tasks_of` has one"
+    return task.grammar

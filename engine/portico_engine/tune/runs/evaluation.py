@@ -111,15 +111,26 @@ class Evaluator:
         tasks = list(tasks_of(rows, self._engine, longest=self._longest))
         if not tasks:
             raise EngineError(f"none of the {len(rows)} rows can be asked: their prompts have more than {self._longest} tokens")
-        stored = [read_start(one, self._config) for one in (before, adapter) if one is not None]
+        for place in (before, adapter):  # what is none is told before anything is asked
+            self._stored(place)
         found = []
         for place in (before, adapter):
-            self._caller.drop() if place is None else self._caller.use_file(place)
+            self._use(place)
             right = figures(tasks, [one[0] for one in self._caller.ask(tasks)])
-            found.append((right, self._begun()))
-        perplexities = [self._perplexity(None), *map(self._perplexity, stored)][-2:]
-        one, other = (Capability(p, begun) for p, (_, begun) in zip(perplexities, found, strict=True))
-        return Comparison(found[0][0], found[1][0], (one, other))
+            found.append((right, self.capability(place)))
+        return Comparison(found[0][0], found[1][0], (found[0][1], found[1][1]))
+
+    def capability(self, adapter: Path | None) -> Capability:
+        """What it says without tools; of None, what the base says. Raises AdapterError."""
+        stored = self._stored(adapter)
+        self._use(adapter)
+        return Capability(self._perplexity(stored), self._begun())
+
+    def _use(self, adapter: Path | None) -> None:
+        self._caller.drop() if adapter is None else self._caller.use_file(adapter)
+
+    def _stored(self, adapter: Path | None) -> StoredAdapter | None:
+        return None if adapter is None else read_start(adapter, self._config)
 
     def _perplexity(self, stored: StoredAdapter | None) -> float:
         model = load_base(self._model, self._device, torch.float32)

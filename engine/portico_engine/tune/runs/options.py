@@ -42,6 +42,7 @@ class RunOptions:
     checkpoint_seconds: float = 60.0
     seed: int = 1
     beta: float | None = None
+    sft_weight: float | None = None
     say: Say = field(default=print)
 
     def settings(self, *, epochs: float, learning_rate: float) -> Settings:

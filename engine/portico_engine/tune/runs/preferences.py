@@ -12,13 +12,13 @@ from portico_engine.tune.data.row_file import PairRow, RatedRow
 from portico_engine.tune.preference.answers import TokenPair, rated
 from portico_engine.tune.preference.beta_sweep import DEFAULT_BETA, TriedBeta, sweep
 from portico_engine.tune.preference.losses import Method
-from portico_engine.tune.preference.train import PreferenceTrainer
+from portico_engine.tune.preference.train import SFT_WEIGHT, PreferenceTrainer
 from portico_engine.tune.runs.options import RunOptions
 from portico_engine.tune.runs.run_data import TokenRows, of_kind, run_rows
 from portico_engine.tune.runs.run_folder import finish_run
 from portico_engine.tune.runs.supervised import load_for, made_from
 from portico_engine.tune.training.base_model import decoder_config
-from portico_engine.tune.training.start import read_start
+from portico_engine.tune.training.start import digest, read_start
 
 _TRIED = "betas.json"
 
@@ -26,7 +26,7 @@ _TRIED = "betas.json"
 def run_preference(method: Method, options: RunOptions) -> Path:
     """The folder of the adapter. Raises EngineError for what can't be trained with, or would come to nothing."""
     start = options.needs_start(method)
-    settings = options.settings(epochs=1.0, learning_rate=5e-5)
+    settings = options.settings(epochs=2.0, learning_rate=5e-5)
     stored = read_start(start, decoder_config(options.model))
     data = run_rows(options.data, small=options.small, say=options.say)
     tokens = TokenRows(options)
@@ -35,15 +35,22 @@ def run_preference(method: Method, options: RunOptions) -> Path:
     if not pairs and not alone:
         needs = "chosen and rejected" + (", or completion and label" if method == "kto" else "")
         raise UnfitData(f"{options.data} holds no rows that {method} learns of; it needs rows with {needs}")
-    pinned = made_from(options, data.digest)
+    sft_weight = SFT_WEIGHT if options.sft_weight is None else options.sft_weight
+    pinned = digest(made_from(options, data.digest), f"sft weight {sft_weight:g}")
     trainer = PreferenceTrainer(
-        load_for(options, settings), pairs, settings, start=stored, rated=alone, made_from=pinned, paged=options.qlora,
-        say=options.say,
+        load_for(options, settings), pairs, settings, start=stored, rated=alone, sft_weight=sft_weight, made_from=pinned,
+        paged=options.qlora, say=options.say,
     )  # fmt: skip
     before = trainer.preferred_share(held_out) if held_out else None
     beta, tried = _beta(trainer, method, held_out, options, pinned)
     history = trainer.run(method, beta, folder=options.out)
-    measured: dict[str, Any] = {"pairs": len(pairs), "rated": len(alone), "beta": beta, "tried": tried}
+    measured: dict[str, Any] = {
+        "pairs": len(pairs),
+        "rated": len(alone),
+        "beta": beta,
+        "tried": tried,
+        "sft_weight": sft_weight,
+    }
     if before is not None:
         after = trainer.preferred_share(held_out)
         options.say(

@@ -26,6 +26,7 @@ _LAYER = {
     "attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm",
 }  # fmt: skip
 MODULES = {short: module for short, module in _LAYER.items() if "norm" not in short}
+_VARIANTS = 24  # of a layer: with its adapter and without, with gradients and without, one row or several
 _STORED = {module: short for short, module in MODULES.items()}
 
 
@@ -39,6 +40,17 @@ def load_base(path: Path, device: str, dtype: torch.dtype, *, nf4: bool = False)
     if nf4:
         quantize_nf4(model, device)
     return model.to(device=device).eval()
+
+
+def compile_layers(model: Any, backend: str = "inductor") -> None:
+    """Each decoder layer's kernels fused, for any shape of batch; the layers share what is compiled. It takes a minute, and
+    pays where a step spends its time in small operations over many tokens: on a GPU. What enters the first layer carries
+    gradients as what enters the others does, or that layer would be compiled apart.
+    """
+    torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, _VARIANTS)
+    model.get_input_embeddings().register_forward_hook(lambda module, given, hidden: hidden.requires_grad_())
+    for layer in model.model.layers:
+        layer.compile(backend=backend, dynamic=True)
 
 
 def decoder_config(path: Path) -> DecoderConfig:

@@ -259,6 +259,7 @@ def sft(options: RunOptions) -> int:
 def _preference(method: Any, about: str) -> None:
     @command.command(method, epilog=_EPILOG, help=about)
     @click.option("--beta", type=click.FloatRange(0, 100, min_open=True), help="Tried beside a third and three times of it.")
+    @click.option("--sft-weight", type=click.FloatRange(0, 100), help="Of the good answers' own loss.  [default: 1]")
     @_run_options
     def command_(options: RunOptions) -> int:
         from portico_engine.tune.runs.preferences import run_preference
