@@ -20,6 +20,7 @@ from portico_servers.db.questions.language.lexicon import (
     MONEY_WORDS,
     NOUNS,
     PAID_WORDS,
+    PHYSICAL,
     PRICED_WORDS,
     SALES_TABLES,
     SALES_WORDS,
@@ -80,7 +81,7 @@ def _by_measure(draft: Draft, one: Superlative) -> bool:
         ref, points, words = named[0], named[1].score, named[1].words
     elif by is not None:
         ref, points, words = by[0], by[1], frozenset()
-    elif (main := main_measure(draft)) is not None and not timely:
+    elif (main := main_measure(draft)) is not None and not timely and (one.adjective not in PHYSICAL or names_nothing(main)):
         ref, points, words = main, 0.2, _quantities(draft, one) if names_nothing(main) else frozenset()
     else:
         return False
