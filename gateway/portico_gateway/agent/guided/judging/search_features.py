@@ -14,6 +14,7 @@ from portico_gateway.agent.events import ToolCallFinished
 from portico_gateway.agent.guided.answers.answer_generation import QuotedAnswer
 from portico_gateway.agent.guided.extraction.candidate import is_source
 from portico_gateway.agent.guided.judging.coverage import units
+from portico_gateway.agent.guided.questions.answer_type import asks_for_one, lacks_number
 from portico_gateway.agent.judgement import Coverage
 from portico_gateway.guidance.question import Question
 from portico_gateway.guidance.stemming import spaced, stems_of
@@ -24,7 +25,7 @@ OF_A_WORD = 10.0  # what a word says of which nothing is known
 OF_A_NAME = 20.0  # what a name, a number or a quotation says, which has no embedding of its own
 OF_OWN_NAME = 0.3  # (factor) on what the workspace's own name says
 MOST_WORDS = 12  # of a question that make an answer surer: a long one is no surer for being long
-UNINFORMED = {"informed": 0.0, "uninformed": 0.0, "words": 0.0}  # `of_information` of what no search has found
+UNINFORMED = {"informed": 0.0, "uninformed": 0.0, "words": 0.0, "one_open": 0.0, "name_open": 0.0, "lacks_number": 0.0}  # `of_information` of what no search has found
 _VERSION = re.compile(r"[-_ ]v?\d[\w.]*$")
 _PLACE = ("path", "symbol", "title", "title_trail", "anchor")
 _NAME = re.compile(r"[A-Za-z_][\w.]*\w")
@@ -60,7 +61,9 @@ def of_information(
     """Of what the question's words say, by how much each says and how rare it is, the share that is accounted for. `informed`:
     at one of the places that are told; `uninformed`: how far all of them are from a half, 0 to 1; `words`: how many there are,
     in eights. The workspace's own name says little in it, and a word that names a subject and that nothing of what was searched
-    holds is no other word's sense: "minify" is not "min"."""
+    holds is no other word's sense: "minify" is not "min". `one_open` and `name_open`: the share that no one place accounts for,
+    where one thing of many is asked for, and where a name is spelled that tells the place by itself; `lacks_number`: the first
+    place has no number, and one is asked for."""
     words = list(dict.fromkeys(unit.text for unit in units(question)))
     plain = [word.lower() for word in words]
     told = information([word if word.isalpha() else "" for word in plain]).tolist()
@@ -79,7 +82,14 @@ def of_information(
         used += weight
         at = [had + weight * (not said or stems <= place) for had, place in zip(at, places, strict=True)]
     best, share = (max(at, default=used) / every, used / every) if every else (1.0, 1.0)
-    return {"informed": best, "uninformed": max(0.0, 1.0 - 2.0 * share), "words": min(MOST_WORDS, len(words)) / 8}
+    return {
+        "informed": best,
+        "uninformed": max(0.0, 1.0 - 2.0 * share),
+        "words": min(MOST_WORDS, len(words)) / 8,
+        "one_open": (1.0 - best) * asks_for_one(question),
+        "name_open": (1.0 - best) * (_AS_CODE.search(question.text) is not None),
+        "lacks_number": float(lacks_number(question, answer.parts[0].text if answer.parts else answer.text)),
+    }
 
 
 def _stems_there(text: str) -> set[str]:

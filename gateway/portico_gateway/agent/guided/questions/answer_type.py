@@ -50,6 +50,7 @@ _ASKS_WHEN = re.compile(
     r"(?:^|[.!?]\s)\W*(?:and\s+)?when(?:['’]s|\s+(?:was|were|did))\b|\b(?:on\s+)?(?:what|which)\s+(?:date|day)\b|\bin\s+(?:what|which)\s+year\b",
     re.IGNORECASE,
 )
+_ASKS_WAY = re.compile(r"\bhow\s+(?:do|can|could|would|should)\s+(?:i|you|we|one)\b", re.IGNORECASE)
 _PLACE = re.compile(r"[\w./-]*\w\.\w{1,5}:\d+(?:-\d+)?")
 _POINT_IN_TIME = re.compile(  # a year, a version, a time or a day
     rf"(?<![\w-])(?:1[5-9]|20)\d\d(?!\d)|(?<![\w.])v?\d+\.\d+|\d{{1,2}}[:/.]\d{{2}}|{_CALENDAR}", re.IGNORECASE
@@ -97,6 +98,21 @@ def asked_for(question: Question) -> AnswerType:
     """What kind of thing answers the question."""
     low = question.text.lower()
     return next((kind for kind, words in _ASKED if re.search(words, low)), AnswerType.ANY)
+
+
+def asks_for_one(question: Question) -> bool:
+    """Does it ask which thing, where, how many or by which way? Of these there is always one near by: whether it is the one that
+    is meant, only what describes it tells."""
+    return asked_for(question) in (AnswerType.NUMBER, AnswerType.IDENTIFIER, AnswerType.NAME) or (
+        _ASKS_WAY.search(question.text) is not None
+    )
+
+
+def lacks_number(question: Question, answer: str) -> bool:
+    """Is a number asked for, and none told that the question does not hold itself? The places that it is printed with tell
+    none."""
+    kind = asked_for(question)
+    return kind is AnswerType.NUMBER and not fits(question, kind, _PLACE.sub(" ", answer))
 
 
 def fits(question: Question, kind: AnswerType, answer: str) -> bool:

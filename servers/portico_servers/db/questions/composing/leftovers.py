@@ -8,7 +8,7 @@ the scene. Nouns, adjectives, names, numbers, and verbs that tell of a state are
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise, takewhile
+from itertools import dropwhile, pairwise, takewhile
 from typing import TYPE_CHECKING
 
 from portico_servers.db.questions.language.lemmas import IRREGULAR
@@ -102,14 +102,16 @@ def _nouns(draft: Draft) -> Iterator[int]:
 
 
 def _asked_for(draft: Draft) -> frozenset[int]:
-    """The noun of "what operating system do ...", where nothing of it is accounted for: that of which it is asked is no answer."""
+    """The noun of "what operating system do ...", where it is not accounted for: that of which it is asked is no answer."""
     words, focus = draft.parts.words, draft.parts.cues.focus
     if not 0 < focus < len(words) or words[focus - 1].low not in ("what", "which"):
         return frozenset()
     noun = list(takewhile(lambda word: word.low not in _AUXILIARIES, words[focus:]))
     ends = focus + len(noun) < len(words)
-    unsaid = all(word.content and word.index not in draft.used and word.low not in _KINDS for word in noun)
-    return frozenset({noun[-1].index}) if noun and ends and unsaid and not noun[-1].low.isdigit() else frozenset()
+    noun = list(dropwhile(lambda word: word.low in DISCOURSE, reversed(noun)))[::-1]  # "on what day exactly did ..."
+    if not noun or not ends or any(not word.content or word.low in _KINDS for word in noun):
+        return frozenset()
+    return frozenset({noun[-1].index} - draft.used) if not noun[-1].low.isdigit() else frozenset()
 
 
 def _tells_which(draft: Draft, word: Word) -> bool:

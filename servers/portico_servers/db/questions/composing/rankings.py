@@ -11,6 +11,7 @@ from portico_servers.db.questions.composing.measures import (
     measurable,
     measure_by_adjective,
     named_measure,
+    is_reading,
     names_nothing,
 )
 from portico_servers.db.questions.composing.projections import add_projections, label_of
@@ -81,7 +82,7 @@ def _by_measure(draft: Draft, one: Superlative) -> bool:
         ref, points, words = named[0], named[1].score, named[1].words
     elif by is not None:
         ref, points, words = by[0], by[1], frozenset()
-    elif (main := main_measure(draft)) is not None and not timely and (one.adjective not in PHYSICAL or names_nothing(main)):
+    elif (main := main_measure(draft)) is not None and not timely and (one.adjective not in PHYSICAL or is_reading(main)):
         ref, points, words = main, 0.2, _quantities(draft, one) if names_nothing(main) else frozenset()
     else:
         return False
