@@ -45,9 +45,7 @@ def test_nothing_is_told_where_requests_may_bring_servers(tmp_path: Path) -> Non
     assert idle_patterns(config(text, tmp_path), ()) == []
 
 
-def test_a_start_and_doctor_tell_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_start_and_doctor_tell_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     loaded = config('[audit]\nenabled = false\n[policy]\ndeny = ["file__*"]\n', tmp_path)
     with caplog.at_level(logging.WARNING), open_tool_calls(loaded, ()):
         pass

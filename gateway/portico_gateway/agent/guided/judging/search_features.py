@@ -25,7 +25,14 @@ OF_A_WORD = 10.0  # what a word says of which nothing is known
 OF_A_NAME = 20.0  # what a name, a number or a quotation says, which has no embedding of its own
 OF_OWN_NAME = 0.3  # (factor) on what the workspace's own name says
 MOST_WORDS = 12  # of a question that make an answer surer: a long one is no surer for being long
-UNINFORMED = {"informed": 0.0, "uninformed": 0.0, "words": 0.0, "one_open": 0.0, "name_open": 0.0, "lacks_number": 0.0}  # `of_information` of what no search has found
+UNINFORMED = {
+    "informed": 0.0,
+    "uninformed": 0.0,
+    "words": 0.0,
+    "one_open": 0.0,
+    "name_open": 0.0,
+    "lacks_number": 0.0,
+}  # `of_information` of what no search has found
 _VERSION = re.compile(r"[-_ ]v?\d[\w.]*$")
 _PLACE = ("path", "symbol", "title", "title_trail", "anchor")
 _NAME = re.compile(r"[A-Za-z_][\w.]*\w")

@@ -18,7 +18,14 @@ from portico_gateway.agent.guided.judging.confidence import confidence, features
 from portico_gateway.agent.guided.judging.coverage import Evidence, argument_texts, covered, phrases_of, units
 from portico_gateway.agent.guided.judging.search_features import absent_words
 from portico_gateway.agent.guided.part_run import PartRun
-from portico_gateway.agent.guided.questions.answer_type import asked_attribute, asks_when, says_when
+from portico_gateway.agent.guided.questions.answer_type import (
+    asked_attribute,
+    asks_count,
+    asks_when,
+    lacks_number,
+    says_when,
+    undone,
+)
 from portico_gateway.agent.guided.questions.plan import joined
 from portico_gateway.agent.judgement import Coverage, Judgement, Place, Verdict
 from portico_gateway.agent.question_reading import QuestionReading
@@ -71,9 +78,14 @@ def judge(
     if is_source(answer.candidate):  # a default is seen in code, and not said
         asked = frozenset(word for word in asked if not KIND_WORDS.issuperset(stems_of(word)))
     left += [word for word in absent_words(coverage, run.tool_calls) if word.lower() in asked and word not in left]
+    first = answer.parts[0].text if answer.parts else answer.text
+    if not answer.parts and (verb := undone(question, coverage.unused, first)) is not None and verb not in left:
+        left.append(verb)
     reasons = tuple(_reasons(left, run.said, coverage, sure, weights.confidence.threshold))
-    if asks_when(question) and not says_when(answer.parts[0].text if answer.parts else answer.text):
+    if asks_when(question) and not says_when(first):
         reasons = ("what was found says no date", *reasons)
+    if asks_count(question) and lacks_number(question, first):
+        reasons = ("what was found says no number", *reasons)
     return Judgement(
         Verdict.NO_ANSWER if reasons else Verdict.ANSWERED,
         coverage,

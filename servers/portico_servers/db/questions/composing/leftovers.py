@@ -12,7 +12,15 @@ from itertools import dropwhile, pairwise, takewhile
 from typing import TYPE_CHECKING
 
 from portico_servers.db.questions.language.lemmas import IRREGULAR
-from portico_servers.db.questions.language.lexicon import DISCOURSE, MEASURES, NOUNS, PEOPLE, PERSON_WORDS, PLAIN_VERBS, SALES_TABLES
+from portico_servers.db.questions.language.lexicon import (
+    DISCOURSE,
+    MEASURES,
+    NOUNS,
+    PEOPLE,
+    PERSON_WORDS,
+    PLAIN_VERBS,
+    SALES_TABLES,
+)
 from portico_servers.db.questions.language.verbs import alone_passive, behind_auxiliary, is_state, verbs
 from portico_servers.db.questions.language.words import QuestionWords, Word, name_words, names_nothing, number_of, stem
 from portico_servers.db.schema import Table

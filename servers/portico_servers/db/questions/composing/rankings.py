@@ -7,11 +7,11 @@ from dataclasses import replace
 from portico_servers.db.questions.composing.draft import Draft
 from portico_servers.db.questions.composing.measures import (
     is_flag,
+    is_reading,
     main_measure,
     measurable,
     measure_by_adjective,
     named_measure,
-    is_reading,
     names_nothing,
 )
 from portico_servers.db.questions.composing.projections import add_projections, label_of
