@@ -27,6 +27,7 @@ _FILLERS = frozenset(
 SHORTEST_STEM = 4  # letters of a stem that another form of it begins with,
 LONGEST_ENDING = 2  # and of what may follow
 _NUMBERED = re.compile(r"[A-Za-z]+[/._-]?\d{1,2}")  # a name of which only the number tells it from its like
+_PASSED = re.compile(r"\w\(([^()]*)\)")
 _CALLED = re.compile(r"([A-Za-z_]\w*)\(")
 _LEAVES_OUT = re.compile(r"(?:not|excluded?|excluding|except|without|ignored?|skip)(?=[_A-Z-]|$)")  # `not_contains`
 MAX_SENSES = 400  # words of a place that a question's word is compared with
@@ -88,6 +89,11 @@ def units(question: Question) -> Iterator[Unit]:
         elif value not in told:
             told.add(value)
             yield Unit(value.text, not token.text.isalpha() or "number" not in value.kinds, i)
+
+
+def passed(question: Question) -> str:
+    """What a question passes to what it calls, as code is written: the asker's own example, "myapp" of `PackageLoader('myapp')`."""
+    return " ".join(_PASSED.findall(question.text))
 
 
 def _matters(token: Token) -> bool:

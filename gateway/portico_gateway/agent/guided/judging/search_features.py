@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from portico_gateway.agent.events import ToolCallFinished
 from portico_gateway.agent.guided.answers.answer_generation import QuotedAnswer
 from portico_gateway.agent.guided.extraction.candidate import is_source
-from portico_gateway.agent.guided.judging.coverage import units
+from portico_gateway.agent.guided.judging.coverage import passed, units
 from portico_gateway.agent.guided.questions.answer_type import asks_for_one, lacks_number
 from portico_gateway.agent.judgement import Coverage
 from portico_gateway.guidance.question import Question
@@ -68,10 +68,11 @@ def of_information(
     """Of what the question's words say, by how much each says and how rare it is, the share that is accounted for. `informed`:
     at one of the places that are told; `uninformed`: how far all of them are from a half, 0 to 1; `words`: how many there are,
     in eights. The workspace's own name says little in it, and a word that names a subject and that nothing of what was searched
-    holds is no other word's sense: "minify" is not "min". `one_open` and `name_open`: the share that no one place accounts for,
+    holds is no other word's sense: "minify" is not "min"; an asker's own example need not be there. `one_open` and `name_open`: the share that no one place accounts for,
     where one thing of many is asked for, and where a name is spelled that tells the place by itself; `lacks_number`: the first
     place has no number, and one is asked for."""
-    words = list(dict.fromkeys(unit.text for unit in units(question)))
+    example = passed(question)
+    words = list(dict.fromkeys(unit.text for unit in units(question) if unit.text in coverage.used or unit.text not in example))
     plain = [word.lower() for word in words]
     told = information([word if word.isalpha() else "" for word in plain]).tolist()
     known, own = known_words(calls), _own_name(answer)

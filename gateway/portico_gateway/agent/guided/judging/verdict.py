@@ -15,7 +15,7 @@ from portico_gateway.agent.guided.answers.answer_generation import QuotedAnswer
 from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate, is_source
 from portico_gateway.agent.guided.extraction.source_code.expected import KIND_WORDS
 from portico_gateway.agent.guided.judging.confidence import confidence, features_of
-from portico_gateway.agent.guided.judging.coverage import Evidence, argument_texts, covered, phrases_of, units
+from portico_gateway.agent.guided.judging.coverage import Evidence, argument_texts, covered, passed, phrases_of, units
 from portico_gateway.agent.guided.judging.search_features import absent_words
 from portico_gateway.agent.guided.part_run import PartRun
 from portico_gateway.agent.guided.questions.answer_type import (
@@ -44,7 +44,6 @@ LONGEST_ACRONYM = 5  # letters
 _CODE = re.compile(r"\w_\w|[a-z\d][A-Z]|\w[.:]\w|[A-Za-z]\d")
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 _DESCRIBED = re.compile(r"[A-Za-z]+-(?:like|ish|style)|(?:on/off|yes/no|and/or|true/false|either/or)", re.IGNORECASE)
-_PASSED = re.compile(r"\w\(([^()]*)\)")  # to a function, in an example
 _PLACE_FIELDS = tuple("root library path uri title title_trail symbol kind text table sql anchor container".split())
 
 
@@ -168,8 +167,8 @@ def must_be_used(question: Question, coverage: Coverage, *, in_code: bool = Fals
         return [word for word in left if word not in own]
     if not in_code:
         return left
-    passed = " ".join(_PASSED.findall(question.text))
-    left = [word for word in left if word not in passed and not _is_acronym(word) and not _DESCRIBED.fullmatch(word)]
+    own_example = passed(question)
+    left = [word for word in left if word not in own_example and not _is_acronym(word) and not _DESCRIBED.fullmatch(word)]
     return [word for word in left if _CODE.search(word)] if any(map(_CODE.search, coverage.used)) else left
 
 

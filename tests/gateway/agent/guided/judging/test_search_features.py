@@ -167,3 +167,15 @@ def test_a_number_that_is_asked_for_stands_at_the_first_place_or_is_lacking() ->
     assert open_share("How many templates are cached?", "templates cached in 400", "")["lacks_number"] == 0.0
     assert open_share("How many templates are cached?", "pool.py:12: templates cached", "400")["lacks_number"] == 1.0
     assert open_share("Which templates are cached?", "templates cached", "")["lacks_number"] == 0.0
+
+
+def test_an_askers_own_example_is_not_what_a_place_has_to_account_for() -> None:
+    def informed(text: str) -> float:
+        told = of_information(
+            read_question(text), answer("def load(folder)"), Coverage(used=("load", "folder")), [], uninformed
+        )
+        return told["informed"]
+
+    assert informed("Which folder does load('myapp') take?") == informed("Which folder does load() take?")
+    assert informed("Which folder does load('folder') take?") >= informed("Which folder does load('myapp') take?")
+    assert informed("Which folder of myapp does load take?") < informed("Which folder does load take?")
