@@ -92,7 +92,7 @@ def units(question: Question) -> Iterator[Unit]:
 
 
 def passed(question: Question) -> str:
-    """What a question passes to what it calls, as code is written: the asker's own example, "myapp" of `PackageLoader('myapp')`."""
+    """What a question passes to what it calls, as code is written: an asker's own example, "myapp" of `load('myapp')`."""
     return " ".join(_PASSED.findall(question.text))
 
 

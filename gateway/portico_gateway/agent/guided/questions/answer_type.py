@@ -57,6 +57,7 @@ _DOER = re.compile(
     r"\b(?:author|by|owner|name|customer|member|user|assignee|assigned|manager|person|creator|committer|employee|contact|from)s?\b",
     re.IGNORECASE,
 )  # what fields are called that say who did something
+_JOINED = re.compile(r"(?<!\w)\d+(?:-\d+)+(?!\w)")
 _CONSTANT = re.compile(r"\b[A-Z][A-Z\d]*_[A-Z\d_]+\b")
 _ASKS_WAY = re.compile(r"\bhow\s+(?:do|can|could|would|should)\s+(?:i|you|we|one)\b", re.IGNORECASE)
 _PLACE = re.compile(r"[\w./-]*\w\.\w{1,5}:\d+(?:-\d+)?")
@@ -130,8 +131,8 @@ def undone(question: Question, unused: Collection[str], answer: str) -> str | No
 
 def lacks_number(question: Question, answer: str) -> bool:
     """Is a number asked for, and none told that the question does not hold itself, nor a constant of code, which may be one?
-    The places that it is printed with tell none."""
-    kind, told = asked_for(question), _PLACE.sub(" ", answer)
+    Neither the places that it is printed with tell one, nor what is called by digits: telephone numbers, dates."""
+    kind, told = asked_for(question), _JOINED.sub(" ", _PLACE.sub(" ", answer))
     return kind is AnswerType.NUMBER and not fits(question, kind, told) and not _CONSTANT.search(told)
 
 

@@ -188,6 +188,7 @@ def test_who_asks_how_many_is_not_answered_by_a_place_without_a_number() -> None
     told = of_documents(question, "The login allows attempts of any kind.")
     assert (told.verdict, told.reasons) == (Verdict.NO_ANSWER, ("what was found says no number",))
     assert of_documents(question, "The login allows three attempts.").verdict is Verdict.ANSWERED
+    assert of_documents(question, "The login allows attempts: call 555-0161.").verdict is Verdict.NO_ANSWER
     assert of_documents("Count the attempts of the login", "attempts of the login: first, last").verdict is Verdict.NO_ANSWER
     assert of_documents("Which attempts does the login allow?", "The login allows attempts: all.").verdict is Verdict.ANSWERED
 
