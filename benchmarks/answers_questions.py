@@ -12,6 +12,9 @@ those; one half is for tuning, the other, breadth_closed.zip, is scored at the e
 
 Questions without an answer were few, so data/answers/absence has a hundred of all workspaces, and nearly as many that have one,
 which shall not be refused for it; halved in the same way.
+
+data/answers/near asks for more that is nearly there: another program's setting, a function that a similar library has, a
+neighbour's value, what nobody can know; and other things of the third-party servers. All of it is for tuning.
 """
 
 from __future__ import annotations
@@ -32,8 +35,8 @@ HELD_BACK = "held_back.jsonl"
 VALIDATION = "validation.jsonl"
 BREADTH_CLOSED = "breadth_closed.jsonl"
 ABSENCE_CLOSED = "absence_closed.jsonl"
-VOICES, BREADTH, ABSENCE = DATA / "voices", DATA / "breadth", DATA / "absence"
-READABLE = ("tuning", "voices", "breadth", "absence")  # of the others figures alone are shown
+VOICES, BREADTH, ABSENCE, NEAR = DATA / "voices", DATA / "breadth", DATA / "absence", DATA / "near"
+READABLE = ("tuning", "voices", "breadth", "absence", "near")  # of the others figures alone are shown
 # Closed part -> its folder, and the file in its archive.
 CLOSED = {
     "held-back": (DATA, HELD_BACK),
@@ -114,7 +117,7 @@ def part(name: str) -> list[Question]:
     if name in CLOSED:
         folder, content = CLOSED[name]
         return _closed(folder / content.replace(".jsonl", ".zip"), content, folder / "DIGESTS")
-    folder = {"voices": VOICES, "breadth": BREADTH, "absence": ABSENCE}.get(name, DATA)
+    folder = {"voices": VOICES, "breadth": BREADTH, "absence": ABSENCE, "near": NEAR}.get(name, DATA)
     return [json.loads(line) for area in AREAS for line in (folder / f"{area}.jsonl").read_text(encoding="utf-8").splitlines()]
 
 

@@ -221,7 +221,7 @@ def _write_outside(servers: dict[str, list[str]]) -> None:
     outside.memory(work / "memory.jsonl")
     outside.repository(work / "tally")
     for name, used in OUTSIDE.items():
-        lines = [f"[policy]\nread_only = {json.dumps(list(READ_ONLY))}\n"]
+        lines = [f"[policy]\nread_only = {json.dumps([tool for tool in READ_ONLY if tool.partition('__')[0] in used])}\n"]
         for server in used:
             command, *args = servers[server]
             lines.append(

@@ -23,9 +23,13 @@ for the terminal.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from itertools import islice
 from pathlib import Path
 
 from portico_gateway.safe_output.redaction import redacted, redacted_args
+
+_MOST_TOLD = 30  # names in one message
 
 
 class GatewayError(Exception):
@@ -47,10 +51,13 @@ class ConfigError(GatewayError):
 
 
 class UnknownName(GatewayError):
-    """Nothing here has the name that was asked for."""
+    """Nothing here has the name that was asked for. `there`: the names that are, in the order in which they are told."""
 
-    def __init__(self, kind: str, name: str) -> None:
-        super().__init__(f"no {kind} is named {name!r}")
+    def __init__(self, kind: str, name: str, there: Collection[str] | None = None) -> None:
+        shown = [*islice(there or (), _MOST_TOLD)]
+        more = f" and {len(there) - len(shown)} more" if there is not None and len(there) > len(shown) else ""
+        beside = "" if there is None else "; there are none" if not there else f"; there are: {', '.join(shown)}{more}"
+        super().__init__(f"no {kind} is named {name!r}{beside}")
         self.kind = kind
         self.name = name
 

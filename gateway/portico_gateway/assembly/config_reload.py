@@ -15,6 +15,7 @@ from typing import Any
 from portico_gateway.config.portico_config import PorticoConfig
 from portico_gateway.config.workspace import ConfigSource
 from portico_gateway.errors import ConfigError
+from portico_gateway.policy.idle_patterns import idle_patterns
 from portico_gateway.policy.rules import Policy
 from portico_gateway.policy.tool_calls import ToolCalls
 
@@ -42,6 +43,8 @@ async def follow_config(
             log.warning("%s; the configuration stays as it was", error)
             continue
         tool_calls.use_policy(Policy(config.policy))
+        for said in idle_patterns(config, specs):
+            log.warning("%s", said)
         log.info("%s was read again: %d servers", source.path, len(specs))
 
 

@@ -6,6 +6,7 @@ It owns which part gets which, from the configuration alone, and the order in wh
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,12 +25,15 @@ from portico_gateway.mcp.local_sampling import LocalSampler
 from portico_gateway.mcp.server import GatewayServer
 from portico_gateway.model.lazy_engine import GetEngine
 from portico_gateway.policy.audit import audit_log
+from portico_gateway.policy.idle_patterns import idle_patterns
 from portico_gateway.policy.remembered import RememberedChoices, choices_file
 from portico_gateway.policy.rules import Policy
 from portico_gateway.policy.tool_calls import ToolCalls
 from portico_gateway.upstreams.definition_pins import DefinitionPins, pins_file
 from portico_gateway.upstreams.upstreams import Upstreams
 from portico_servers.common.collector import calm_collector
+
+log = logging.getLogger(__name__)
 
 Beside: TypeAlias = Callable[[ToolCalls, GetEngine], Coroutine[Any, Any, None]]  # runs until it is cancelled
 
@@ -95,6 +99,8 @@ def open_tool_calls(
     takes_approvals: bool = False,
 ) -> Iterator[ToolCalls]:
     """A gateway without an MCP server in front, for callers in this very process; else as `open_gateway`."""
+    for said in idle_patterns(config, specs):
+        log.warning("%s", said)
     sampler = LocalSampler(get_engine) if get_engine is not None and config.policy.local_sampling else None
     pins = DefinitionPins(pins_file())
     upstreams = Upstreams(specs, log_dir=log_folder(config.log), sampler=sampler, pins=pins)

@@ -33,6 +33,7 @@ from portico_gateway.model.bench_record import find_record, follow_bench
 from portico_gateway.model.installed import INSTALL_ENGINE, LIBRARIES, missing_libraries
 from portico_gateway.model.machine import gpus
 from portico_gateway.model.options import load_options
+from portico_gateway.policy.idle_patterns import idle_patterns
 from portico_servers.common.version import package_version
 
 START_GOAL = 1.5  # seconds until one of our servers has answered
@@ -76,6 +77,8 @@ def configuration_checks() -> Iterator[Check]:
     for spec in specs:
         if spec.problem:
             yield Check(f"server {spec.name}", "warn", spec.problem, "it is left out until then")
+    for said in idle_patterns(config, specs):
+        yield Check("policy", "warn", said, "correct the pattern, or take it out")
     yield from host_checks(Path.cwd())
     yield port_check(config)
     yield from permission_checks(file, config)

@@ -79,7 +79,7 @@ def without_server(text: str, name: str, path: Path, *, table: str = "servers") 
     kind = "key" if table == "keys" else "server"
     before = toml_document(text, path)
     if name not in before.get(table, {}):
-        raise UnknownName(kind, name)
+        raise UnknownName(kind, name, before.get(table, {}))
     cut = "".join(_lines_without(text, [table, name]))
     del before[table][name]
     if not _is_document(cut, before, table):
@@ -95,7 +95,7 @@ def with_other_hash(text: str, name: str, sha256: str, path: Path) -> str:
     """The text with another key under the same name. Raises UnknownName; ConfigError where it is no table."""
     before = toml_document(text, path)
     if name not in before.get("keys", {}):
-        raise UnknownName("key", name)
+        raise UnknownName("key", name, before.get("keys", {}))
     old = str(before["keys"][name].get("sha256"))
     changed = text.replace(old, sha256)
     before["keys"][name]["sha256"] = sha256

@@ -239,8 +239,8 @@ class ConfidenceWeights:
     used_values: float = 0.38  # in threes
     rows: float = -0.10  # the result is rows of a table,
     several_rows: float = -0.02  # so many of them: log(1 + further rows) / 5
-    code: float = -0.57  # hits in source code
-    prose: float = -1.32  # hits in documents
+    code: float = -0.50  # hits in source code
+    prose: float = -1.13  # hits in documents
     other: float = 0.23  # any other text
     other_exact: float = 0.50  # such a text, where all names, numbers and quoted strings are used: the share of all words,
     other_told: float = 0.47  # and the share of it that the answer is
@@ -269,6 +269,9 @@ class ConfidenceWeights:
     informed: float = 0.58  # in a search's answer, share of what the question's words say that one of its places accounts for,
     uninformed: float = -1.49  # and how far that is from a half where all its places are taken together
     words: float = 1.20  # of the question, in eights: each is one more that may not be accounted for
+    one_open: float = -1.25  # the share that no one place accounts for, where one thing of many is asked for,
+    name_open: float = -0.31  # and where the question spells a name as code is
+    lacks_number: float = -1.33  # a number is asked for, and the first place that is told has none
     rare_unused: float = -0.75  # 1 where nothing that was searched holds a word that is not used, less where something does
     rare_words: float = 0.14  # share of the question's words, by rarity, that the answer and the names of its place have
     rarest_word: float = 0.14  # the rarest of them is there

@@ -1,6 +1,7 @@
 """Who may call what: rules, consent, the one path of every tool call, and its log.
 
     rules.py             allow, ask or deny, by names and annotations
+    idle_patterns.py     patterns that name nothing of any server
     approvals.py         consents as records: asked for, decided, used once
     visible_text.py      what a person decides on, with nothing hidden in it
     consent.py           what a person is asked, and asking it through a host's dialog

@@ -51,8 +51,8 @@ def test_a_call_is_explained_rule_by_rule_for_its_caller(config: Path, capsys: p
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (["asks__gone"], 1, "no tool is named 'asks__gone'"),
-        (["other__tool"], 1, "no tool is named 'other__tool'"),
+        (["asks__gone"], 1, "no tool is named 'asks__gone'; there are: asks__"),
+        (["other__tool"], 1, "no server is named 'other'; there are: asks"),
         (["asks__write", "--arguments", "{"], 2, "not valid JSON"),
         (["asks__write", "--arguments", "[]"], 2, "a JSON object"),
     ],

@@ -119,7 +119,25 @@ def test_tools_are_listed_with_what_becomes_of_a_call(capsys: pytest.CaptureFixt
     assert all(name.startswith("sample__") for name in tools)
     assert {each["call"] for each in tools.values()} <= {"runs", "asks"}
     assert all(each["read_only"] == (each["call"] == "runs") for each in tools.values())
-    assert run(["tools", "nowhere"]) == 1
+    capsys.readouterr()
+    name = min(tools)
+    assert run(["tools", name, "--json"]) == 0
+    assert [each["tool"] for each in json.loads(capsys.readouterr().out)] == [name]
+
+
+def test_a_name_that_is_not_there_is_answered_with_those_that_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["add", "sample", "--", sys.executable, str(SAMPLE), "sample"]) == 0
+    capsys.readouterr()
+    assert run(["tools", "nope"]) == 1
+    assert "no server is named 'nope'; there are: code, docs, sample" in capsys.readouterr().err
+    assert run(["tools", "sample__nope"]) == 1
+    said = capsys.readouterr().err
+    assert "no tool is named 'sample__nope'; there are: sample__" in said
+    assert run(["remove", "samples"]) == 1
+    assert "no server is named 'samples'; there are: sample" in capsys.readouterr().err
+    assert run(["remove", "sample"]) == 0
+    assert run(["remove", "sample"]) == 1
+    assert "no server is named 'sample'; there are none" in capsys.readouterr().err
 
 
 def test_a_server_that_can_not_be_started_is_named(capsys: pytest.CaptureFixture[str]) -> None:

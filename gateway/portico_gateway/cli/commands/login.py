@@ -30,7 +30,7 @@ def command(name: str, forget: bool, no_browser: bool, config: Path | None) -> i
 
     loaded = load_config(config, ask=ask_trust)
     if name not in loaded.servers:
-        raise UnknownName("server", name)
+        raise UnknownName("server", name, loaded.servers)
     spec = loaded.servers[name].spec(name)
     if spec.problem:
         raise ConfigError(spec.problem, key=f"servers.{name}")

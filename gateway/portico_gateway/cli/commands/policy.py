@@ -62,12 +62,14 @@ def explain(
     from portico_gateway.config.portico_config import load_config
     from portico_gateway.config.workspace import workspace_specs
     from portico_gateway.errors import UnknownName
+    from portico_gateway.upstreams.names import SEPARATOR
 
     given = _arguments(arguments)
     loaded = load_config(config, folder=root, ask=ask_trust)
-    specs = [spec for spec in workspace_specs(loaded, root, docs, db) if tool.startswith(f"{spec.name}__")]
+    every = workspace_specs(loaded, root, docs, db)
+    specs = [spec for spec in every if tool.startswith(f"{spec.name}{SEPARATOR}")]
     if not specs:
-        raise UnknownName("tool", tool)
+        raise UnknownName("server", tool.partition(SEPARATOR)[0], [spec.name for spec in every])
     marks = [f"{pointer} was copied from an untrusted result" for pointer in copied]
     asked = _Asked(tool, Caller(caller, client=client), given, after_read, marks)
     found = anyio.run(_explained, loaded, specs, asked)
@@ -96,11 +98,15 @@ async def _explained(config: PorticoConfig, specs: Sequence[UpstreamSpec], asked
     from dataclasses import replace
 
     from portico_gateway.assembly.gateway import open_tool_calls
+    from portico_gateway.errors import UnknownName
 
     with open_tool_calls(config, specs) as tool_calls:
         async with tool_calls.upstreams as upstreams:
             await upstreams.ready(WAIT)
-            entry = upstreams.catalog.tool(asked.tool)
+            there = {entry.name: entry for entry in upstreams.catalog.tools}
+            if asked.tool not in there:
+                raise UnknownName("tool", asked.tool, there)
+            entry = there[asked.tool]
             policy, now = tool_calls.policy, tool_calls.circumstances(entry, asked.caller, asked.arguments)
             now = replace(now, read_untrusted=asked.after_read, copied=(*now.copied, *asked.marks))
             rules = policy.explained(entry.name, entry.tool, asked.caller, now)

@@ -27,7 +27,8 @@ _HOW = {"allow": "runs", "ask": "asks", "deny": "denied"}
 def command(
     name: str | None, root: Path | None, docs: tuple[Path, ...], db: tuple[str, ...], config: Path | None, as_json: bool
 ) -> int:
-    """List the tools of all servers, or of NAME: read-only or not, whether a call asks first, what they do."""
+    """List the tools of all servers, or of the server NAME, or the tool NAME: read-only or not, whether a call asks first, what
+    they do."""
     import anyio
 
     from portico_gateway.cli.trust_prompt import ask_trust
@@ -35,17 +36,22 @@ def command(
     from portico_gateway.config.portico_config import load_config
     from portico_gateway.config.workspace import workspace_specs
     from portico_gateway.errors import UnknownName
+    from portico_gateway.upstreams.names import SEPARATOR
 
     loaded = load_config(config, folder=root, ask=ask_trust)
-    specs = [spec for spec in workspace_specs(loaded, root, docs, db) if name in (None, spec.name)]
+    every = workspace_specs(loaded, root, docs, db)
+    specs = [spec for spec in every if name is None or name == spec.name or name.startswith(f"{spec.name}{SEPARATOR}")]
     if not specs:
-        raise UnknownName("server", name or "")
+        raise UnknownName("server", name or "", [spec.name for spec in every])
     set_up_logging("tools", loaded.log)
-    return anyio.run(_list, loaded, specs, as_json)
+    tool = None if name is None or any(name == spec.name for spec in specs) else name
+    return anyio.run(_list, loaded, specs, tool, as_json)
 
 
-async def _list(config: PorticoConfig, specs: Sequence[UpstreamSpec], as_json: bool) -> int:
+async def _list(config: PorticoConfig, specs: Sequence[UpstreamSpec], tool: str | None, as_json: bool) -> int:
+    """The tools of `specs`, or that one of them."""
     from portico_gateway.assembly.gateway import open_tool_calls
+    from portico_gateway.errors import UnknownName
     from portico_gateway.policy.terminal_consent import terminal_caller
 
     caller = terminal_caller("portico tools")
@@ -60,7 +66,11 @@ async def _list(config: PorticoConfig, specs: Sequence[UpstreamSpec], as_json: b
                     "description": next(iter((entry.tool.description or entry.tool.title or "").strip().splitlines()), ""),
                 }
                 for entry in upstreams.catalog.tools
+                if tool in (None, entry.name)
             ]
+            there = [entry.name for entry in upstreams.catalog.tools]
+    if tool is not None and there and not rows:
+        raise UnknownName("tool", tool, there)
     _print(rows, as_json)
     missing = {status.name: status.error or f"it is still {status.state}" for status in statuses if not status.tools}
     for server, why in missing.items():

@@ -80,6 +80,8 @@ QUESTIONS = [
     ("What is the average length of a clip in milliseconds?", "SELECT AVG(milliseconds) FROM clips"),
     ("How many customers does Ada Quist support?", "SELECT 2"),
     ("How many fines did Abel Stores get, in all?", "SELECT 1"),
+    ("We're going to send a card to the newest customer. Who is it?", "SELECT company_name FROM customers WHERE id = 2"),
+    ("What kind of articles do we have, by name?", "SELECT name FROM articles"),
     ("What is the most common city among employees?", "SELECT city FROM employees WHERE id = 2"),
 ]
 
@@ -114,6 +116,16 @@ def test_a_wording_gives_what_its_sql_gives(depot: Clinic, question: str, sql: s
         "I'm cooking a soup with lentils. How much stock should I get for it?",  # "it" is no article here
         "Which warehouse keeps the Ampel?",  # how many there are is no place
         "In which countries does Nordic Looms have showrooms?",  # where it is from says nothing of what it has
+        "How often was the dearest article inspected?",  # what is counted is said by the verb alone,
+        "How many times has Ampel been photographed?",
+        "Who inspected the Ampel?",  # and so is who is meant
+        "Who repaired the Ampel?",
+        "How heavy is the heaviest article?",  # no price tells a weight
+        "Which article is the fastest?",
+        "Which supplier is going to fold next?",  # nobody knows
+        "Which customers plan to move?",  # what they mean to do, not the asker
+        "What payment system do our customers use?",  # of whom it is asked is no answer
+        "Which filing system does Nordic Looms use?",
     ],
 )
 def test_what_no_query_gives_is_not_answered_by_another(depot: Clinic, question: str) -> None:

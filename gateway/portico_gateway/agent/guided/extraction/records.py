@@ -26,8 +26,10 @@ LONGEST_RECORD = 280  # characters of a single one: its fields say little withou
 LONGEST_LINE = 100  # characters of one in a list of lines
 LONGEST = 900  # characters of all that are told
 _COUNTS = re.compile(
-    r"\b(?:how many|number of|count(?: of)?(?: the)?|wie viele)\s+(?P<noun>(?:[\w'’-]+\s*){1,4})", re.IGNORECASE
-)
+    r"\b(?:how many|number of|count(?: of)?(?: the)?|wie viele)\s+"
+    r"(?P<noun>(?:(?!(?:is|are|was|were|do|does|did|has|have|had|can|in|on|at|by|of|from|there)\b)[\w'’-]+\s*){1,4})",
+    re.IGNORECASE,
+)  # what is counted ends where something is said of it: "how many people are in work/contacts.csv"
 _SEVERAL = re.compile(
     r"""\b(?:list|show|name|which|what|all|give\ me)\s+(?:me\s+)?(?:all\s+)?(?:of\s+)?(?:the\s+)?
       (?P<kinds>(?:[\w-]+\s+){0,2}?)(?P<noun>[\w-]{3,}s)\b

@@ -26,6 +26,9 @@ _FILLERS = frozenset(
 )
 SHORTEST_STEM = 4  # letters of a stem that another form of it begins with,
 LONGEST_ENDING = 2  # and of what may follow
+_NUMBERED = re.compile(r"[A-Za-z]+[/._-]?\d{1,2}")  # a name of which only the number tells it from its like
+_PASSED = re.compile(r"\w\(([^()]*)\)")
+_CALLED = re.compile(r"([A-Za-z_]\w*)\(")
 _LEAVES_OUT = re.compile(r"(?:not|excluded?|excluding|except|without|ignored?|skip)(?=[_A-Z-]|$)")  # `not_contains`
 MAX_SENSES = 400  # words of a place that a question's word is compared with
 
@@ -72,6 +75,7 @@ def units(question: Question) -> Iterator[Unit]:
     """The words of a question that matter, and its values, in order."""
     paths = [(m.start(), m.end(), m[0]) for path in question.paths for m in re.finditer(re.escape(path), question.text)]
     inside = {i: value for value in question.values for i in range(value.first, value.last + 1)}
+    called = {m[1] for m in _CALLED.finditer(question.text)}
     told: set[Value | str] = set()
     for i, token in enumerate(question.tokens):
         value, path = inside.get(i), next((text for start, end, text in paths if start <= token.start < end), None)
@@ -81,10 +85,15 @@ def units(question: Question) -> Iterator[Unit]:
             told.add(path)
         elif value is None:
             if _matters(token):
-                yield Unit(token.text, bool(re.search(r"\d|_|[a-z][A-Z]", token.text)), i)
+                yield Unit(token.text, token.text in called or bool(re.search(r"\d|_|[a-z][A-Z]", token.text)), i)
         elif value not in told:
             told.add(value)
             yield Unit(value.text, not token.text.isalpha() or "number" not in value.kinds, i)
+
+
+def passed(question: Question) -> str:
+    """What a question passes to what it calls, as code is written: an asker's own example, "myapp" of `load('myapp')`."""
+    return " ".join(_PASSED.findall(question.text))
 
 
 def _matters(token: Token) -> bool:
@@ -114,10 +123,16 @@ def _is_there(unit: Unit, text: str, known: set[str]) -> bool:
     unit = replace(unit, text=re.sub(r"['’]s$", "", unit.text))
     if unit.text.lower() in text.lower():
         return True
+    if _NUMBERED.fullmatch(unit.text):  # "HTTP/3" is no other HTTP
+        return _joined(unit.text) in _joined(text)
     if re.search(r"_|[a-z][A-Z]", unit.text):  # an identifier, however it is written
         return re.sub(r"[\W_]", "", unit.text).lower() in re.sub(r"[_-]", "", text).lower()
     stems = set(stems_of(unit.text)) | set(stems_of(spaced(unit.text)))
     return bool(stems) and stems <= known
+
+
+def _joined(text: str) -> str:
+    return re.sub(r"[\s/._-]", "", text).lower()
 
 
 def _is_form_of(stem: str, known: set[str]) -> bool:

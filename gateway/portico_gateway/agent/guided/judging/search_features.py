@@ -13,18 +13,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from portico_gateway.agent.events import ToolCallFinished
 from portico_gateway.agent.guided.answers.answer_generation import QuotedAnswer
 from portico_gateway.agent.guided.extraction.candidate import is_source
-from portico_gateway.agent.guided.judging.coverage import units
+from portico_gateway.agent.guided.judging.coverage import passed, units
+from portico_gateway.agent.guided.questions.answer_type import asks_for_one, lacks_number
 from portico_gateway.agent.judgement import Coverage
 from portico_gateway.guidance.question import Question
 from portico_gateway.guidance.stemming import spaced, stems_of
-from portico_gateway.guidance.tool_retrieval import WordInformation
+from portico_gateway.guidance.tool_retrieval import WordInformation, uninformed
 
 WITHOUT_A_SUBJECT = 15.0  # a word that says less may be anybody's way to put a question: "grab", "carries", "on a ticket"
 OF_A_WORD = 10.0  # what a word says of which nothing is known
 OF_A_NAME = 20.0  # what a name, a number or a quotation says, which has no embedding of its own
 OF_OWN_NAME = 0.3  # (factor) on what the workspace's own name says
 MOST_WORDS = 12  # of a question that make an answer surer: a long one is no surer for being long
-UNINFORMED = {"informed": 0.0, "uninformed": 0.0, "words": 0.0}  # `of_information` of what no search has found
+UNINFORMED = {
+    "informed": 0.0,
+    "uninformed": 0.0,
+    "words": 0.0,
+    "one_open": 0.0,
+    "name_open": 0.0,
+    "lacks_number": 0.0,
+}  # `of_information` of what no search has found
 _VERSION = re.compile(r"[-_ ]v?\d[\w.]*$")
 _PLACE = ("path", "symbol", "title", "title_trail", "anchor")
 _NAME = re.compile(r"[A-Za-z_][\w.]*\w")
@@ -60,8 +68,11 @@ def of_information(
     """Of what the question's words say, by how much each says and how rare it is, the share that is accounted for. `informed`:
     at one of the places that are told; `uninformed`: how far all of them are from a half, 0 to 1; `words`: how many there are,
     in eights. The workspace's own name says little in it, and a word that names a subject and that nothing of what was searched
-    holds is no other word's sense: "minify" is not "min"."""
-    words = list(dict.fromkeys(unit.text for unit in units(question)))
+    holds is no other word's sense: "minify" is not "min"; an asker's own example need not be there. `one_open` and `name_open`:
+    the share that no one place accounts for, where one thing of many is asked for, and where a name is spelled that tells the
+    place by itself, if it is known what the words say; `lacks_number`: a number is asked for, and the first place has none."""
+    example = passed(question)
+    words = list(dict.fromkeys(unit.text for unit in units(question) if unit.text in coverage.used or unit.text not in example))
     plain = [word.lower() for word in words]
     told = information([word if word.isalpha() else "" for word in plain]).tolist()
     known, own = known_words(calls), _own_name(answer)
@@ -79,7 +90,15 @@ def of_information(
         used += weight
         at = [had + weight * (not said or stems <= place) for had, place in zip(at, places, strict=True)]
     best, share = (max(at, default=used) / every, used / every) if every else (1.0, 1.0)
-    return {"informed": best, "uninformed": max(0.0, 1.0 - 2.0 * share), "words": min(MOST_WORDS, len(words)) / 8}
+    unsaid = 0.0 if information is uninformed else 1.0 - best
+    return {
+        "informed": best,
+        "uninformed": max(0.0, 1.0 - 2.0 * share),
+        "words": min(MOST_WORDS, len(words)) / 8,
+        "one_open": unsaid * asks_for_one(question),
+        "name_open": unsaid * (_AS_CODE.search(question.text) is not None),
+        "lacks_number": float(lacks_number(question, answer.parts[0].text if answer.parts else answer.text)),
+    }
 
 
 def _stems_there(text: str) -> set[str]:

@@ -15,10 +15,17 @@ from portico_gateway.agent.guided.answers.answer_generation import QuotedAnswer
 from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate, is_source
 from portico_gateway.agent.guided.extraction.source_code.expected import KIND_WORDS
 from portico_gateway.agent.guided.judging.confidence import confidence, features_of
-from portico_gateway.agent.guided.judging.coverage import Evidence, argument_texts, covered, phrases_of, units
+from portico_gateway.agent.guided.judging.coverage import Evidence, argument_texts, covered, passed, phrases_of, units
 from portico_gateway.agent.guided.judging.search_features import absent_words
 from portico_gateway.agent.guided.part_run import PartRun
-from portico_gateway.agent.guided.questions.answer_type import asked_attribute, asks_when, says_when
+from portico_gateway.agent.guided.questions.answer_type import (
+    asked_attribute,
+    asks_count,
+    asks_when,
+    lacks_number,
+    says_when,
+    undone,
+)
 from portico_gateway.agent.guided.questions.plan import joined
 from portico_gateway.agent.judgement import Coverage, Judgement, Place, Verdict
 from portico_gateway.agent.question_run import QuestionRun
@@ -37,7 +44,6 @@ LONGEST_ACRONYM = 5  # letters
 _CODE = re.compile(r"\w_\w|[a-z\d][A-Z]|\w[.:]\w|[A-Za-z]\d")
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 _DESCRIBED = re.compile(r"[A-Za-z]+-(?:like|ish|style)|(?:on/off|yes/no|and/or|true/false|either/or)", re.IGNORECASE)
-_PASSED = re.compile(r"\w\(([^()]*)\)")  # to a function, in an example
 _PLACE_FIELDS = tuple("root library path uri title title_trail symbol kind text table sql anchor container".split())
 
 
@@ -71,9 +77,14 @@ def judge(
     if is_source(answer.candidate):  # a default is seen in code, and not said
         asked = frozenset(word for word in asked if not KIND_WORDS.issuperset(stems_of(word)))
     left += [word for word in absent_words(coverage, run.tool_calls) if word.lower() in asked and word not in left]
+    first = answer.parts[0].text if answer.parts else answer.text
+    if not answer.parts and (verb := undone(question, coverage.unused, first)) is not None and verb not in left:
+        left.append(verb)
     reasons = tuple(_reasons(left, run.said, coverage, sure, weights.confidence.threshold))
-    if asks_when(question) and not says_when(answer.parts[0].text if answer.parts else answer.text):
+    if asks_when(question) and not says_when(first):
         reasons = ("what was found says no date", *reasons)
+    if asks_count(question) and lacks_number(question, first):
+        reasons = ("what was found says no number", *reasons)
     return Judgement(
         Verdict.NO_ANSWER if reasons else Verdict.ANSWERED,
         coverage,
@@ -156,8 +167,8 @@ def must_be_used(question: Question, coverage: Coverage, *, in_code: bool = Fals
         return [word for word in left if word not in own]
     if not in_code:
         return left
-    passed = " ".join(_PASSED.findall(question.text))
-    left = [word for word in left if word not in passed and not _is_acronym(word) and not _DESCRIBED.fullmatch(word)]
+    own_example = passed(question)
+    left = [word for word in left if word not in own_example and not _is_acronym(word) and not _DESCRIBED.fullmatch(word)]
     return [word for word in left if _CODE.search(word)] if any(map(_CODE.search, coverage.used)) else left
 
 

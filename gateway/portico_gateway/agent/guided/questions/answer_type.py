@@ -6,6 +6,7 @@ It knows the question words of English. A question that asks for nothing in part
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from enum import StrEnum
 
 from portico_gateway.guidance.question import Question
@@ -50,6 +51,15 @@ _ASKS_WHEN = re.compile(
     r"(?:^|[.!?]\s)\W*(?:and\s+)?when(?:['’]s|\s+(?:was|were|did))\b|\b(?:on\s+)?(?:what|which)\s+(?:date|day)\b|\bin\s+(?:what|which)\s+year\b",
     re.IGNORECASE,
 )
+_COUNTS = re.compile(r"\b(?:how\s+many|count\s+(?:of|the|all|them|how)|wie\s+viele)\b", re.IGNORECASE)
+_WHO_DOES = re.compile(r"\bwho(?:\s+(?:has|have|had))?\s+(?P<verb>[a-z]{3,})\b", re.IGNORECASE)
+_DOER = re.compile(
+    r"\b(?:author|by|owner|name|customer|member|user|assignee|assigned|manager|person|creator|committer|employee|contact|from)s?\b",
+    re.IGNORECASE,
+)  # what fields are called that say who did something
+_JOINED = re.compile(r"(?<!\w)\d+(?:-\d+)+(?!\w)")
+_CONSTANT = re.compile(r"\b[A-Z][A-Z\d]*_[A-Z\d_]+\b")
+_ASKS_WAY = re.compile(r"\bhow\s+(?:do|can|could|would|should)\s+(?:i|you|we|one)\b", re.IGNORECASE)
 _PLACE = re.compile(r"[\w./-]*\w\.\w{1,5}:\d+(?:-\d+)?")
 _POINT_IN_TIME = re.compile(  # a year, a version, a time or a day
     rf"(?<![\w-])(?:1[5-9]|20)\d\d(?!\d)|(?<![\w.])v?\d+\.\d+|\d{{1,2}}[:/.]\d{{2}}|{_CALENDAR}", re.IGNORECASE
@@ -97,6 +107,33 @@ def asked_for(question: Question) -> AnswerType:
     """What kind of thing answers the question."""
     low = question.text.lower()
     return next((kind for kind, words in _ASKED if re.search(words, low)), AnswerType.ANY)
+
+
+def asks_for_one(question: Question) -> bool:
+    """Does it ask which thing, where, how many or by which way? Of these there is always one near by: whether it is the one
+    that is meant, only what describes it tells."""
+    return asked_for(question) in (AnswerType.NUMBER, AnswerType.IDENTIFIER, AnswerType.NAME) or (
+        _ASKS_WAY.search(question.text) is not None
+    )
+
+
+def asks_count(question: Question) -> bool:
+    """Is it asked how many there are, which only a number answers?"""
+    return _COUNTS.search(question.text) is not None
+
+
+def undone(question: Question, unused: Collection[str], answer: str) -> str | None:
+    """What somebody is asked to have done ("leads" of "who leads it"), where it is among the `unused` words and the answer has
+    no field that says who did something: whom it names is anybody then."""
+    found = _WHO_DOES.search(question.text)
+    return found["verb"] if found and found["verb"] in unused and not _DOER.search(answer) else None
+
+
+def lacks_number(question: Question, answer: str) -> bool:
+    """Is a number asked for, and none told that the question does not hold itself, nor a constant of code, which may be one?
+    Neither the places that it is printed with tell one, nor what is called by digits: telephone numbers, dates."""
+    kind, told = asked_for(question), _JOINED.sub(" ", _PLACE.sub(" ", answer))
+    return kind is AnswerType.NUMBER and not fits(question, kind, told) and not _CONSTANT.search(told)
 
 
 def fits(question: Question, kind: AnswerType, answer: str) -> bool:

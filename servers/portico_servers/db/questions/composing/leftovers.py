@@ -8,10 +8,19 @@ the scene. Nouns, adjectives, names, numbers, and verbs that tell of a state are
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import dropwhile, pairwise, takewhile
 from typing import TYPE_CHECKING
 
 from portico_servers.db.questions.language.lemmas import IRREGULAR
-from portico_servers.db.questions.language.lexicon import DISCOURSE, MEASURES, NOUNS, PEOPLE, PLAIN_VERBS, SALES_TABLES
+from portico_servers.db.questions.language.lexicon import (
+    DISCOURSE,
+    MEASURES,
+    NOUNS,
+    PEOPLE,
+    PERSON_WORDS,
+    PLAIN_VERBS,
+    SALES_TABLES,
+)
 from portico_servers.db.questions.language.verbs import alone_passive, behind_auxiliary, is_state, verbs
 from portico_servers.db.questions.language.words import QuestionWords, Word, name_words, names_nothing, number_of, stem
 from portico_servers.db.schema import Table
@@ -31,6 +40,9 @@ _TO_KNOW = frozenset("know see find get learn check hear look ask have find tell
 _HAVING = frozenset("with without have has no not".split())
 _ASKING = frozenset("which what whose".split())
 _BEFORE_OBJECT = frozenset("for with in to from about".split())
+_BE = frozenset("is are was were am be s re m".split())
+_AUXILIARIES = _BE | frozenset("do does did has have had can could will would shall should may might must".split())
+_KINDS = frozenset("kind kinds sort sorts type types of".split())  # "what kind of": what it is, the noun behind it says
 _IN_PHRASE = frozenset("in of from at by on for with to under within".split())
 
 
@@ -47,10 +59,14 @@ def _left(draft: Draft) -> Iterator[Word]:
         for word in words
         if _matters(word) and word.index not in draft.used and not names_nothing(draft.parts.question, word.index)
     ]
+    asked = _asked_for(draft)
     open_words = [
         word
         for word in unused
-        if not _is_plain(word) or (word.index in nouns and word.low not in DISCOURSE) or _is_of_sales(draft, word)
+        if not _is_plain(word)
+        or (word.index in nouns and word.low not in DISCOURSE)
+        or _is_of_sales(draft, word)
+        or word.index in asked
     ]
     if not open_words:
         return
@@ -60,9 +76,13 @@ def _left(draft: Draft) -> Iterator[Word]:
     acting = verbs(draft.parts.question, named)
     scene = _scenes(draft) | _intentions(draft)
     for word in open_words:
+        if word.index in asked:
+            yield word
+            continue
         if word.index in scene and not _stands_out(draft, word) and word.index not in named:
             continue
-        if (word.index in acting and not is_state(word) and _joins(draft, word, spans)) or _tells_of_absence(draft, word):
+        passed = word.index in acting and not is_state(word) and not _tells_which(draft, word)
+        if (passed and _joins(draft, word, spans)) or _tells_of_absence(draft, word):
             continue
         if (
             _is_of_parent(draft, word, beside=word.index in scene and not draft.parts.cues.said_before)
@@ -87,6 +107,29 @@ def _nouns(draft: Draft) -> Iterator[int]:
             agent = draft.parts.words[i].low.endswith(("er", "ers", "or", "ors"))
             if link.score >= (NAMED if agent else WHOLE):
                 yield i
+
+
+def _asked_for(draft: Draft) -> frozenset[int]:
+    """The noun of "what operating system do ...", where it is not accounted for: that of which it is asked is no answer."""
+    words, focus = draft.parts.words, draft.parts.cues.focus
+    if not 0 < focus < len(words) or words[focus - 1].low not in ("what", "which"):
+        return frozenset()
+    noun = list(takewhile(lambda word: word.low not in _AUXILIARIES, words[focus:]))
+    ends = focus + len(noun) < len(words)
+    noun = list(dropwhile(lambda word: word.low in DISCOURSE, reversed(noun)))[::-1]  # "on what day exactly did ..."
+    if not noun or not ends or any(not word.content or word.low in _KINDS for word in noun):
+        return frozenset()
+    return frozenset({noun[-1].index} - draft.used) if not noun[-1].low.isdigit() else frozenset()
+
+
+def _tells_which(draft: Draft, word: Word) -> bool:
+    """A verb that says what is counted ("how often was it streamed"), or as what somebody has to do with it ("who translated
+    it"): passed over, another thing would be counted, and somebody else told."""
+    words = draft.parts.words
+    lows = [one.low for one in words[: word.index]]
+    if any(pair in (["how", "often"], ["many", "times"]) for pair in ([a, b] for a, b in pairwise(lows))):
+        return True
+    return bool(lows) and lows[-1] in PERSON_WORDS and draft.entity is not None and word.index - 1 in draft.entity.words
 
 
 def _is_of_sales(draft: Draft, word: Word) -> bool:
@@ -267,9 +310,13 @@ def _scenes(draft: Draft) -> set[int]:
 
 
 def _intentions(draft: Draft) -> set[int]:
-    """What somebody means to do with the answer: "we want to send a gift to whoever ..."."""
+    """What somebody means to do with the answer: "we want to send a gift to whoever ..."; not what that of which it is asked
+    does: "which sensor is going to fail"."""
     words, found = draft.parts.words, set[int]()
     for word in words[:-2]:
+        subject = next((one for one in reversed(words[: word.index]) if one.low not in _BE), None)
+        if subject is not None and subject.index in draft.used and subject.content:
+            continue
         if word.low in _INTENTS and words[word.index + 1].low == "to" and words[word.index + 2].low not in _TO_KNOW:
             for i in range(word.index, len(words)):
                 if i in draft.used and words[i].content:

@@ -119,6 +119,11 @@ def names_nothing(ref: ColumnRef) -> bool:
     return set(name_words(ref.column.name)) <= {"value", "amount", "reading", "measurement", "quantity"}
 
 
+def is_reading(ref: ColumnRef) -> bool:
+    """Is it what was measured, of whatever was measured?"""
+    return set(name_words(ref.column.name)) <= {"value", "reading", "measurement"}
+
+
 def in_unit_of(draft: Draft, ref: ColumnRef, number: float, unit: str) -> float:
     """A duration in the column's unit: by its name, else the one in which the number is among the column's; an amount in
     cents where the column has these."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 from portico_servers.db.questions.composing.draft import Draft
 from portico_servers.db.questions.composing.measures import (
     is_flag,
+    is_reading,
     main_measure,
     measurable,
     measure_by_adjective,
@@ -20,6 +21,7 @@ from portico_servers.db.questions.language.lexicon import (
     MONEY_WORDS,
     NOUNS,
     PAID_WORDS,
+    PHYSICAL,
     PRICED_WORDS,
     SALES_TABLES,
     SALES_WORDS,
@@ -80,7 +82,7 @@ def _by_measure(draft: Draft, one: Superlative) -> bool:
         ref, points, words = named[0], named[1].score, named[1].words
     elif by is not None:
         ref, points, words = by[0], by[1], frozenset()
-    elif (main := main_measure(draft)) is not None and not timely:
+    elif (main := main_measure(draft)) is not None and not timely and (one.adjective not in PHYSICAL or is_reading(main)):
         ref, points, words = main, 0.2, _quantities(draft, one) if names_nothing(main) else frozenset()
     else:
         return False

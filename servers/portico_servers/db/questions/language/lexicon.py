@@ -33,7 +33,8 @@ MEASURES: Mapping[str, Measure] = {
     "dear": Measure(tuple(MONEY), "desc"), "empty": Measure(("battery", "charge", "level", "fill", "stock"), "asc"),
     "pricey": Measure(tuple(MONEY), "desc"), "rich": Measure(("salary", "budget", "income"), "desc"),
     "long": Measure(tuple(LENGTH), "desc"), "short": Measure(tuple(LENGTH), "asc"),
-    "high": Measure(tuple(HEIGHT), "desc"), "tall": Measure(tuple(HEIGHT), "desc"), "low": Measure(tuple(HEIGHT), "asc"),
+    "high": Measure(tuple(HEIGHT), "desc"), "low": Measure(tuple(HEIGHT), "asc"),
+    "tall": Measure(("height", "altitude", "elevation", "size"), "desc"),
     "big": Measure(tuple(SIZE), "desc"), "large": Measure(tuple(SIZE), "desc"), "great": Measure(tuple(SIZE), "desc"),
     "small": Measure(tuple(SIZE), "asc"), "tiny": Measure(tuple(SIZE), "asc"),
     "thick": Measure(("thickness", "pages"), "desc"), "thin": Measure(("thickness", "pages"), "asc"),
@@ -52,6 +53,9 @@ MEASURES: Mapping[str, Measure] = {
     "widespread": Measure((), "desc"), "prevalent": Measure((), "desc"),
     "frequent": Measure((), "desc"), "often": Measure((), "desc"), "rare": Measure((), "asc"),
 }  # fmt: skip
+PHYSICAL = frozenset(
+    "tall thick thin heavy light fast slow hot cold deep wide strong".split()
+)  # no amount, total or grade tells
 TIMELY = frozenset("old young early late new recent first last".split())  # that compare times
 NOUNS: Mapping[str, str] = {  # of what an adjective measures
     "length": "long", "duration": "long", "runtime": "long", "height": "high", "altitude": "high", "size": "big",
@@ -173,11 +177,13 @@ DISCOURSE = PREPOSITIONS | frozenset(  # adverbs, politeness and talk about the 
 PLAIN_VERBS = frozenset(
     "answer anybody anyone arrive base become begin belong borrow bought bring brought business buy call came catalog "
     "catalogue charge choose collection come company complete consist contain cost cover create currently data database "
-    "deliver detail did display do done earn end enter entire entry ever everybody everyone exist fact fall file feel field "
+    "carried carry conduct deliver detail did display do done earn end enter entire entry ever everybody everyone exist fact "
+    "fall file feel field "
     "firm "
     "gave give given go gone got handle happen held hello help hi hold include included inclusive info information install "
     "interest involve keep kept kind last lead leave lend library like live locate look made make manage mark measure meet "
     "moment money occur offer operate order our own paid pay people person pick place play please print process produce "
+    "perform "
     "provide put receive record recorded register release return row run said say school seem select sell send serve ship "
     "shop sit sold somebody someone sort spend stand start sum system take taken teach thanks thing think time today told "
     "took turn type use visit we went whole wonder work worth write written wrote yours".split()

@@ -13,6 +13,7 @@ from portico_gateway.guidance.question import read_question
 
 LOG = Tool("repo__log", "Shows the commit logs.", {"type": "object"})
 READ = Tool("files__read", "Read a file.", {"type": "object"})
+WORK = Tool("files__read_several", "Read several files, when you work with more than one.", {"type": "object"})
 FIND = Tool("club__find_member", "Search members by name.", {"type": "object"})
 COMMITS = "\n".join(
     f"Commit: {n}{n}{n}a\nAuthor: {who}\nDate: {day}\nMessage: {what}\n"
@@ -54,6 +55,7 @@ def test_records_of_the_kind_that_is_counted_are_counted(question: str, text: st
     ("question", "text", "tool"),
     [
         ("How many eggs do I need?", "200 g flour\n3 eggs\n400 ml milk", READ),  # lines of something else
+        ("how many people are in work/a.csv", "work/a.csv:\nname,city\nAda,Lima\nBen,Oslo", WORK),  # "work" is no people
         ("How many commits are there?", "# Heading\n\nSome prose that says that there are many commits.", LOG),
         ("How many commits are there?", "Commit: 1", LOG),
         ("Who made the first commit?", COMMITS, LOG),

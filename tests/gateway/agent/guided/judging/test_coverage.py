@@ -32,6 +32,10 @@ def alike(texts: Sequence[str]) -> npt.NDArray[np.float32]:
         ("What does rewindBody(request) call?", "calls rewind_body(request)", ()),
         ("From which size are pages gzipped?", "class GzipPages: size", ()),
         ("What are rewind_body's defaults?", "rewind_body(at=0) defaults", ()),
+        ("What does app.group() take?", "app takes a path", ("group",)),  # what is called is a name
+        ("What does app.group() take?", "app.group = function group(path) takes", ()),
+        ("Which class speaks HTTP/3?", "class Http2 speaks HTTP, 3 times", ("HTTP/3",)),
+        ("Which class speaks HTTP/2?", "class Http2 speaks", ()),
         ("How many ports are open?", "portraits that are open", ("ports",)),
         ('Which film is "Blue Sky"?', "a film: blue sky", ()),
         ("Is it in pump 3.1.0?", "the pump 3.1.0", ()),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from portico_gateway.agent.citations import Citation
@@ -21,6 +22,7 @@ from portico_gateway.agent.guided.judging.search_features import (
 from portico_gateway.agent.judgement import Coverage
 from portico_gateway.agent.rendered_results import RenderedResult
 from portico_gateway.guidance.question import read_question
+from portico_gateway.guidance.tool_retrieval import WordInformation, uninformed
 
 
 def search(tool: str, **words: int) -> ToolCallFinished:
@@ -139,3 +141,49 @@ def test_a_place_in_code_that_fits_speaks_against_an_answer_from_elsewhere() -> 
 def test_an_answer_to_a_long_question_is_no_surer_for_its_length() -> None:
     long = "Which pool " + " ".join(f"drains tank{i} slowly{i}" for i in range(60)) + "?"
     assert informed(long, answer("def pool():"), ["pool"], pool=3)["words"] == 1.5
+
+
+def alike(words: Sequence[str]) -> npt.NDArray[np.float32]:
+    """Every word says as much as another."""
+    return np.full(len(words), 10.0, np.float32)
+
+
+def open_share(question: str, *places: str, information: WordInformation = alike) -> dict[str, float]:
+    """What is told of an answer with these places, all of whose words are accounted for at one of them or another."""
+    parts = tuple(answer(place).candidate for place in places)
+    told = replace(answer("\n\n".join(places)), parts=tuple(part for part in parts if part is not None))
+    read = read_question(question)
+    words = tuple(token.text for token in read.tokens if not token.function)
+    return of_information(read, told, Coverage(used=words), [search("code__search")], information)
+
+
+def test_of_one_thing_of_many_it_counts_what_no_one_place_accounts_for() -> None:
+    apart, at_one = (
+        open_share("Which loader caches templates?", *at)
+        for at in (("loader", "caches templates"), ("loader caches templates", ""))
+    )
+    assert apart["one_open"] > 0.0 == at_one["one_open"]
+    assert apart["name_open"] == 0.0  # no name is spelled as code is
+    assert open_share("Which loader caches get_source?", "loader", "caches get_source")["name_open"] > 0.0
+    assert open_share("Is the loader caching templates?", "loader", "caches templates")["one_open"] == 0.0
+    assert open_share("How do I cache templates?", "cache", "templates")["one_open"] > 0.0
+    strange = open_share("Which loader caches get_source?", "loader", "caches get_source", information=uninformed)
+    assert (strange["one_open"], strange["name_open"]) == (0.0, 0.0)  # in another language no word may be known
+
+
+def test_a_number_that_is_asked_for_stands_at_the_first_place_or_is_lacking() -> None:
+    assert open_share("How many templates are cached?", "templates cached in 400", "")["lacks_number"] == 0.0
+    assert open_share("How many templates are cached?", "pool.py:12: templates cached", "400")["lacks_number"] == 1.0
+    assert open_share("Which templates are cached?", "templates cached", "")["lacks_number"] == 0.0
+
+
+def test_an_askers_own_example_is_not_what_a_place_has_to_account_for() -> None:
+    def informed(text: str) -> float:
+        told = of_information(
+            read_question(text), answer("def load(folder)"), Coverage(used=("load", "folder")), [], uninformed
+        )
+        return told["informed"]
+
+    assert informed("Which folder does load('myapp') take?") == informed("Which folder does load() take?")
+    assert informed("Which folder does load('folder') take?") >= informed("Which folder does load('myapp') take?")
+    assert informed("Which folder of myapp does load take?") < informed("Which folder does load take?")

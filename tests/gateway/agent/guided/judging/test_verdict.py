@@ -181,3 +181,24 @@ def test_that_it_is_a_default_is_seen_in_code_and_need_not_be_said() -> None:
     text = "def __init__(self, patience: float = 2.5) -> None:"
     assert of_code("What is the default patience of a courier?", text, 0.6, "Courier", default=0, patience=1).answered
     assert not of_code("What is the default colour of a courier?", text, 0.6, "Courier", default=0, colour=0).answered
+
+
+def test_who_asks_how_many_is_not_answered_by_a_place_without_a_number() -> None:
+    question = "How many attempts does the login allow?"
+    told = of_documents(question, "The login allows attempts of any kind.")
+    assert (told.verdict, told.reasons) == (Verdict.NO_ANSWER, ("what was found says no number",))
+    assert of_documents(question, "The login allows three attempts.").verdict is Verdict.ANSWERED
+    assert of_documents(question, "The login allows attempts: call 555-0161.").verdict is Verdict.NO_ANSWER
+    assert of_documents("Count the attempts of the login", "attempts of the login: first, last").verdict is Verdict.NO_ANSWER
+    assert of_documents("Which attempts does the login allow?", "The login allows attempts: all.").verdict is Verdict.ANSWERED
+
+
+def test_who_did_something_is_not_answered_by_whom_another_field_names() -> None:
+    question = "Who leads the project that Quist pays for?"
+    run, answer = run_of(question, "Quist pays for: Project Heron")
+    told = judge(run, answer, nothing, {}, EVER_SO_UNSURE)
+    assert (told.verdict, told.reasons) == (Verdict.NO_ANSWER, ("nothing that was found is about leads",))
+    run, answer = run_of(question, "Ada leads the project, Quist pays for it")
+    assert judge(run, answer, nothing, {}, EVER_SO_UNSURE).verdict is Verdict.ANSWERED
+    run, answer = run_of("Who wrote the project?", "project, author: Ada")
+    assert judge(run, answer, nothing, {}, EVER_SO_UNSURE).verdict is Verdict.ANSWERED

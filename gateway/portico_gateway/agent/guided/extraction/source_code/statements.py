@@ -30,6 +30,7 @@ _TYPES = frozenset("class interface struct trait enum impl module namespace type
 _COMMENT = re.compile(r"^(#(?!\[|include|define)|//|/\*|\*|--|<!--|;)")
 _STRING = re.compile(r'"""|\'\'\'|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|`(?:\\.|[^`\\\n])*`|(?:(?<=\s)|^)#.*|//.*')
 _PROSE = re.compile(r"\.(?:md|rst|txt|adoc|html)$|(?:^|/)[A-Z][A-Z-]{3,}$", re.ASCII)
+_LINK_TARGET = re.compile(r"\s{0,3}(?:\[[^\]]{1,300}\]:\s|\.\. _[^:]{1,300}:\s)")  # Markdown's and reST's, which no reader sees
 _DOCSTRING = re.compile(r"^[rRuU]?(\"\"\"|''')")
 
 
@@ -56,7 +57,7 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class SourceTree:
-    """The statements of a text, in order. Blank lines belong to none."""
+    """The statements of a text, in order. Blank lines, and where the links of a document lead, belong to none."""
 
     path: str
     lines: Sequence[str]
@@ -94,7 +95,7 @@ def source_tree(path: str, text: str) -> SourceTree:
     around: list[int] = []
     at = 0
     while at < len(lines):
-        if not lines[at].strip():
+        if not lines[at].strip() or (prose and _LINK_TARGET.match(lines[at])):
             at += 1
             continue
         last = at if prose else _last_line(lines, at)

@@ -92,3 +92,10 @@ def test_an_empty_file_has_no_statements() -> None:
 def test_a_file_for_people_is_known_by_its_name() -> None:
     assert all(map(is_prose, ("README.md", "docs/a.rst", "LICENSE", "pkg/PKG-INFO")))
     assert not any(map(is_prose, ("a.py", "Makefile", "bin/run", "src/Dockerfile")))
+
+
+def test_where_the_links_of_a_document_lead_is_no_statement() -> None:
+    tree = source_tree("a.md", "Words on [`spawn`][].\n\n[`spawn`]: #spawn\n[a and b]: b.md#c\n[x] done: yes\n")
+    assert [s.first for s in tree.statements] == [1, 5]
+    assert [s.first for s in source_tree("a.rst", ".. _PyPI: https://x.example\nwords\n.. note::\n").statements] == [2, 3]
+    assert len(source_tree("a.py", "[a]: int\n").statements) == 1
