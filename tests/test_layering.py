@@ -117,7 +117,7 @@ TABLES = {
         accept           compiled protocol backend
         compile          bounds ir compiled shortest_length gbnf schema backend
         calls            bounds cache ir compiled regular schema lark compile
-        isolated         bounds cache ir compiled closing backend compile calls
+        isolated         bounds cache ir compiled closing backend compile calls check
     """,
     "portico_gateway": """
         caller

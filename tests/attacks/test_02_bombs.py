@@ -18,7 +18,7 @@ from tests.attacks.bombs import GRAMMARS, SCHEMAS
 from portico_engine import Request, SamplingParams, Tool
 from portico_engine.errors import EngineError, GrammarTooLarge
 from portico_engine.grammar import CompiledGrammar, compile_gbnf_isolated, compile_schema_isolated, compile_tool_calls_isolated
-from portico_engine.grammar.isolated import child, workers
+from portico_engine.grammar.isolated import child, compile_process, workers
 from portico_engine.process.client import EngineProcess
 
 pytestmark = [pytest.mark.attack("2 a schema or grammar costs its bound"), pytest.mark.anyio, pytest.mark.alone]
@@ -144,7 +144,7 @@ async def test_a_client_that_leaves_ends_its_compilation() -> None:
 
 async def test_what_compiles_is_behind_the_engine_for_the_processor_from_its_start() -> None:
     """The nice value, and that of the session, by which Linux shares before it looks at the former."""
-    process = workers.CompileProcess()
+    process = compile_process.CompileProcess()
     try:
         assert os.getpriority(os.PRIO_PROCESS, process.pid) >= 10
         autogroup = Path(f"/proc/{process.pid}/autogroup")
@@ -159,7 +159,7 @@ async def test_where_no_process_can_be_started_things_are_compiled_here(monkeypa
     def fails(*_: object, **__: object) -> None:
         raise OSError("no process")
 
-    monkeypatch.setattr(workers.subprocess, "Popen", fails)
+    monkeypatch.setattr(compile_process.subprocess, "Popen", fails)
     monkeypatch.setattr(workers, "_idle", [])
     assert (await compile_schema_isolated({"type": "string", "minLength": 2002})).text
 

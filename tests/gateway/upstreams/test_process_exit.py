@@ -6,12 +6,12 @@ import subprocess
 import sys
 
 PROGRAM = """
-from portico_engine.grammar.isolated import workers
+from portico_engine.grammar.isolated import compile_process, workers
 from portico_gateway.upstreams.wire.process_tree import GUARDIAN
 
 GUARDIAN.watch(1 << 30)
 GUARDIAN.forget(1 << 30)
-workers._idle.append(workers.CompileProcess())
+workers._idle.append(compile_process.CompileProcess())
 print(GUARDIAN._process.pid, workers._idle[0].pid)
 """
 

@@ -2,7 +2,8 @@
 
     estimate.py   is a schema, a grammar or a tool so small that it can be compiled where one stands? or a value checked?
     child.py      a process that compiles and checks, under limits of the system on memory and processor time
-    workers.py    who starts such processes, asks them, ends them with their client, and does without where there are none
+    compile_process.py    one such process, as who asks it sees it
+    workers.py    who has which of them do what, ends them with their client, and does without where there are none
 
 What is compiled is compile.py's and calls/'s affair; the engine compiles nothing.
 """

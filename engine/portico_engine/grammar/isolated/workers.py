@@ -8,21 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import hashlib
 import logging
-import os
-import pickle
-import select
-import signal
-import subprocess
-import sys
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from portico_engine.errors import EngineError, GrammarError, GrammarTooLarge
 from portico_engine.grammar.cache import ByteCache
@@ -30,6 +21,7 @@ from portico_engine.grammar.calls.compile import AnswerSchema, kept_tool_calls
 from portico_engine.grammar.calls.formats import CallFormat, ToolChoice
 from portico_engine.grammar.compiled import CompiledGrammar
 from portico_engine.grammar.isolated import child
+from portico_engine.grammar.isolated.compile_process import CompileProcess, Job
 from portico_engine.grammar.isolated.estimate import is_small_check, is_small_gbnf, is_small_schema, is_small_tool
 from portico_engine.tool import Tool
 
@@ -38,34 +30,13 @@ if TYPE_CHECKING:
     from portico_engine.grammar.isolated.child import JobResult
 
 PROCESSES = 2  # that compile at once
-WALL_SECONDS = 10.0  # for a job, on a machine where its two seconds of the processor take so long
-_START_SECONDS = 30.0  # for a process to be ready
-_NICE = 10  # behind the engine, whose answers somebody reads, on a machine that is busy
-_SESSION_NICE = 5  # a third of the engine's share of a core: this one counts against all other work of the machine, too
 _FEW_TOOLS = 100  # whose digest takes no time that anybody would notice
-_MODULE = "portico_engine.grammar.isolated.child"
 _log = logging.getLogger(__name__)
 
 _threads = ThreadPoolExecutor(PROCESSES, thread_name_prefix="portico-compile")
 _results: ByteCache[CompiledGrammar | EngineError] = ByteCache(64 * 1024 * 1024)
 _REFUSAL_BYTES = 1024
 _BYTES_PER_CHARACTER = 16  # of an enforced text, for the nodes that it was printed from
-
-
-class Job(NamedTuple):
-    """A compiler by name, and what it is called with."""
-
-    name: str
-    arguments: tuple[Any, ...]
-    options: dict[str, Any]
-
-    @property
-    def digest(self) -> str:
-        """Raises GrammarTooLarge for what nests too deeply to be written down."""
-        try:
-            return hashlib.sha256(pickle.dumps(tuple(self))).hexdigest()
-        except RecursionError:
-            raise GrammarTooLarge("the schema nests too deeply to be compiled") from None
 
 
 async def compile_schema_isolated(schema: Any) -> CompiledGrammar:
@@ -241,94 +212,3 @@ def _do_apart(job: Job, ticket: _Ticket) -> JobResult:
         else:
             process.close()
     return answer
-
-
-class CompileProcess:
-    """One child. Started at once; loading what it needs goes on while a job is written to it."""
-
-    def __init__(self) -> None:
-        """Raises OSError."""
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", _MODULE],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            cwd=os.path.sep,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(_import_path()), "PYTHONSAFEPATH": "1"},
-            start_new_session=True,
-        )
-        self.pid = self._process.pid
-        _step_back(self.pid)
-
-    @property
-    def alive(self) -> bool:
-        return self._process.poll() is None
-
-    def kill(self) -> None:
-        self._process.kill()
-
-    def close(self) -> None:
-        """Wait for its end, and let go of the pipes."""
-        self._process.kill()
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            assert pipe is not None
-            with suppress(OSError):
-                pipe.close()
-
-    def ask(self, job: Job) -> JobResult:
-        """What the job comes to, be it that the process ended over it."""
-        try:
-            data = pickle.dumps(tuple(job), pickle.HIGHEST_PROTOCOL)
-        except RecursionError:
-            return GrammarTooLarge("the schema nests too deeply to be compiled")
-        deadline = time.monotonic() + WALL_SECONDS + _START_SECONDS
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(child.HEADER.pack(len(data)) + data)
-            self._process.stdin.flush()
-            (size,) = child.HEADER.unpack(self._receive(child.HEADER.size, deadline))
-            answer: JobResult = pickle.loads(self._receive(size, deadline))
-            return answer
-        except (OSError, EOFError):
-            self._process.kill()
-            return self._reason()
-
-    def _receive(self, size: int, deadline: float) -> bytes:
-        assert self._process.stdout is not None
-        fd = self._process.stdout.fileno()
-        found = bytearray()
-        while len(found) < size:
-            ready, _, _ = select.select([fd], [], [], max(deadline - time.monotonic(), 0))
-            piece = os.read(fd, min(size - len(found), 1 << 20)) if ready else b""
-            if not piece:
-                raise EOFError
-            found += piece
-        return bytes(found)
-
-    def _reason(self) -> GrammarTooLarge:
-        """Why it ended: by the limit on time, or else for memory."""
-        code = self._process.wait()
-        slow = code in (-signal.SIGKILL, -getattr(signal, "SIGPROF", 0))
-        return GrammarTooLarge(child.TIME if slow else child.MEMORY)
-
-
-def _step_back(pid: int) -> None:
-    """Let the process have the processor only where nobody else wants it much, from its start: importing is most of what many
-    a job costs.
-
-    Linux shares the processor among sessions first (autogroups, sched(7)) and heeds niceness inside a session only. The process
-    has a session of its own, so that by its nice value alone it would get as much as the engine: the session's is set, too.
-    """
-    if hasattr(os, "setpriority"):
-        with suppress(OSError):  # it has ended
-            os.setpriority(os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, 0) + _NICE)
-    with suppress(OSError), open(f"/proc/{pid}/autogroup", "w") as file:  # not there on other systems and kernels
-        file.write(str(_SESSION_NICE))
-
-
-def _import_path() -> list[str]:
-    """sys.path without the working directory, where anybody's files may lie; kept where this package is from it."""
-    here = os.path.realpath(os.curdir)
-    needed = os.path.realpath(__file__).startswith(os.path.join(here, "portico_engine", ""))
-    return [entry for entry in sys.path if os.path.isabs(entry) and (needed or os.path.realpath(entry) != here)]
