@@ -21,7 +21,8 @@ from typing import Any
 import tool_call_load
 from costless_engine import CostlessExecutor, CostlessStep, load_costless
 from guided_calls import tools_of
-from portico_engine import Engine, Request, SamplingParams, default_model_path, scheduler
+from portico_engine import Engine, Request, SamplingParams, default_model_path
+from portico_engine import half_batches as halves
 from portico_engine.grammar import compile_tool_calls
 from portico_engine.plan import StepPlan
 from portico_engine.step_timing import StepTiming
@@ -94,11 +95,11 @@ def main() -> None:
     load = Load(engine, args.clients, args.calls)
     load.run()
     device.whole, device.fixed, device.rows = args.step_ms / 1000, args.fixed, args.clients
-    ways = {"in halves": scheduler._HALVES, "all in one step": NEVER}
+    ways = {"in halves": halves.LEAST, "all in one step": NEVER}
     found: dict[str, list[dict[str, float]]] = {way: [] for way in ways}
     for _ in range(args.rounds):
         for way, least in ways.items():
-            scheduler._HALVES = least
+            halves.LEAST = least
             found[way].append(load.run())
     medians = {
         way: {key: round(statistics.median(each[key] for each in runs), 2) for key in runs[0]} for way, runs in found.items()
