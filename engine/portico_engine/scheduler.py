@@ -155,7 +155,8 @@ class Scheduler:
         counts = self._counts(running, only, turns)
         if self._in_halves:
             halve(running, counts)
-        if None not in counts and not self._drafts and sum(counts) <= batch.budget:  # as most steps are
+        reserved = sum(filter(None, counts))
+        if None not in counts and not self._drafts and reserved <= batch.budget:  # as most steps are
             for seq, count in zip(running, counts, strict=True):
                 table = seq.table
                 if count and table is not None:  # else it is not its turn, or it was preempted by one before it
@@ -163,7 +164,6 @@ class Scheduler:
                     if until <= len(table.blocks) * BLOCK_TOKENS or reserve(table, until) or self._make_room(seq, until):
                         batch.add(seq, count)
             return
-        reserved = sum(filter(None, counts))
         shares = self._shares(batch.budget - reserved)
         for seq, short in zip(running, counts, strict=True):
             table = seq.table

@@ -163,7 +163,9 @@ def _call_options(generation: GenerationRequest, format: CallFormat, control: Ma
 
 def _wanted_schema(generation: GenerationRequest) -> dict[str, Any] | bool | None:
     wanted = generation.response_format
-    return {"type": "object"} if wanted is not None and wanted.schema is None else wanted and wanted.schema
+    if wanted is None:
+        return None
+    return {"type": "object"} if wanted.schema is None else wanted.schema
 
 
 def _check_logit_bias(generation: GenerationRequest, vocab_size: int) -> None:
