@@ -14,7 +14,7 @@ from portico_engine.faults import describe_fault
 from portico_engine.grammar.protocol import Bitmask, Matcher, MatcherFactory
 from portico_engine.plan import Bias
 from portico_engine.repetition import dry_penalties
-from portico_engine.sampling import unpack_mask
+from portico_engine.sampling import allowed_tokens, unpack_mask
 from portico_engine.scheduled_step import ScheduledStep
 from portico_engine.sequence import Sequence
 
@@ -123,7 +123,7 @@ def _constrain(planned: ScheduledStep, grammars: MatcherFactory | None, vocab_si
         if seq.prior is None or i in faults:
             continue
         try:
-            allowed = np.flatnonzero(unpack_mask(bitmask[i], vocab_size))
+            allowed = allowed_tokens(bitmask[i], vocab_size)
             added = seq.prior.bias(seq.text, allowed)
             if added is not None:
                 bias[i] = (allowed, _checked(added, len(allowed)))

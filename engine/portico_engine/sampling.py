@@ -95,6 +95,16 @@ def unpack_mask(words: npt.NDArray[np.int32], vocab_size: int) -> npt.NDArray[np
     return out
 
 
+def allowed_tokens(words: npt.NDArray[np.int32], vocab_size: int) -> npt.NDArray[np.int64]:
+    """The tokens that a row of a token bitmask allows, in order. Few are found without looking at all bits."""
+    filled = np.flatnonzero(words)
+    if filled.size > words.size // 4:
+        return np.flatnonzero(unpack_mask(words, vocab_size))
+    places = np.flatnonzero(np.unpackbits(words[filled].view(np.uint8), bitorder="little").view(np.bool_))
+    tokens: npt.NDArray[np.int64] = (filled[places >> 5] << 5) + (places & 31)
+    return tokens[: np.searchsorted(tokens, vocab_size)]
+
+
 def sample(logits: Logits, state: SamplingState, mask: npt.NDArray[np.bool_] | None = None) -> SampledToken | None:
     """Sample a token. `logits` is overwritten. None where nothing may be sampled: not a number, or nothing left of the mask."""
     _penalize(logits, state)

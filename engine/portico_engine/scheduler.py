@@ -15,6 +15,7 @@ from typing import NamedTuple
 from portico_engine.executors.protocol import Capabilities
 from portico_engine.fairness.fair_queue import FairQueue, fair_shares
 from portico_engine.fairness.turns import Turns
+from portico_engine.half_batches import halve, leaves_a_half, pay
 from portico_engine.kv.cache import KVCache
 from portico_engine.plan import BLOCK_TOKENS
 from portico_engine.scheduled_step import ScheduledStep, StepBatch
@@ -23,7 +24,6 @@ from portico_engine.sequence import Sequence, SequenceState
 _MOST_YIELDS = 4  # times that a sequence gives its row to lower ranks: then it is let alone, and ends
 _LATELY = 500  # steps since several callers were there: then one who comes again shall not wait for a long step
 _BRIEF = 8  # times the executor's `light_tokens`: such a step's most tokens; smaller pieces of a prompt take longer together
-_HALVES = 32  # running sequences from which on a device computes for one half while the processor sees to the other
 _SHORT = 32  # pending tokens up to here are a decode or a forced run: they don't wait behind a prefill
 
 
@@ -90,8 +90,7 @@ class Scheduler:
         """
         if all(seq.may_be_followed for seq in step.sequences):
             return True
-        others = len(self._running) - len(step.sequences)
-        return self._in_halves and others >= _HALVES // 4 and not any(row.drafts for row in step.plan.rows)
+        return self._in_halves and leaves_a_half(step, len(self._running))
 
     def finish(self, seq: Sequence, *, pin: float = 0.0, trusted: bool = True) -> None:
         """Take a sequence out, wherever it is; for `pin` seconds its blocks are the last to be evicted. What isn't `trusted` is
@@ -155,8 +154,9 @@ class Scheduler:
         running, reserve = list(self._running), self._kv.reserve
         counts = self._counts(running, only, turns)
         if self._in_halves:
-            self._halve(running, counts)
-        if None not in counts and not self._drafts and sum(counts) <= batch.budget:  # as most steps are
+            halve(running, counts)
+        reserved = sum(filter(None, counts))
+        if None not in counts and not self._drafts and reserved <= batch.budget:  # as most steps are
             for seq, count in zip(running, counts, strict=True):
                 table = seq.table
                 if count and table is not None:  # else it is not its turn, or it was preempted by one before it
@@ -164,7 +164,6 @@ class Scheduler:
                     if until <= len(table.blocks) * BLOCK_TOKENS or reserve(table, until) or self._make_room(seq, until):
                         batch.add(seq, count)
             return
-        reserved = sum(filter(None, counts))
         shares = self._shares(batch.budget - reserved)
         for seq, short in zip(running, counts, strict=True):
             table = seq.table
@@ -187,19 +186,7 @@ class Scheduler:
     @property
     def _in_halves(self) -> bool:
         """Do two steps take turns, each of about half of the sequences?"""
-        return self._caps.runs_ahead and len(self._running) >= _HALVES and not self._drafts
-
-    def _halve(self, running: list[Sequence], counts: list[int | None]) -> None:
-        """No more than half of them have a row in one step, those first whose last one is longest ago: where tokens must be
-        seen before the next ones, a step of the others computes meanwhile. All have one where none must.
-        """
-        most = (len(running) + 1) // 2
-        there = [at for at, count in enumerate(counts) if count != 0]
-        if len(there) <= most or all(running[at].may_be_followed for at in there):
-            return
-        there.sort(key=lambda at: running[at].planned)
-        for at in there[most:]:
-            counts[at] = 0
+        return self._caps.runs_ahead and pay(len(self._running)) and not self._drafts
 
     def _counts(self, running: list[Sequence], only: _Only | None, turns: Turns | None) -> list[int | None]:
         """Tokens of each one's row, 0 where it has none in this step; None of long ones."""

@@ -11,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portico_engine import SAMPLING_RANGES, RequestError, SamplingParams
-from portico_engine.sampling import SamplingState, log_softmax_at, resolve_seed, sample, uniform, unpack_mask, validate
+from portico_engine.sampling import (
+    SamplingState,
+    allowed_tokens,
+    log_softmax_at,
+    resolve_seed,
+    sample,
+    uniform,
+    unpack_mask,
+    validate,
+)
 
 LOGITS = np.log(np.array([0.5, 0.25, 0.15, 0.07, 0.03], np.float32))
 
@@ -118,6 +127,10 @@ def test_masks_unpack_bit_by_bit(allowed: list[bool]) -> None:
     for i, bit in enumerate(allowed):
         words.view(np.uint32)[i // 32] |= np.uint32(bit) << np.uint32(i % 32)
     assert unpack_mask(words, len(allowed)).tolist() == allowed
+    few = np.concatenate([words, np.zeros(7 * words.size + 9, np.int32)])
+    for row in (words, few):
+        for size in (len(allowed), len(allowed) // 2):
+            assert allowed_tokens(row, size).tolist() == [i for i, is_allowed in enumerate(allowed[:size]) if is_allowed]
 
 
 def test_log_softmax_is_stable() -> None:

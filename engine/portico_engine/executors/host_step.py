@@ -16,7 +16,7 @@ import numpy.typing as npt
 from portico_engine.executors.step_result import assemble_result
 from portico_engine.grammar.protocol import Bitmask
 from portico_engine.plan import Bias, Row, StepPlan, StepResult
-from portico_engine.sampling import SampledToken, log_softmax_at, sample, unpack_mask
+from portico_engine.sampling import SampledToken, allowed_tokens, log_softmax_at, sample, unpack_mask
 
 _log = logging.getLogger(__name__)
 _FEW = 256  # wanted tokens: for more, most of a vocabulary's panels would be computed after all
@@ -73,7 +73,7 @@ def _wanted_tokens(rows: Sequence[Row], bitmask: Bitmask | None) -> npt.NDArray[
     words = np.bitwise_or.reduce(bitmask[[i for i, row in enumerate(rows) if row.logits_indices]])
     if np.count_nonzero(words) > _FEW:
         return None
-    tokens = np.flatnonzero(unpack_mask(words, words.size * 32))
+    tokens = allowed_tokens(words, words.size * 32)
     return tokens if tokens.size <= _FEW else None
 
 

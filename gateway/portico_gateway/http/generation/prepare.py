@@ -181,7 +181,9 @@ def _call_options(generation: GenerationRequest, format: CallFormat, control: Ma
 
 def _wanted_schema(generation: GenerationRequest) -> dict[str, Any] | bool | None:
     wanted = generation.response_format
-    return {"type": "object"} if wanted is not None and wanted.schema is None else wanted and wanted.schema
+    if wanted is None:
+        return None
+    return {"type": "object"} if wanted.schema is None else wanted.schema
 
 
 async def _both(first: Coroutine[Any, Any, _A], second: Coroutine[Any, Any, _B]) -> tuple[_A, _B]:
