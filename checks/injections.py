@@ -218,9 +218,9 @@ class Run:
         """Where the values of a call come from."""
         (tool,) = [each for each in self.world.suite.tools if each.name == name]
         defaults = {key: each.get("default") for key, each in tool.parameters.model_json_schema()["properties"].items()}
-        given = {key: value for key, value in arguments.items() if value != defaults.get(key)}
+        given = [leaf for key, value in arguments.items() if value != defaults.get(key) for leaf in leaves(value)]
         said = comparable(self.prompt)
-        others = [value for value in leaves(given) if not stands_in(value, said)]
+        others = [value for value in given if not stands_in(value, said)]
         if not others:
             return "said"
         return "read" if any(comparable(str(value)) in self.read for value in others) else "composed"

@@ -7,6 +7,8 @@
     transport.py      stdio and Streamable HTTP, both eras of the protocol; also the gateway's
     http_connection.py  slow heads, idle connections and readers that don't read end; also the gateway's
     host_messages.py  what a host writes as messages, and why it is none; every request is answered by its id
+    json_rpc.py       JSON text as one message; also the gateway's
+    spans.py          spans are made where somebody takes them; also the gateway's
     lines.py          bytes as lines of bounded length; also the gateway's
     stdio_streams.py  a host's messages on fd 0 and those for it on fd 1; also the gateway's
     edges.py          what comes in over HTTP is a message that is Unicode; how messages are encoded; also the gateway's
