@@ -147,7 +147,7 @@ class Reader:
         self._embed, self._information, self._weights = embedder().embed, embedder().information, DEFAULT_WEIGHTS
         self._host, self._calls = host, HostCalls(host)
         self._candidates = CandidateReader(host, self._embed, self._weights)
-        self._readers = [tool.name for tool in host.tools() if host.reads_questions(tool.name)]
+        self._readers = [tool.name for tool in host.tools() if tool.name == "db__rows"]
 
     async def row(self, question: Question) -> dict[str, Any]:
         """The outcome, and what it would be if the draft were given: as answers.py has them."""
@@ -229,10 +229,11 @@ class Reader:
         """The call that a server reads in the question."""
         from portico_gateway.agent.events import ToolCallStarted
         from portico_gateway.agent.guided.answers.answer_generation import AnswerGenerator
+        from portico_gateway.guidance.question_readings import QuestionReading
 
         for tool in self._readers:
             reading = await self._host.read_question(tool, part.run.question)
-            if reading is not None:
+            if isinstance(reading, QuestionReading):
                 part.run.readings[tool] = reading
                 call = await self._calls.call(part.run, ToolCallStarted(tool, dict(reading.arguments)))
                 found = call.result.found

@@ -71,6 +71,11 @@ def questions(part: str = "all") -> list[Question]:
     return [_resolved(row) for row in rows if part == "all" or (row["id"] in closed(rows)) == (part == "closed")]
 
 
+def as_committed() -> bool:
+    """Are the questions those of the digest beside them?"""
+    return FILE.with_suffix(".sha256").read_text().split()[0] == sha256(FILE.read_bytes()).hexdigest()
+
+
 def closed(rows: Sequence[Question]) -> set[str]:
     """The ids of the half that nothing is tuned on."""
     found: set[str] = set()
@@ -153,7 +158,8 @@ def _bakery(db: sqlite3.Connection) -> None:
         CREATE TABLE flour (flour_id INTEGER PRIMARY KEY, name TEXT, supplier_id INTEGER REFERENCES supplier);
         CREATE TABLE product (product_id INTEGER PRIMARY KEY, name TEXT, price REAL, flour_id INTEGER REFERENCES flour);
         CREATE TABLE customer (customer_id INTEGER PRIMARY KEY, name TEXT, town TEXT, phone TEXT);
-        CREATE TABLE orders (order_id INTEGER PRIMARY KEY, customer_id INTEGER REFERENCES customer, placed_on DATE, channel TEXT);
+        CREATE TABLE orders (order_id INTEGER PRIMARY KEY, customer_id INTEGER REFERENCES customer, placed_on DATE,
+                             channel TEXT);
         CREATE TABLE order_line (order_id INTEGER REFERENCES orders, product_id INTEGER REFERENCES product, quantity INTEGER);
     """)
     db.executemany(
@@ -166,8 +172,13 @@ def _bakery(db: sqlite3.Connection) -> None:
     db.executemany("INSERT INTO product VALUES (?,?,?,?)", [(i, *each) for i, each in enumerate(products, 1)])
     towns = ["Leeds", "York", "Hull", "Ripon", "Selby", "Whitby"]
     people = _names(rng, 30, ["Oona Marsh", "Ravi Singh"])
-    db.executemany("INSERT INTO customer VALUES (?,?,?,?)",
-                   [(i, name, rng.choice(towns), f"01{rng.randint(100, 999)} {rng.randint(100000, 999999)}") for i, name in enumerate(people, 1)])  # fmt: skip
+    db.executemany(
+        "INSERT INTO customer VALUES (?,?,?,?)",
+        [
+            (i, name, rng.choice(towns), f"01{rng.randint(100, 999)} {rng.randint(100000, 999999)}")
+            for i, name in enumerate(people, 1)
+        ],
+    )
     weights = [1 + 6 * (i in (2, 7, 11)) + 3 * (i == 7) + 5 * (i == 2) for i in range(1, 31)]
     for number in range(1000, 1160):
         who = rng.choices(range(1, 31), weights)[0]
@@ -184,8 +195,8 @@ def _clinic(db: sqlite3.Connection) -> None:
         CREATE TABLE ward (ward_id INTEGER PRIMARY KEY, name TEXT, head TEXT, beds INTEGER);
         CREATE TABLE doctor (doctor_id INTEGER PRIMARY KEY, name TEXT, ward_id INTEGER REFERENCES ward);
         CREATE TABLE patient (patient_id INTEGER PRIMARY KEY, name TEXT, born DATE, town TEXT, blood_type TEXT);
-        CREATE TABLE visit (visit_id INTEGER PRIMARY KEY, patient_id INTEGER REFERENCES patient, doctor_id INTEGER REFERENCES doctor,
-                            visited_on DATE, minutes INTEGER, fee REAL, diagnosis TEXT);
+        CREATE TABLE visit (visit_id INTEGER PRIMARY KEY, patient_id INTEGER REFERENCES patient,
+                            doctor_id INTEGER REFERENCES doctor, visited_on DATE, minutes INTEGER, fee REAL, diagnosis TEXT);
     """)
     wards = [("Cardiology", "Eva Lindqvist", 24), ("Oncology", "Samuel Reyes", 31), ("Paediatrics", "Nora Quill", 18),
              ("Orthopaedics", "Victor Hale", 27)]  # fmt: skip
@@ -195,13 +206,28 @@ def _clinic(db: sqlite3.Connection) -> None:
     people = _names(rng, 40, ["Mina Okafor", "Tom Brandt"])
     people = [name if name not in staff else f"{name} junior" for name in people]
     towns = ["Cork", "Galway", "Sligo", "Tralee", "Ennis"]
-    db.executemany("INSERT INTO patient VALUES (?,?,?,?,?)",
-                   [(i, name, _day(rng, 1938, 2015), rng.choice(towns), rng.choice(["O", "A", "B", "AB"])) for i, name in enumerate(people, 1)])  # fmt: skip
+    db.executemany(
+        "INSERT INTO patient VALUES (?,?,?,?,?)",
+        [
+            (i, name, _day(rng, 1938, 2015), rng.choice(towns), rng.choice(["O", "A", "B", "AB"]))
+            for i, name in enumerate(people, 1)
+        ],
+    )
     ills = ["asthma", "migraine", "fracture", "hypertension", "anaemia", "sprain"]
     for number in range(1, 181):
         doctor = rng.choices(range(1, 10), [1, 1, 4, 1, 1, 1, 1, 1, 1])[0]
-        db.execute("INSERT INTO visit VALUES (?,?,?,?,?,?,?)", (number, rng.randint(1, 40), doctor, _day(rng, 2025, 2026),
-                   rng.choice([15, 20, 30, 45, 60]) + (number == 77) * 35, float(rng.randrange(40, 200, 5)), rng.choice(ills)))  # fmt: skip
+        db.execute(
+            "INSERT INTO visit VALUES (?,?,?,?,?,?,?)",
+            (
+                number,
+                rng.randint(1, 40),
+                doctor,
+                _day(rng, 2025, 2026),
+                rng.choice([15, 20, 30, 45, 60]) + (number == 77) * 35,
+                float(rng.randrange(40, 200, 5)),
+                rng.choice(ills),
+            ),
+        )
 
 
 def _airline(db: sqlite3.Connection) -> None:
@@ -210,12 +236,21 @@ def _airline(db: sqlite3.Connection) -> None:
         CREATE TABLE airport (code TEXT PRIMARY KEY, city TEXT, country TEXT);
         CREATE TABLE aircraft (tail TEXT PRIMARY KEY, model TEXT, seats INTEGER, built INTEGER);
         CREATE TABLE pilot (pilot_id INTEGER PRIMARY KEY, name TEXT, hired DATE);
-        CREATE TABLE flight (flight_id INTEGER PRIMARY KEY, number TEXT, origin TEXT REFERENCES airport, destination TEXT REFERENCES airport,
-                             departs DATETIME, pilot_id INTEGER REFERENCES pilot, tail TEXT REFERENCES aircraft);
-        CREATE TABLE booking (booking_id INTEGER PRIMARY KEY, flight_id INTEGER REFERENCES flight, passenger TEXT, class TEXT, price REAL);
+        CREATE TABLE flight (flight_id INTEGER PRIMARY KEY, number TEXT, origin TEXT REFERENCES airport,
+                             destination TEXT REFERENCES airport, departs DATETIME,
+                             pilot_id INTEGER REFERENCES pilot, tail TEXT REFERENCES aircraft);
+        CREATE TABLE booking (booking_id INTEGER PRIMARY KEY, flight_id INTEGER REFERENCES flight, passenger TEXT, class TEXT,
+                              price REAL);
     """)
-    airports = [("LIS", "Lisbon", "Portugal"), ("VIE", "Vienna", "Austria"), ("MAD", "Madrid", "Spain"), ("BCN", "Barcelona", "Spain"),
-                ("AGP", "Malaga", "Spain"), ("OSL", "Oslo", "Norway"), ("GVA", "Geneva", "Switzerland")]  # fmt: skip
+    airports = [
+        ("LIS", "Lisbon", "Portugal"),
+        ("VIE", "Vienna", "Austria"),
+        ("MAD", "Madrid", "Spain"),
+        ("BCN", "Barcelona", "Spain"),
+        ("AGP", "Malaga", "Spain"),
+        ("OSL", "Oslo", "Norway"),
+        ("GVA", "Geneva", "Switzerland"),
+    ]
     db.executemany("INSERT INTO airport VALUES (?,?,?)", airports)
     planes = [
         ("N101", "Dash 8", 78, 2003),

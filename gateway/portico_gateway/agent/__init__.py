@@ -8,6 +8,7 @@
     prompts.py               every text that is said to the model
     tool_host.py             what the agent needs of upstreams (a protocol)
     upstream_tool_host.py    the same over the gateway's upstreams, under policy
+    question_looks.py        what our own servers read in a question before the model answers it, for the HTTP APIs
     host_calls.py            a call, made and told
     tool_search.py           `find_tools` and `call_tool`, for a catalog that is too large to be told
     tool_signatures.py       the catalog as a model reads it, within a budget

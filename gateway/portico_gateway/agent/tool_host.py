@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import mcp_types as types
 
 from portico_engine import Tool
 from portico_gateway.guidance.question_readings import Reading
+
+ToolReading: TypeAlias = Reading  # how a tool's own server reads a question
 
 
 class ToolHost(Protocol):
@@ -33,7 +35,7 @@ class ToolHost(Protocol):
         ...
 
     async def call_tool(self, name: str, arguments: Mapping[str, Any]) -> types.CallToolResult: ...
-    async def read_question(self, tool: str, question: str) -> Reading | None:
+    async def read_question(self, tool: str, question: str) -> ToolReading | None:
         """How the tool's own server reads a question; None where it doesn't, or can't now."""
         ...
 

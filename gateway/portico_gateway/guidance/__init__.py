@@ -19,6 +19,8 @@
     tool_choice.py             which tool, once it is known what each could be called with
     question_readings.py       how a tool's own server reads a question
     question_evidence.py       what readings say of which tool knows
+    read_calls.py              a guided call with what the servers themselves say
+    guided_call.py             what a call is generated under
     call_guide.py              CallGuide: all of it for one call, for the agent and the HTTP APIs
     argument_readings.py       a tool's arguments, read once: keys, values, alternatives
     argument_priors.py         ArgumentPriors: all of it as a prior over one tool's arguments

@@ -14,7 +14,7 @@ import mcp_types
 
 from portico_engine import Tool
 from portico_gateway.agent.free.turns import WrittenCall
-from portico_gateway.agent.tool_host import ToolHost
+from portico_gateway.agent.tool_host import ToolHost, ToolReading
 from portico_gateway.agent.tool_search import (
     CALL_TOOL,
     FIND_TOOLS,
@@ -26,7 +26,6 @@ from portico_gateway.agent.tool_search import (
     read_query,
 )
 from portico_gateway.errors import GatewayError
-from portico_gateway.guidance.question_readings import Reading
 
 
 class SearchedTools:
@@ -97,7 +96,7 @@ class SearchedTools:
         self._revealed |= {tool.name: tool for tool in found}
         return shown
 
-    async def read_question(self, tool: str, question: str) -> Reading | None:
+    async def read_question(self, tool: str, question: str) -> ToolReading | None:
         return None if tool == FIND_TOOLS else await self._host.read_question(tool, question)
 
     async def read_text(self, server: str, uri: str) -> str:
