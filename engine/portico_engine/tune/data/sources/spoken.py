@@ -99,7 +99,7 @@ def _examples(requests: Sequence[_Request], about: Mapping[str, str], origin: tu
     total: dict[str, int] = defaultdict(int)
     for request in requests:
         total[request.intent] += 1
-        for name in {name for name, _ in request.slots}:
+        for name in dict.fromkeys(name for name, _ in request.slots):
             count[request.intent][name] += 1
     common = {intent: [n for n, k in count[intent].items() if k >= total[intent] / 20] for intent in total}
     tools = {intent: _tool(intent, common[intent], about[intent]) for intent in total}
