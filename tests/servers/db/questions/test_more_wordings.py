@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from tests.servers.db.questions.clinic import Clinic, columns
@@ -131,3 +132,35 @@ def test_a_wording_gives_what_its_sql_gives(depot: Clinic, question: str, sql: s
 def test_what_no_query_gives_is_not_answered_by_another(depot: Clinic, question: str) -> None:
     draft = depot.best(question)
     assert draft.failed or draft.unused(), draft.arguments()
+
+
+@pytest.mark.parametrize(
+    ("dates", "question", "sql"),
+    [
+        ("arrived DATE, left_on DATE", "How many stays are still open?", "SELECT COUNT(*) FROM stays WHERE left_on IS NULL"),
+        ("arrived DATE, left_on DATE", "How many stays have ended?", "SELECT COUNT(*) FROM stays WHERE left_on IS NOT NULL"),
+        ("begun DATE, arrived DATE", "How many stays are over?", "SELECT COUNT(*) FROM stays WHERE arrived IS NOT NULL"),
+        ("closed_on DATE, left_on DATE", "How many stays have ended?", None),  # which of the two, nobody says
+    ],
+)
+def test_what_has_ended_is_told_by_the_date_of_its_end(tmp_path: Path, dates: str, question: str, sql: str | None) -> None:
+    path = tmp_path / "marina.db"
+    connection = sqlite3.connect(path)
+    connection.execute(f"CREATE TABLE stays (id INTEGER PRIMARY KEY, boat TEXT NOT NULL, {dates})")
+    connection.execute("INSERT INTO stays VALUES (1, 'Gull', '2025-01-01', '2025-02-01'), (2, 'Elida', '2025-01-01', NULL)")
+    connection.commit()
+    connection.close()
+    databases = Databases(parse_sources([str(path)]))
+    databases.snapshot()
+    database = databases.all[0]
+    marina = Clinic(path, databases, QuestionReader(database.schema), build_value_index(database, database.schema))
+    try:
+        draft = marina.best(question)
+        if sql is None:
+            assert draft.failed or draft.unused()
+        else:
+            assert columns(marina.rows(draft)) == columns(marina.sql(sql)), draft.arguments()
+            assert not draft.failed
+            assert not draft.unused()
+    finally:
+        databases.close()

@@ -83,7 +83,7 @@ def judge(
     reasons = tuple(_reasons(left, run.said, coverage, sure, weights.confidence.threshold))
     if asks_when(question) and not says_when(first):
         reasons = ("what was found says no date", *reasons)
-    if asks_count(question) and lacks_number(question, first):
+    if asks_count(question) and not answer.several and lacks_number(question, first):
         reasons = ("what was found says no number", *reasons)
     return Judgement(
         Verdict.NO_ANSWER if reasons else Verdict.ANSWERED,

@@ -15,6 +15,7 @@ from portico_servers.db.questions.language.words import name_words, stem
 from portico_servers.db.rows.column_refs import ColumnRef
 
 _ENDINGS = frozenset(map(stem, ENDINGS))
+_ARRIVALS = frozenset({stem("arrived")})
 _BE = frozenset("still currently is are was were be".split())
 _PROMISES = frozenset(map(stem, PROMISES))
 
@@ -43,14 +44,19 @@ def _is_predicate(draft: Draft, at: int) -> bool:
 
 
 def _ended(draft: Draft, at: int, *, over: bool) -> None:
-    """Open is what has no date yet on which it ended; where several dates could tell, none does."""
+    """Open is what has no date yet on which it ended; where several dates could tell, none does, and the word is left over. Who
+    has left has arrived before."""
     found = [ref for ref in _own(draft) if ref.column.nullable and _stems(ref) & _ENDINGS]
+    found = [ref for ref in found if ref.column.kind == "date"] or found  # and an amount paid is no end
+    found = [ref for ref in found if not _stems(ref) & _ARRIVALS or len(found) == 1]
     same = [ref for ref, op, value in draft.filters if value is None and (op == "!=") is over]
     if same and not over:  # "still out, not returned": said twice
         draft.use({at}, 0.2)
     elif len(found) == 1:
         draft.filter(found[0], "!=" if over else "=", None, at)
         draft.use({at}, 1.0)
+    elif found:
+        draft.failed.append(frozenset({at}))
 
 
 def _overdue(draft: Draft, at: int) -> None:

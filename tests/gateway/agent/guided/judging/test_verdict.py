@@ -193,6 +193,12 @@ def test_who_asks_how_many_is_not_answered_by_a_place_without_a_number() -> None
     assert of_documents("Which attempts does the login allow?", "The login allows attempts: all.").verdict is Verdict.ANSWERED
 
 
+def test_records_that_were_counted_are_a_number() -> None:
+    run, answer = run_of("How many routes does Granite have?", "3:\n- routes of Granite: a\n- b\n- c")
+    assert judge(run, answer, nothing, {}, EVER_SO_UNSURE).reasons == ("what was found says no number",)
+    assert judge(run, replace(answer, several=True), nothing, {}, EVER_SO_UNSURE).verdict is Verdict.ANSWERED
+
+
 def test_who_did_something_is_not_answered_by_whom_another_field_names() -> None:
     question = "Who leads the project that Quist pays for?"
     run, answer = run_of(question, "Quist pays for: Project Heron")
