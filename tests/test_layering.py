@@ -73,8 +73,7 @@ TABLES = {
         fairness        sequence
         settlement      sequence
         scheduled_step  plan kv sequence
-        half_batches    sequence scheduled_step
-        scheduler       executors kv sequence fairness scheduled_step plan half_batches
+        scheduler       executors kv sequence fairness scheduled_step plan
         constraints     faults grammar repetition sampling plan sequence scheduled_step
         answers         faults grammar request sampling plan adapters sequence settlement scheduler
         engine          errors faults priors tool grammar request repetition speculation sampling plan step_timing text adapters

@@ -14,7 +14,6 @@ The loop, which sees tokens and never a tensor:
     answers.py         how answers grow and end
     scheduler.py       who runs in the next step
     scheduled_step.py  whose rows a step has, and what of it still counts when it is finished
-    half_batches.py    two steps that take turns, where tokens must be seen before the next ones
     fairness/          several callers: who of the waiting goes first, whose turn it is in a step
     sequence.py        one request under way
     settlement.py      requests whose grammars have more to find out than fits into a step

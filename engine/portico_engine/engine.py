@@ -326,10 +326,12 @@ class Engine:
         return _StepUnderWay(planned, running, constraints, begun)
 
     def _may_be_followed(self, step: _StepUnderWay) -> bool:
-        """May the next step be begun before this one is finished?"""
+        """May the next step be begun before this one is finished? Where one row has a grammar none runs ahead of it: it would
+        have a part in every second step only.
+        """
         if not self._executor.caps.runs_ahead or step.running.has_failed:
             return False
-        return self._scheduler.may_be_followed(step.planned)
+        return all(seq.may_be_followed for seq in step.planned.sequences)
 
     def _finish(self, step: _StepUnderWay, deltas: list[Delta], follower: _StepUnderWay | None = None) -> bool:
         """Take what a step came to. False where it failed, and with it the one that was begun behind it."""

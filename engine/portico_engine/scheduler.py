@@ -15,7 +15,6 @@ from typing import NamedTuple
 from portico_engine.executors.protocol import Capabilities
 from portico_engine.fairness.fair_queue import FairQueue, fair_shares
 from portico_engine.fairness.turns import Turns
-from portico_engine.half_batches import halve, leaves_a_half, pay
 from portico_engine.kv.cache import KVCache
 from portico_engine.plan import BLOCK_TOKENS
 from portico_engine.scheduled_step import ScheduledStep, StepBatch
@@ -84,14 +83,6 @@ class Scheduler:
         self._queue.enter(seq)
         self._wait(seq)
 
-    def may_be_followed(self, step: ScheduledStep) -> bool:
-        """May the next step be begun before this one, planned last, is finished? Where each of its sequences goes on without
-        being seen. And where many run, of which some have no part in it: these are then the next one's.
-        """
-        if all(seq.may_be_followed for seq in step.sequences):
-            return True
-        return self._in_halves and leaves_a_half(step, len(self._running))
-
     def finish(self, seq: Sequence, *, pin: float = 0.0, trusted: bool = True) -> None:
         """Take a sequence out, wherever it is; for `pin` seconds its blocks are the last to be evicted. What isn't `trusted` is
         forgotten instead.
@@ -122,12 +113,12 @@ class Scheduler:
 
     def schedule(self, under_way: ScheduledStep | None = None) -> ScheduledStep | None:
         """The next step, or None where nothing can run. Behind one that is `under_way`, not `computed` yet, rows begin where
-        those of that one end, and follow them where they sample a token; whose next token depends on that one has none.
+        those of that one end, and follow them where they sample a token.
         """
         followed = [] if under_way is None else list(under_way.rows())
         for _, seq, row in followed:
             seq.known += len(row.tokens)
-            seq.awaited = int(bool(row.logits_indices) and seq.remaining > 1 and seq.may_be_followed)
+            seq.awaited = int(bool(row.logits_indices) and seq.remaining > 1)
         planned = self._plan()
         for _, seq, _ in followed:
             seq.known, seq.awaited = 0 if seq.table is None else seq.table.computed, 0
@@ -153,8 +144,6 @@ class Scheduler:
         """Rows of those that run already: short ones whatever there is of long ones before them, which get what is left."""
         running, reserve = list(self._running), self._kv.reserve
         counts = self._counts(running, only, turns)
-        if self._in_halves:
-            halve(running, counts)
         reserved = sum(filter(None, counts))
         if None not in counts and not self._drafts and reserved <= batch.budget:  # as most steps are
             for seq, count in zip(running, counts, strict=True):
@@ -182,11 +171,6 @@ class Scheduler:
                 batch.add(seq, count, drafts)
                 if shares and short is None:
                     shares[seq.request.caller] -= count
-
-    @property
-    def _in_halves(self) -> bool:
-        """Do two steps take turns, each of about half of the sequences?"""
-        return self._caps.runs_ahead and pay(len(self._running)) and not self._drafts
 
     def _counts(self, running: list[Sequence], only: _Only | None, turns: Turns | None) -> list[int | None]:
         """Tokens of each one's row, 0 where it has none in this step; None of long ones."""
