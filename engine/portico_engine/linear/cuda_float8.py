@@ -9,31 +9,33 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.functional import ScalingType, scaled_mm
 
 from portico_engine.kernels.float8 import quantize_float8
 
 _BLOCK = 128
 _AGREEMENT = 0.08  # relative; rounding activations makes some 0.03
 _TRIED_ROWS = (1, 7, 16)
-_ROWS = 4  # by blocks cuBLAS takes rows in fours alone
+_ROWS = 4  # by blocks cuBLAS takes rows in fours alone, and reads scales of blocks in fours
 
 
 class CUDAFloat8Linear:
     """`Linear` with W [out, in] in float8_e4m3fn, times `scale`: float32 [out, 1], or [out / 128, in / 128]."""
 
-    __slots__ = ("_group", "_scale", "bias", "weight")
+    __slots__ = ("_by_blocks", "_scale", "bias", "weight")
 
     def __init__(self, weight: Tensor, scale: Tensor, bias: Tensor | None = None, *, by_blocks: bool = False) -> None:
         """Raises RuntimeError where this GPU, or this torch, has no such product, or another one."""
         n_out, n_in = weight.shape
         self.weight = weight
         self.bias = bias
-        self._group = _BLOCK if by_blocks else n_in
+        self._by_blocks = by_blocks
         if not by_blocks:
             self._scale = scale.reshape(1, n_out).contiguous()
             self._check(scale)
             return
-        self._scale = scale.contiguous().T  # cuBLAS reads the scales of one row of blocks beside each other
+        # the scales of one row of blocks beside each other, the next row's from the next place of four on
+        self._scale = F.pad(scale, (0, -scale.shape[1] % _ROWS)).contiguous().T
         self._check(scale.repeat_interleave(_BLOCK, 0).repeat_interleave(_BLOCK, 1)[:n_out, :n_in])
 
     def _check(self, factors: Tensor) -> None:
@@ -62,17 +64,23 @@ class CUDAFloat8Linear:
         return y if self.bias is None else y.add_(self.bias)
 
     def _product(self, x: Tensor) -> Tensor:
-        n, by_blocks = len(x), self._group == _BLOCK
-        values, scales = quantize_float8(F.pad(x, (0, 0, 0, -n % _ROWS)) if by_blocks else x, self._group)
-        out: Tensor = torch._scaled_mm(
+        if not self._by_blocks:
+            values, scales = quantize_float8(x, x.shape[1])
+            out: Tensor = torch._scaled_mm(
+                values, self.weight.T, scale_a=scales, scale_b=self._scale, out_dtype=torch.bfloat16, use_fast_accum=True
+            )
+            return out
+        values, scales = quantize_float8(F.pad(x, (0, 0, 0, -len(x) % _ROWS)), _BLOCK)
+        out = scaled_mm(
             values,
             self.weight.T,
-            scale_a=scales,
-            scale_b=self._scale,
-            out_dtype=torch.bfloat16,
-            use_fast_accum=not by_blocks,
+            scales,
+            ScalingType.BlockWise1x128,
+            self._scale,
+            ScalingType.BlockWise128x128,
+            output_dtype=torch.bfloat16,
         )
-        return out[:n]
+        return out[: len(x)]
 
     def logits(self, x: Tensor, targets: Tensor | None = None, tokens: Tensor | None = None) -> Tensor:
         """Rounded to bfloat16 as all products are here."""
