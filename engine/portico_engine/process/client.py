@@ -304,7 +304,7 @@ class EngineProcess:
 
     def _kill_group(self) -> None:
         with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)  # its id is the group's: it was started in a session of its own
+            os.killpg(self.pid, signal.SIGKILL)  # its id is the group's: it was started in one of its own
 
     async def _kill(self) -> None:
         """The whole group, at once; afterwards nothing of it is left."""
@@ -325,7 +325,7 @@ async def _spawn(sock: socket.socket, load: EngineLoader) -> asyncio.subprocess.
         pass_fds=[sock.fileno()],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(_import_path(load)), "PYTHONSAFEPATH": "1"},
         cwd=os.sep,
-        start_new_session=True,  # Ctrl-C is for the parent, and the group can be ended as a whole
+        process_group=0,  # Ctrl-C is for the parent, and the group can be ended as a whole
     )
 
 

@@ -48,7 +48,19 @@ _FOLLOWED = 4096  # bytes of an ending; after a longer one the end token has its
 MOST_WORK = 1_000_000  # of deriving, for one answer
 _ROW_WORK = 30  # of writing a row, beside what is in it
 _HEAD_WORK = 4  # of finding one of the ways on
+_MOST_BEGUN = 64  # states whose ways on are half found
 _NODE_BYTES = 600  # that a node whose shortest string is known holds, beside the table: measured on 124,000 states
+
+
+class _Begun:
+    """A state's ways on while they are found: steps that say what each costs, what they have cost, and what they found."""
+
+    __slots__ = ("found", "spent", "steps")
+
+    def __init__(self) -> None:
+        self.found: list[tuple[int, int, Node]] = []
+        self.spent = 0
+        self.steps: Iterator[int] = iter(())
 
 
 class DerivativeAutomaton:
@@ -76,6 +88,7 @@ class DerivativeAutomaton:
         self.searched_in_rules = self._strings.searched_in_rules
         self.work = 0  # that was counted since the automaton was made
         self._transitions: dict[Node, automata.Transitions] = {}
+        self._begun: dict[Node, _Begun] = {}
         self._nodes: list[Node] = []
         self._numbers: dict[Node, int] = {}
         self._endings: dict[int, ShortestEnding | None] = {}
@@ -221,30 +234,58 @@ class DerivativeAutomaton:
         return self._transitions[node]
 
     def _make_transitions(self, node: Node) -> None:
-        found = []
-        for leaf, rest in self._heads(node):
-            leads = () if isinstance(leaf, TokenRef) else automata.transitions(leaf)
-            self.spend(_HEAD_WORK + len(leads) + sum(_size(after) for _, _, after in leads) // 8)
-            for low, high, after in leads:
-                found.append((low, high, seq(after, rest)))
+        """Where a slice ends amid of it the next one goes on, at the price of the whole."""
+        begun = self._begun.pop(node, None)
+        if begun is None:
+            begun = _Begun()
+            begun.steps = self._find_ways(node, begun.found)
 
         def join(nodes: Iterable[Node]) -> Node:
             joined = tuple(nodes)
             self.spend(len(joined))
             return alt(*joined)
 
-        self._transitions[node] = automata.union(found, join)
+        spent = begun.spent
+        try:
+            self.spend(spent, known=True)
+            for cost in begun.steps:
+                begun.spent += cost
+                self.spend(cost)
+            self._transitions[node] = automata.union(begun.found, join)
+        except (SliceOver, OutOfWork):
+            if len(self._begun) < _MOST_BEGUN:
+                self._begun[node] = begun
+                self._made += begun.spent > spent
+            raise
 
-    def _heads(self, node: Node) -> list[tuple[Node, Node]]:
+    def _find_ways(self, node: Node, found: list[tuple[int, int, Node]]) -> Iterator[int]:
+        """Each character that begins its texts with what then follows; yields what the next step costs."""
+        heads: dict[tuple[Node, Node], None] = {}
+        yield from self._find_heads(node, heads)
+        for leaf, rest in heads:
+            leads = () if isinstance(leaf, TokenRef) else automata.transitions(leaf)
+            yield _HEAD_WORK + len(leads) + sum(_size(after) for _, _, after in leads) // 8
+            for low, high, after in leads:
+                found.append((low, high, seq(after, rest)))
+
+    def _heads(self, node: Node) -> Iterable[tuple[Node, Node]]:
         """What its texts begin with: characters, texts, regular parts and control tokens, each with what then follows."""
         heads: dict[tuple[Node, Node], None] = {}
+        for cost in self._find_heads(node, heads):
+            self.spend(cost)
+        return heads
+
+    def _find_heads(self, node: Node, heads: dict[tuple[Node, Node], None]) -> Iterator[int]:
+        """Yields what the next step costs. There may be exponentially many: of rules that may be empty, each with what follows
+        it.
+        """
         todo: list[tuple[Node, Node]] = [(node, EMPTY)]
         seen: set[tuple[Node, Node]] = set()
         while todo:
             if (found := todo.pop()) in seen:
                 continue
             seen.add(found)
-            self.spend(1)  # there may be exponentially many: of rules that may be empty, each with what follows it
+            yield 1
             part, rest = found
             match part:
                 case Ref(name):
@@ -261,7 +302,6 @@ class DerivativeAutomaton:
                     todo.append((item, seq(again, rest)))
                 case _:
                     heads[part, rest] = None
-        return list(heads)
 
     def nullable(self, node: Node) -> bool:
         return self._strings.nullable(node)

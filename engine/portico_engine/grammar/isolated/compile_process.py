@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 WALL_SECONDS = 10.0  # for a job, on a machine where its two seconds of the processor take so long
 _START_SECONDS = 30.0  # for a process to be ready
 _NICE = 10  # behind the engine, whose answers somebody reads, on a machine that is busy
-_SESSION_NICE = 5  # a third of the engine's share of a core: this one counts against all other work of the machine, too
 _MODULE = "portico_engine.grammar.isolated.child"
 
 
@@ -57,7 +56,7 @@ class CompileProcess:
             stderr=subprocess.DEVNULL,
             cwd=os.path.sep,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(_import_path()), "PYTHONSAFEPATH": "1"},
-            start_new_session=True,
+            process_group=0,  # Ctrl-C is for the parent
         )
         self.pid = self._process.pid
         _step_back(self.pid)
@@ -116,17 +115,12 @@ class CompileProcess:
 
 
 def _step_back(pid: int) -> None:
-    """Let the process have the processor only where nobody else wants it much, from its start: importing is most of what many
-    a job costs.
-
-    Linux shares the processor among sessions first (autogroups, sched(7)) and heeds niceness inside a session only. The process
-    has a session of its own, so that by its nice value alone it would get as much as the engine: the session's is set, too.
+    """Let the process have the processor only where nobody else of us wants it, from its start: importing is most of what many
+    a job costs. It is in our session, since Linux shares a processor among sessions first (autogroups, sched(7)).
     """
     if hasattr(os, "setpriority"):
         with suppress(OSError):  # it has ended
             os.setpriority(os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, 0) + _NICE)
-    with suppress(OSError), open(f"/proc/{pid}/autogroup", "w") as file:  # not there on other systems and kernels
-        file.write(str(_SESSION_NICE))
 
 
 def _import_path() -> list[str]:

@@ -101,5 +101,5 @@ async def _spawn() -> asyncio.subprocess.Process:
         stderr=asyncio.subprocess.DEVNULL,
         cwd=os.sep,
         env={**os.environ, "PYTHONPATH": _module_path()},
-        start_new_session=True,  # Ctrl-C is for the parent
+        process_group=0,  # Ctrl-C is for the parent
     )
