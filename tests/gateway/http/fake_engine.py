@@ -61,6 +61,7 @@ class FakeEngine:
     closed: bool = False
     figures: Mapping[str, float] = field(default_factory=dict)
     loaded_adapters: Sequence[str] = ()
+    adapter_prompts: str = ""
     variables: list[Mapping[str, Any] | None] = field(default_factory=list)
     embedded: list[int] = field(default_factory=list)  # texts of each call
     tokenizer: FakeTokenizer = field(default_factory=FakeTokenizer)
@@ -100,7 +101,7 @@ class FakeEngine:
         return Embeddings(np.array(rows, np.float32), tuple(map(len, tokens)))
 
     def adapters(self) -> tuple[AdapterInfo, ...]:
-        return tuple(AdapterInfo(name, Path(name), "", 8, "") for name in self.loaded_adapters)
+        return tuple(AdapterInfo(name, Path(name), "", 8, "", self.adapter_prompts) for name in self.loaded_adapters)
 
     def has_grammar(self, grammar: object) -> bool:
         return True

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from portico_engine import UnknownAdapter
+from portico_gateway.http.generation.prompt import EXPLAINED
 
 pytestmark = pytest.mark.anyio
 
@@ -15,6 +16,13 @@ BODIES: dict[str, dict[str, Any]] = {
     "/v1/responses": {"input": "hi"},
     "/v1/messages": {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 5},
 }
+SCHEMA = {"type": "object", "properties": {}}
+TOOLS: dict[str, dict[str, Any]] = {
+    "/v1/chat/completions": {"type": "function", "function": {"name": "now", "parameters": SCHEMA}},
+    "/v1/responses": {"type": "function", "name": "now", "parameters": SCHEMA},
+    "/v1/messages": {"name": "now", "input_schema": SCHEMA},
+}
+TOOL_CHOICES: dict[str, Any] = {"/v1/chat/completions": "none", "/v1/responses": "none", "/v1/messages": {"type": "none"}}
 paths = pytest.mark.parametrize("path", BODIES)
 
 
@@ -57,6 +65,27 @@ async def test_the_chosen_adapter_answers_where_a_request_names_none(
     async with serve(engine, adapter="poet") as client:
         response = await client.post(path, json={**BODIES[path], **asked})
     assert response.status_code == 200
+    assert [request.adapter for request in engine.requests] == [expected]
+
+
+@paths
+@pytest.mark.parametrize(
+    ("asked", "tools", "expected"),
+    [
+        ({"model": "fake"}, False, None),
+        ({"model": "fake"}, True, "poet"),
+        ({"model": "fake:poet"}, False, "poet"),
+        ({"model": "fake", "adapter": "poet"}, False, "poet"),
+    ],
+)
+async def test_an_adapter_that_was_trained_on_tools_answers_no_request_without_them_unless_it_is_named(
+    serve: Any, fakes: Any, path: str, asked: dict[str, str], tools: bool, expected: str | None
+) -> None:
+    engine = fakes.FakeEngine(loaded_adapters=["sql", "poet"], adapter_prompts=EXPLAINED)
+    body = {**BODIES[path], **asked, **({"tools": [TOOLS[path]], "tool_choice": TOOL_CHOICES[path]} if tools else {})}
+    async with serve(engine, adapter="poet") as client:
+        response = await client.post(path, json=body)
+    assert response.status_code == 200, response.text
     assert [request.adapter for request in engine.requests] == [expected]
 
 

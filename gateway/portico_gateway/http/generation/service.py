@@ -21,6 +21,7 @@ from portico_gateway.guidance.call_guide import CallGuide
 from portico_gateway.http.draining import Drain
 from portico_gateway.http.errors import ApiError
 from portico_gateway.http.generation.prepare import Look, PreparedRequest, prepare
+from portico_gateway.http.generation.prompt import EXPLAINED
 from portico_gateway.http.generation.request import GenerationRequest
 from portico_gateway.http.generation.terms import Terms
 from portico_gateway.http.identity import caller_name
@@ -107,7 +108,10 @@ class GenerationService:
         terms = Terms(self._limits.seconds(caller), partial(self._limits.quotas.count_tokens, caller), self._drain)
 
         async def answer(engine: EngineClient) -> Response:
-            meant = [await _with_adapter(replace(each, terms=terms), adapter, engine) for each in generations]
+            chosen = adapter or model.adapter or NO_ADAPTER
+            meant = [await _with_adapter(replace(each, terms=terms), chosen, engine) for each in generations]
+            if adapter is None:
+                meant = list(map(_without_tools_as_it_is, meant))
             return await make(meant, engine)
 
         return await self.with_engine(model, request, answer)
@@ -173,11 +177,11 @@ class GenerationService:
         raise ApiError(404, f"the model {name!r} does not exist; {there}", param="model", code="model_not_found")
 
     def _chosen(self, generation: GenerationRequest) -> tuple[ModelHost, str | None]:
+        """Its model, and the adapter that it names, which may be NO_ADAPTER."""
         model, adapter = self.named(generation.model)
         if None not in (adapter, generation.adapter) and adapter != generation.adapter:
             raise ApiError(400, f"adapter is {generation.adapter!r}, but model names {adapter!r}; give one", param="adapter")
-        named = adapter or generation.adapter or model.adapter
-        return model, None if named == NO_ADAPTER else named
+        return model, adapter or generation.adapter
 
     @asynccontextmanager
     async def _in_use(self, model: ModelHost) -> AsyncIterator[None]:
@@ -222,9 +226,9 @@ async def adapter_names(engine: EngineClient) -> list[str]:
     return [info.name for info in await engine.adapters()]
 
 
-async def _with_adapter(generation: GenerationRequest, adapter: str | None, engine: EngineClient) -> GenerationRequest:
+async def _with_adapter(generation: GenerationRequest, adapter: str, engine: EngineClient) -> GenerationRequest:
     """Raises ApiError naming the adapters that exist where it is none of them: before a prompt is made for nothing."""
-    if adapter is None:
+    if adapter == NO_ADAPTER:
         return replace(generation, adapter=None)
     try:
         known = {info.name: info for info in await engine.adapters()}
@@ -233,3 +237,8 @@ async def _with_adapter(generation: GenerationRequest, adapter: str | None, engi
     except EngineError as error:
         raise generation.api_error(error) from error
     return replace(generation, adapter=adapter, prompts=known[adapter].prompts)
+
+
+def _without_tools_as_it_is(generation: GenerationRequest) -> GenerationRequest:
+    """An adapter that was trained on prompts with tools has forgotten how to talk without: the model answers these itself."""
+    return generation if generation.tools or generation.prompts != EXPLAINED else replace(generation, adapter=None, prompts="")
