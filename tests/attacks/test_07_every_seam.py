@@ -648,6 +648,8 @@ def test_a_chunk_of_a_prompt_that_is_no_number_is_found_before_anybody_has_it(
     except ModelError as error:
         pytest.skip(str(error))
     executor: Any = engine._executor
+    if name == "torch-cpu":
+        executor._layers = None  # which would read as much as this in one call of native code where AVX2 is all there is
     owner, method = (executor._decoder, "hidden") if name == "torch-cpu" else (executor._context, "decode")
     compute, calls = getattr(owner, method), 0
 

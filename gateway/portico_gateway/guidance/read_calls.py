@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from portico_engine import CallPrior, Tool
 from portico_engine.grammar import check_arguments
@@ -44,10 +45,19 @@ def narrowed_to(tool: Tool, question: str, reading: QuestionReading | FoundPlace
     if not isinstance(reading, FoundPlaces):
         return tool
     required: Sequence[str] = tool.parameters.get("required") or ()
-    if len(required) != 1 or check_arguments(tool.parameters, {required[0]: question}):
-        return tool  # more is to be said, or less than the whole question
-    only = {"properties": {required[0]: {"const": question}}}
-    return replace(tool, parameters={**tool.parameters, "allOf": [*(tool.parameters.get("allOf") or ()), only]})
+    if len(required) != 1:
+        return tool  # more is to be said
+    copied = [_without_copies(part, required[0]) for part in tool.parameters.get("allOf") or ()]
+    whole = {**tool.parameters, "allOf": [*copied, {"properties": {required[0]: {"const": question}}}]}
+    return tool if check_arguments(whole, {required[0]: question}) else replace(tool, parameters=whole)
+
+
+def _without_copies(part: Any, name: str) -> Any:
+    """What a tool is narrowed to, but for the parts of the question that this argument may be."""
+    properties = part.get("properties") if isinstance(part, Mapping) else None
+    if not isinstance(properties, Mapping) or "enum" not in (properties.get(name) or ()):
+        return part
+    return {**part, "properties": {key: schema for key, schema in properties.items() if key != name}}
 
 
 def _worth(reading: QuestionReading | FoundPlaces, found: Evidence, weights: ReadingWeights) -> float:

@@ -13,6 +13,7 @@ from tests.engine.tiny_model import WIDE, Q, Shape, write_tiny_llama
 from portico_engine.executors.protocol import Sizes
 from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
 from portico_engine.kernels.cpu.build import KernelsUnavailable, build
+from portico_engine.linear.dense_product import multiplies_bf16
 from portico_engine.plan import Row, StepPlan
 from portico_engine.weights.gguf_file import GGUFFile
 from reference_decoder import ReferenceDecoder
@@ -59,7 +60,7 @@ def test_they_say_what_the_decoder_says(tmp_path: Path, kind: Q, shape: Shape) -
     assert divergence(together, steps(executor)) < 0.012
 
 
-def test_they_are_nearer_to_float32_than_operation_by_operation(tmp_path: Path) -> None:
+def test_they_are_no_further_from_float32_than_operation_by_operation(tmp_path: Path) -> None:
     path = write_tiny_llama(tmp_path / "tiny.gguf", shape=DEEP, context=512)
     executor, reference = load(path), ReferenceDecoder(GGUFFile(path)).logits(PROMPT[:40])
     row = scored(PROMPT[:40], 0, (4, 5, 6))
@@ -68,7 +69,8 @@ def test_they_are_nearer_to_float32_than_operation_by_operation(tmp_path: Path) 
     assert layers.max_rows >= 40
     together = divergence(torch.as_tensor(executor.submit(StepPlan((row,))).logits), reference)
     executor._layers = None
-    assert together < divergence(torch.as_tensor(executor.submit(StepPlan((row,))).logits), reference)
+    apart = divergence(torch.as_tensor(executor.submit(StepPlan((row,))).logits), reference)
+    assert together < (1.0 if multiplies_bf16() else 1.05) * apart  # in float32 single operations round as little
 
 
 @pytest.mark.parametrize("name", ["smollm3", "ernie4_5", "qwen2, yarn", "phi3"])
@@ -90,7 +92,7 @@ def test_what_the_kernel_does_not_know_is_computed_by_the_decoder(tmp_path: Path
 
 def test_a_token_has_the_bits_beside_others_of_its_row_that_it_has_by_itself(tmp_path: Path) -> None:
     executor = load(write_tiny_llama(tmp_path / "tiny.gguf", shape=WIDE, context=512))
-    most = executor.caps.alike_tokens
+    most = min(executor.caps.alike_tokens, len(PROMPT) - 200)
     assert most >= 12
     table = tuple(range(40, 20, -1))
     executor.submit(StepPlan((scored(PROMPT[:200], 0, table),)))

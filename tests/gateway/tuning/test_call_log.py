@@ -17,7 +17,7 @@ from portico_gateway.agent.upstream_tool_host import UpstreamToolHost
 from portico_gateway.caller import Caller
 from portico_gateway.config.sections import AuditConfig
 from portico_gateway.errors import ConfigError, ConsentRefused
-from portico_gateway.policy.audit import AuditLog, AuditRecord
+from portico_gateway.policy.audit import AuditLog, AuditRecord, Failure
 from portico_gateway.tuning.call_log import NoConsent, read_calls, refuse_without_consent
 from portico_gateway.tuning.log_rows import LogRows, log_rows
 from portico_gateway.tuning.masking import Masking, holds_secret, shortened
@@ -42,7 +42,7 @@ def record(
 ) -> AuditRecord:
     return AuditRecord(
         started=time.time(), caller="local", client="portico ask", server="code", tool=tool, arguments=arguments,
-        decision="allow", approval=None, seconds=0.1, result=None if failure else OK, failure=failure, question=question,
+        decision="allow", approval=None, seconds=0.1, result=None if failure else OK, failure=failure and Failure.of(failure), question=question,
         call=call,
     )  # fmt: skip
 
