@@ -37,7 +37,7 @@ SUMMARIES = {
     "add": "Add an MCP server to portico.toml, and leave the rest of the file as it is.",
     "remove": "Take an MCP server out of portico.toml, and leave the rest of the file as it is.",
     "login": "Log in at the MCP server NAME, or forget that.",
-    "tools": "List the tools of all servers, or of the server or tool NAME: read-only or not, whether a call asks first, what they do.",
+    "tools": "List the tools of all servers, or of the server or tool NAME: what they do, and whether a call asks first.",
     "trust": "Trust a workspace's portico.toml, or show and revoke what is trusted.",
     "model": "Show or install the default model (an alias: `portico models` does it too).",
     "models": "List, describe, fetch, convert and delete models; install the default one.",

@@ -42,7 +42,8 @@ def record(
 ) -> AuditRecord:
     return AuditRecord(
         started=time.time(), caller="local", client="portico ask", server="code", tool=tool, arguments=arguments,
-        decision="allow", approval=None, seconds=0.1, result=None if failure else OK, failure=failure and Failure.of(failure), question=question,
+        decision="allow", approval=None, seconds=0.1, result=None if failure else OK,
+        failure=failure and Failure.of(failure), question=question,
         call=call,
     )  # fmt: skip
 

@@ -27,7 +27,7 @@ _HOW = {"allow": "runs", "ask": "asks", "deny": "denied"}
 def command(
     name: str | None, root: Path | None, docs: tuple[Path, ...], db: tuple[str, ...], config: Path | None, as_json: bool
 ) -> int:
-    """List the tools of all servers, or of the server or tool NAME: read-only or not, whether a call asks first, what they do."""
+    """List the tools of all servers, or of the server or tool NAME: what they do, and whether a call asks first."""
     import anyio
 
     from portico_gateway.cli.trust_prompt import ask_trust
