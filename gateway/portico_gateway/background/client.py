@@ -31,7 +31,7 @@ from portico_servers.common.version import package_version
 
 _START_TIMEOUT = 30.0  # seconds that a fresh process has until it listens
 _LOOK_EVERY = 0.01
-_OTHERS_START = 15.0  # seconds that another process, to which the one that was started lost a race, has to listen; imports take a few
+_OTHERS_START = 15.0  # seconds that another process, to which the one that was started lost a race, has to listen
 _STATUS_TIMEOUT = 2.0
 
 Confirm = Callable[[Any], Any]  # asks the person at this terminal, a question as JSON to an answer as JSON
