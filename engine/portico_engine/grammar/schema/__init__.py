@@ -1,6 +1,7 @@
 """JSON Schema (2020-12, and older drafts as tools write them) to the grammar's IR.
 
 keywords.py    reading keyword values, and saying what is wrong with one
+references.py  where a schema's references lead by its own names, and which go round in a circle
 document.py    the schema as a document: dialect, pointers, references
 formula.py     subschemas as formulas of constraints, and their disjunctive normal form
 assertions.py  keywords that assert something by themselves -> formula

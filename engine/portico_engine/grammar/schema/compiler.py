@@ -13,12 +13,13 @@ from portico_engine.grammar.cache import ByteCache
 from portico_engine.grammar.compiled import CompileReport, Failed
 from portico_engine.grammar.ir import Grammar, Never, Node, Ref
 from portico_engine.grammar.schema.build import Builder
-from portico_engine.grammar.schema.document import SchemaDocument
+from portico_engine.grammar.schema.document import SchemaDialect, SchemaDocument, SchemaNode
 from portico_engine.grammar.schema.mending import mend
 from portico_engine.grammar.schema.shared import shared_rules
 from portico_engine.grammar.shortest_length import check_shortest
 
 ANY_OBJECT: Mapping[str, Any] = {"type": "object"}
+_OBJECT = SchemaNode(ANY_OBJECT, "", "", SchemaDialect.DRAFT_2020)
 RULE_BYTES = 6_000  # of a rule's nodes, rounded up from real tools'
 
 
@@ -30,18 +31,21 @@ def schema_to_ir(
     limits: Limits = DEFAULT_LIMITS,
     prefix: str = "",
     resources: Mapping[str, Any] | None = None,
+    objects: bool = False,
 ) -> tuple[Grammar, CompileReport]:
     """The language of a schema's values in compact canonical JSON, and where it is not exact.
 
     `bounds` None leaves open ends open (for checking texts, not for generation). Every rule's name begins with `prefix`;
-    `resources` are schemas by URI that references may lead to. Raises InvalidSchema, Unsatisfiable or GrammarTooLarge.
+    `resources` are schemas by URI that references may lead to; `objects` leaves out other
+    values that the schema takes. Raises InvalidSchema, Unsatisfiable or GrammarTooLarge.
     """
     began, meter = time.perf_counter(), Meter(limits)
     try:
         document = SchemaDocument(schema, meter, resources)
         shared = shared_rules(bounds)
         builder = Builder(document, tool=tool, prefix=prefix, bounds=bounds, limits=limits, meter=meter, shared=shared)
-        start = builder.goal(((document.root, True),), "root" if not prefix else "")
+        goal = ((document.root, True), *(((_OBJECT, True),) if objects else ()))
+        start = builder.goal(goal, "root" if not prefix else "")
         rules, name = _finish(builder, start)
     except RecursionError:
         raise InvalidSchema("", "its keywords nest too deeply to be followed") from None
@@ -115,8 +119,7 @@ def _tool_to_ir(
         mended = mend(schema, tool)
         schema = mended.schema
         whole = isinstance(schema, dict) and schema.get("type") == "object"
-        wanted = schema if whole else {"allOf": [dict(ANY_OBJECT), schema]}
-        grammar, report = schema_to_ir(wanted, tool=tool, bounds=bounds, limits=limits, prefix=prefix)
+        grammar, report = schema_to_ir(schema, tool=tool, bounds=bounds, limits=limits, prefix=prefix, objects=not whole)
         return grammar, replace(report, loosened=(*mended.loosened, *report.loosened), notes=mended.notes)
     except Unsatisfiable as error:
         return None, CompileReport(failed=(Failed(tool, error.pointer, error.reason, degraded=False),))

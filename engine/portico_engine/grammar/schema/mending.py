@@ -1,12 +1,13 @@
 """A tool's schema with mistakes in it, read as far as it can be: what has a meaning is put right, what has none is left out.
 
 One unreadable keyword costs that keyword, and not the tool. The grammar of a call and the check after it go by the same mended
-schema. It changes nothing in a schema that is right. What it can't see (a reference in a circle) the compiler refuses.
+schema. It changes nothing in a schema that is right.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +15,7 @@ from portico_engine.errors import GrammarError
 from portico_engine.grammar.compiled import Loosened
 from portico_engine.grammar.schema import keywords as read
 from portico_engine.grammar.schema.assertions import TYPES
+from portico_engine.grammar.schema.references import REFERENCES, Names, circles
 
 _NO_MEANING = object()
 _DEEPEST = 160  # levels, as far as any schema is compiled
@@ -47,8 +49,9 @@ class MendedSchema:
 
 @dataclass(slots=True)
 class _Mender:
-    root: Any
+    names: Names
     tool: str
+    refers: bool = False  # is there a reference?
     loosened: list[Loosened] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -139,20 +142,22 @@ class _Mender:
         return value if isinstance(value, bool) else self.left_out(at, at.rsplit("/", 1)[-1], "it is neither true nor false")
 
     def reference(self, value: Any, at: str) -> Any:
+        self.refers = True
+        keyword = at.rsplit("/", 1)[-1]
         if not isinstance(value, str):
-            return self.left_out(at, "$ref", f"a reference is a string, not {read.short_repr(value)}")
-        if not value.startswith("#"):
-            if "json-schema.org/" in value or _has_resources(self.root) or "$id" in self.root:
-                return value
-            return self.left_out(at, "$ref", f"{read.short_repr(value)} is outside this schema, and nothing is fetched")
-        if not value.startswith("#/") or _leads_somewhere(self.root, value) or _has_resources(self.root):
+            return self.left_out(at, keyword, f"a reference is a string, not {read.short_repr(value)}")
+        if self.names.target(value) is not None or self.names.resources:
             return value
+        if not value.startswith("#"):
+            if "json-schema.org/" in value or "$id" in self.names.root:
+                return value
+            return self.left_out(at, keyword, f"{read.short_repr(value)} is outside this schema, and nothing is fetched")
         for old, new in (("#/definitions/", "#/$defs/"), ("#/$defs/", "#/definitions/"), ("#/components/schemas/", "#/$defs/")):
             other = new + value.removeprefix(old)
-            if value.startswith(old) and _leads_somewhere(self.root, other):
+            if value.startswith(old) and self.names.target(other) is not None:
                 self.meant(at, other)
                 return other
-        return self.left_out(at, "$ref", f"{read.short_repr(value)} leads to nothing in this schema")
+        return self.left_out(at, keyword, f"{read.short_repr(value)} leads to nothing in this schema")
 
     def dependent_required(self, value: Any, at: str) -> Any:
         if isinstance(value, dict) and all(
@@ -185,7 +190,7 @@ class _Mender:
             return self.schema(value, at, depth + 1)
         if not value:
             return self.left_out(at, "items", "an empty list of schemas says nothing")
-        if isinstance(self.root, dict) and "2020-12" in str(self.root.get("$schema")):
+        if isinstance(self.names.root, dict) and "2020-12" in str(self.names.root.get("$schema")):
             return self.left_out(at, "items", "items is one schema in draft 2020-12")
         return [self.schema(one, f"{at}/{index}", depth + 1) for index, one in enumerate(value)]
 
@@ -225,7 +230,7 @@ _KEYWORDS: Mapping[str, _Mend] = {
     "required": _Mender.required,
     "pattern": _Mender.pattern,
     "format": _Mender.string,
-    "$ref": _Mender.reference,
+    **dict.fromkeys(REFERENCES, _Mender.reference),
     "uniqueItems": _Mender.flag,
     "dependentRequired": _Mender.dependent_required,
 }
@@ -233,11 +238,52 @@ _KEYWORDS: Mapping[str, _Mend] = {
 
 def mend(schema: Any, tool: str = "") -> MendedSchema:
     """The schema as it can be read. A new value; the one that was given stays as it is."""
-    mender = _Mender(schema, tool)
+    mender = _Mender(Names(schema), tool)
     mended = mender.schema(schema, "", 0)
+    if mender.refers:
+        mended = _without_circles(mended, mender)
     if not mender.loosened and not mender.notes and mended == schema:
         return MendedSchema(schema)
     return MendedSchema(mended, tuple(mender.loosened), tuple(mender.notes))
+
+
+def _without_circles(schema: Any, mender: _Mender) -> Any:
+    """Without the references that lead back to what is being asked. A choice that consists of such a reference alone is none; a
+    condition or a negation that does says nothing."""
+    if not circles(schema):
+        return schema
+    schema = deepcopy(schema)  # where no keyword is read it is the caller's still
+    found = {(id(circle.schema), circle.keyword) for circle in circles(schema)}
+    emptied: set[int] = set()
+    for at, sub in list(_objects(schema)):
+        for keyword in [keyword for keyword in sub if (id(sub), keyword) in found]:
+            mender.left_out(read.pointer(at, keyword), keyword, "it leads back to itself")
+            del sub[keyword]
+            if not sub:
+                emptied.add(id(sub))
+    for _, sub in list(_objects(schema)):
+        for keyword in ("not", "if"):
+            if id(sub.get(keyword)) in emptied:
+                del sub[keyword]
+        for keyword in ("anyOf", "oneOf"):
+            choices = sub.get(keyword)
+            if isinstance(choices, list) and not all(id(choice) in emptied for choice in choices):
+                choices[:] = [False if id(choice) in emptied else choice for choice in choices]
+    return schema
+
+
+def _objects(schema: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each object of the document, and where it stands first."""
+    stack, known = [("", schema)], set()
+    while stack:
+        at, item = stack.pop()
+        if not isinstance(item, dict | list) or id(item) in known:
+            continue
+        known.add(id(item))
+        if isinstance(item, dict):
+            yield at, item
+        below = item.items() if isinstance(item, dict) else enumerate(item)
+        stack.extend((f"{at}/{read.escape(key)}", value) for key, value in below)
 
 
 def _type_name(name: Any) -> str | None:
@@ -257,32 +303,3 @@ def _why_no_pattern(pattern: Any) -> str | None:
     from portico_engine.grammar.ecma.parser import check_pattern
 
     return check_pattern(pattern) if isinstance(pattern, str) else f"a pattern is a string, not {read.short_repr(pattern)}"
-
-
-def _has_resources(root: Any) -> bool:
-    """Are there schemas with names of their own, from which references count?"""
-    stack = [root]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, list):
-            stack.extend(item)
-        elif isinstance(item, dict):
-            if item is not root and (isinstance(item.get("$id"), str) or isinstance(item.get("id"), str)):
-                return True
-            stack.extend(item.values())
-    return False
-
-
-def _leads_somewhere(root: Any, reference: str) -> bool:
-    from urllib.parse import unquote
-
-    at = root
-    for step in unquote(reference)[2:].split("/"):
-        key = step.replace("~1", "/").replace("~0", "~")
-        if isinstance(at, list) and read.is_index(key) and int(key) < len(at):
-            at = at[int(key)]
-        elif isinstance(at, dict) and key in at:
-            at = at[key]
-        else:
-            return False
-    return isinstance(at, dict | bool)

@@ -87,11 +87,12 @@ class OpenAIMessage(LenientBody):
         texts = []
         for index, part in enumerate(content):
             kind = part.get("type") if isinstance(part, dict) else None
-            if kind not in ("text", "refusal", "input_text", "output_text") or not isinstance(
-                part.get("text", part.get("refusal")), str
-            ):
+            if kind not in ("text", "refusal", "input_text", "output_text"):
                 raise ValueError(f"part {index} is of type {kind!r}; this model takes text only")
-            texts.append(part.get("text", part.get("refusal")))
+            text = part.get("text", part.get("refusal"))
+            if not isinstance(text, str):
+                raise ValueError(f"part {index} has no text: its 'text' must be a string")
+            texts.append(text)
         return "".join(texts)
 
     @model_validator(mode="after")
