@@ -62,6 +62,8 @@ CIRCLES: list[tuple[dict[str, Any], dict[str, Any]]] = [  # with a call that sat
     ({"$anchor": "top", "properties": {"a": {"type": "integer"}}, "required": ["a"], "allOf": [{"$ref": "#top"}]}, {"a": 1}),
     ({"properties": {"a": {"$dynamicRef": "#x"}}, "required": ["a"]}, {"a": 1}),
     ({"$dynamicAnchor": "x", "$dynamicRef": "#x", "properties": {"a": {"type": "integer"}}, "required": ["a"]}, {"a": 1}),
+    ({"$id": "http://o/p", "properties": {"a": {"$ref": "http://o/q", "type": "integer"}}, "required": ["a"]}, {"a": 1}),
+    ({"$id": "http://o/p", "$ref": "p#/$defs/x", "$defs": {"x": {"$ref": "http://o/p"}}, "required": ["a"]}, {"a": 1}),
     ({"properties": {"a": {"$ref": "#nowhere", "type": "integer"}}, "required": ["a"]}, {"a": 1}),
 ]  # fmt: skip
 

@@ -48,7 +48,11 @@ def test_a_violation_names_where_and_what() -> None:
 
 
 @pytest.mark.parametrize(
-    "schema", [{"$ref": "#"}, {"$id": "https://example.com/y", "$ref": "https://example.com/x"}, {"$ref": "#no-anchor"}]
+    "schema",
+    [
+        {"not": {"$id": "https://example.com/y"}, "$ref": "https://example.com/x"},
+        {"not": {"$id": "https://example.com/y"}, "$ref": "#nowhere"},
+    ],
 )
 def test_a_check_that_raises_is_a_failed_check_and_fetches_nothing(schema: Any) -> None:
     assert [v.message.startswith("the value could not be checked") for v in check_arguments(schema, "x")] == [True]
@@ -56,7 +60,17 @@ def test_a_check_that_raises_is_a_failed_check_and_fetches_nothing(schema: Any) 
     assert checker.violations("x") == checker.violations("x") == check_arguments(schema, "x")
 
 
-@pytest.mark.parametrize("schema", [{"$ref": "#/nowhere"}, {"$ref": "https://example.com/x"}, {"pattern": "("}, {"type": 5}])
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$ref": "#/nowhere"},
+        {"$ref": "https://example.com/x"},
+        {"pattern": "("},
+        {"type": 5},
+        {"$ref": "#"},
+        {"$ref": "#nowhere"},
+    ],
+)
 def test_a_keyword_that_cannot_be_read_is_not_checked(schema: Any) -> None:
     assert check_arguments(schema, "x") == []
     assert check_arguments({**schema, "maxLength": 0}, "x")

@@ -149,7 +149,7 @@ class _Mender:
         if self.names.target(value) is not None or self.names.resources:
             return value
         if not value.startswith("#"):
-            if "json-schema.org/" in value or "$id" in self.names.root:
+            if "json-schema.org/" in value:
                 return value
             return self.left_out(at, keyword, f"{read.short_repr(value)} is outside this schema, and nothing is fetched")
         for old, new in (("#/definitions/", "#/$defs/"), ("#/$defs/", "#/definitions/"), ("#/components/schemas/", "#/$defs/")):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
-from urllib.parse import unquote
+from urllib.parse import unquote, urljoin
 
 from portico_engine.grammar.schema import keywords as read
 
@@ -32,6 +32,7 @@ class Names:
         self.root = root
         self.resources = False  # are there schemas with names of their own, from which references count?
         self.anchors: dict[str, Any] = {}
+        self._own = root.get("$id", root.get("id")) if isinstance(root, dict) else None
         stack = [root]
         while stack:
             item = stack.pop()
@@ -55,9 +56,12 @@ class Names:
 
     def target(self, reference: Any) -> Any:
         """The subschema that a reference within the document leads to; None where it leads to none."""
-        if not isinstance(reference, str) or not reference.startswith("#"):
+        if not isinstance(reference, str):
             return None
-        name = unquote(reference)[1:]
+        resource, _, fragment = reference.partition("#")
+        if resource and _joined(self._own, resource) != _joined(self._own, ""):
+            return None
+        name = unquote(fragment)
         if not name:
             return self.root
         at = self.root if name.startswith("/") else self.anchors.get(name)
@@ -70,6 +74,13 @@ class Names:
             else:
                 return None
         return at if isinstance(at, dict | bool) else None
+
+
+def _joined(own: Any, resource: str) -> str:
+    try:
+        return urljoin(own.partition("#")[0], resource) if isinstance(own, str) else resource
+    except ValueError:  # "http://[" is no URI
+        return resource
 
 
 class _Step(NamedTuple):

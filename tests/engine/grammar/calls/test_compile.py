@@ -180,7 +180,7 @@ def test_a_vocabulary_says_which_marks_are_tokens_of_its_own() -> None:
 
 
 def test_one_bad_tool_is_degraded_or_left_out_and_the_others_stay_exact() -> None:
-    invalid = Tool("bad", "", {"type": "object", "properties": {"x": {"$ref": "#/properties/x"}}})
+    invalid = Tool("bad", "", {"type": "object", "properties": {"x": {"$id": "http://own/", "$ref": "#/nowhere"}}})
     impossible = Tool("never", "", {"type": "object", "properties": {"x": False}, "required": ["x"]})
     grammar = compile_tool_calls((SEARCH, invalid, impossible))
     assert accepts(grammar.text, ONE[CallFormat.GENERIC])
