@@ -228,6 +228,7 @@ async def test_a_server_that_gets_another_model_is_left_until_it_has_its_own_aga
     assert changed["error"]["code"] == "model_changed"
     assert "had the model 'big-model' and has 'other-model' now" in changed["error"]["message"]
     assert ready.status_code == 503
+    assert ready.json()["reason"] == "no model server can be used now; /healthz says why", "strangers learn no address"
 
 
 async def test_an_answer_that_breaks_off_in_the_middle_ends_with_an_error(remote: Serving) -> None:
