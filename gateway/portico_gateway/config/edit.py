@@ -152,7 +152,7 @@ def toml_document(text: str, path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"this is not valid TOML: {error}", path=path) from None
+        raise ConfigError(f"this is not valid TOML, so nothing was changed: {error}", path=path) from None
 
 
 def _added_document(text: str, name: str, path: Path) -> dict[str, Any]:

@@ -117,7 +117,7 @@ def create_app(
         app.include_router(api.router(service))
     if tool_calls is not None:
         app.include_router(approvals_router(tool_calls))
-        app.include_router(feedback_router(tool_calls))
+        app.include_router(feedback_router(tool_calls, service.answers.caller_of))
 
     app.include_router(health_router(upstreams, pool, drain, keys_needed=keys_needed))
 

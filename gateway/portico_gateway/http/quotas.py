@@ -48,7 +48,7 @@ class KeyQuotas:
         for what, used, most in (("requests", requests, key.requests_per_day), ("tokens", tokens, key.tokens_per_day)):
             if most is not None and used >= most:
                 left = _DAY - int(self._clock()) % _DAY
-                said = "may make none" if most == 0 else f"has used {used} of {most} {what} today, by UTC"
+                said = f"may use no {what}" if most == 0 else f"has used {used} of {most} {what} today, by UTC"
                 raise ApiError(
                     429,
                     f"this key {said} ({what}_per_day in [keys.NAME])",

@@ -13,6 +13,7 @@ from portico_gateway.http.errors import ApiError
 
 _LONGEST_NAME = 80  # characters of a client's name that an error repeats
 _LONGEST_VALUE = 60  # characters of an offending value that an error repeats
+_MOST_NAMES = 8  # unknown fields that are named beside the first
 _LONGEST_GUESS = 40  # characters of a name that is compared with the fields': no field has more, and comparing isn't linear
 
 
@@ -28,6 +29,8 @@ def invalid_body(problems: Sequence[Any], sent: Any, schema: type[BaseModel] | N
     elif first["type"] == "extra_forbidden":
         close = _close_field(str(first["loc"][-1]), schema)
         message = f"{param}: this field is not known here; " + (f"did you mean {close[0]!r}?" if close else "leave it out")
+        if others := _others_unknown(problems, first):
+            message += f"; nor {'is' if len(others) == 1 else 'are'} {', '.join(others)}"
     elif first["type"] == "union_tag_invalid":
         context = first["ctx"]
         message = f"{param}: the type {_short(str(context['tag']))!r} is not taken here; it takes {context['expected_tags']}"
@@ -53,6 +56,14 @@ def _field(loc: Sequence[str | int], sent: Any, *, missing: bool) -> list[str]:
                 continue
         where.append(_short(str(part)))
     return [*where, str(loc[-1])] if missing and loc else where
+
+
+def _others_unknown(problems: Sequence[Any], first: Any) -> list[str]:
+    """The body's other fields that are not known either, so that a client that sends several is put right at once; a few of
+    many. Those of a part may belong to another arm of its union."""
+    unknown = [each for each in problems if each["type"] == "extra_forbidden" and len(each["loc"]) == 1 and each is not first]
+    names = [_short(str(each["loc"][0])) for each in unknown[:_MOST_NAMES]]
+    return names if len(unknown) <= _MOST_NAMES else [*names, f"{len(unknown) - _MOST_NAMES} more"]
 
 
 def _close_field(name: str, schema: type[BaseModel] | None) -> list[str]:

@@ -27,7 +27,7 @@ import mcp_types
 import platformdirs
 
 from portico_gateway.config.sections import AuditConfig
-from portico_gateway.policy.audit_database import AuditDatabase
+from portico_gateway.policy.audit_database import AuditDatabase, caller_of_call
 from portico_gateway.safe_output.redaction import redacted, redacted_value
 
 log = logging.getLogger(__name__)
@@ -181,6 +181,8 @@ class AuditLog:
         self._file = AuditDatabase(audit_file(self._config), self._config.max_rows, self._config.max_days)
         self._queue: queue.Queue[AuditRecord | None] = queue.Queue(_MAX_WAITING)
         self._waiting: dict[str, _Waiting] = {}  # by caller
+        self._unwritten: dict[str, str] = {}  # callers by the ids of calls that are not in the file yet
+        self._look_ups = asyncio.Lock()
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._warned = -_PAUSE
@@ -199,10 +201,19 @@ class AuditLog:
                 if not full:
                     self._queue.put_nowait(record)
                     waiting.add(weight)
+                    if record.call and record.kind != "feedback":
+                        self._unwritten[record.call] = record.caller
             except queue.Full:
                 full = True
         if full:
             self._warn("the audit log can't keep up; calls are missing in it")
+
+    async def caller_of(self, call: str) -> str | None:
+        """Who made the call of this id; None where none is known, or the file has let go of it. Raises sqlite3.Error."""
+        async with self._look_ups:  # each reads the whole file where there is no such call
+            if (caller := self._unwritten.get(call)) is not None:
+                return caller
+            return await asyncio.to_thread(caller_of_call, self._file.path, call)
 
     def close(self) -> None:
         """Write what waits, at most a few seconds, and end."""
@@ -221,15 +232,19 @@ class AuditLog:
                 last = None in batch
                 records = [record for record in batch if record is not None]
                 self._forget_waiting(records)
-                if not records or time.monotonic() - self._refused_at < _PAUSE:
-                    continue
-                try:
-                    self._write(records)
-                except (sqlite3.Error, OSError) as error:
-                    self._refused_at = time.monotonic()
-                    self._warn(f"the audit log {self._file.path} can't be written, calls are missing in it: {error}")
-                except BaseException:  # noqa: BLE001 - the outermost loop of this thread: later calls are logged
-                    self._write_each(records)
+                if records and time.monotonic() - self._refused_at >= _PAUSE:
+                    self._try_to_write(records)
+                for record in records:
+                    self._unwritten.pop(record.call, None)
+
+    def _try_to_write(self, records: list[AuditRecord]) -> None:
+        try:
+            self._write(records)
+        except (sqlite3.Error, OSError) as error:
+            self._refused_at = time.monotonic()
+            self._warn(f"the audit log {self._file.path} can't be written, calls are missing in it: {error}")
+        except BaseException:  # noqa: BLE001 - the outermost loop of this thread: later calls are logged
+            self._write_each(records)
 
     def _write_each(self, records: list[AuditRecord]) -> None:
         """One of them can't be written: the others are."""

@@ -126,3 +126,14 @@ def open_read_only(path: Path) -> Iterator[sqlite3.Connection]:
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_TIMEOUT)) as connection:
         connection.row_factory = sqlite3.Row
         yield connection
+
+
+def caller_of_call(path: Path, call: str) -> str | None:
+    """Who made the call of this id; None where the log has none. Raises sqlite3.Error where it can't be read."""
+    if not path.exists():
+        return None
+    with open_read_only(path) as connection:
+        if "call" not in {row["name"] for row in connection.execute(f"pragma table_info({TABLE})")}:
+            return None  # a log from before calls had ids
+        row = connection.execute(f"select caller from {TABLE} where call = ? and kind != 'feedback' limit 1", [call]).fetchone()
+    return None if row is None else str(row["caller"])

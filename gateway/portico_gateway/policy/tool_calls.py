@@ -362,6 +362,15 @@ class ToolCalls:
 
     # -- the log
 
+    @property
+    def is_logged(self) -> bool:
+        """Whether calls are logged at all."""
+        return self._audit is not None
+
+    async def caller_of(self, identity: str) -> str | None:
+        """Who made the call of this id; None where the log has none. Raises sqlite3.Error where it can't be read."""
+        return None if self._audit is None else await self._audit.caller_of(identity)
+
     def note_feedback(self, identity: str, rating: str, by: str, comment: str = "") -> bool:
         """A person's word on a call or an answer, by its id; False where there is no log."""
         if self._audit is None:

@@ -110,6 +110,10 @@ class Upstreams:
                 await server.supervisor.settled.wait()
         return self.status()
 
+    def starting(self) -> list[str]:
+        """Names of the servers whose first start is still being tried."""
+        return [name for name, server in self._servers.items() if not server.supervisor.settled.is_set()]
+
     async def one_ready(self) -> None:
         """Wait until any of the servers is up, for ever where none gets there."""
         async with anyio.create_task_group() as tasks:

@@ -91,7 +91,7 @@ async def test_a_quota_of_zero_refuses_and_one_that_is_used_up_says_when_to_come
     async with serving(keys=key(tokens_per_day=10)) as client:
         tokens = [(await client.post(CHAT, json=ASKED)).status_code for _ in range(2)]
     assert (none.status_code, none.json()["error"]["code"]) == (429, "insufficient_quota")
-    assert none.json()["error"]["message"] == "this key may make none (requests_per_day in [keys.NAME])"
+    assert none.json()["error"]["message"] == "this key may use no requests (requests_per_day in [keys.NAME])"
     assert "retry-after" not in none.headers, "it never will"
     assert statuses == [200, 200, 429]
     assert "has used 2 of 2 requests today" in over.json()["error"]["message"]

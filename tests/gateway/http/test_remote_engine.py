@@ -228,6 +228,23 @@ async def test_a_server_that_gets_another_model_is_left_until_it_has_its_own_aga
     assert changed["error"]["code"] == "model_changed"
     assert "had the model 'big-model' and has 'other-model' now" in changed["error"]["message"]
     assert ready.status_code == 503
+    assert ready.json()["reason"] == "no model server can be used now; /healthz says why", "strangers learn no address"
+
+
+async def test_a_server_that_knows_its_model_no_more_is_stood_in_for_by_the_next(remote: Serving) -> None:
+    gone = (404, {"error": {"message": "The model `big-model` does not exist.", "type": "NotFoundError"}})
+    one, two = ScriptedServer(fails(gone, gone)), ScriptedServer()
+    async with remote(one, two) as client:
+        asked = [{"role": "user", "content": _for(ONE)}]
+        assert (await chat(client, messages=asked))["choices"][0]["message"]["content"] == "Hello there"
+        two.script = fails(gone)
+        changed = await chat(client, 503)
+        assert (await client.get("/readyz")).status_code == 503
+        two.models = one.models = {"data": [{"id": "other-model"}]}
+        both = await chat(client, 503)
+    assert (changed["error"]["code"], both["error"]["code"]) == ("model_changed", "model_changed")
+    assert "has no model 'big-model' any more (404: The model `big-model` does not exist.)" in changed["error"]["message"]
+    assert "has 'other-model' now" in both["error"]["message"]
 
 
 async def test_an_answer_that_breaks_off_in_the_middle_ends_with_an_error(remote: Serving) -> None:

@@ -5,6 +5,7 @@
     prepare.py     PreparedRequest: the engine's own request, with its grammar, guided where the model needs it
     prompt.py      the prompt's tokens: turns and tools in the model's template, or the tools as text
     answer.py      GeneratedAnswer: text, thoughts, calls and log-probabilities, and the pieces of a stream
+    answer_ids.py  AnswerIds: which answers were given to whom
     text_calls.py  the text of a call whose tool takes one text, whole or as it grows
     unheeded.py    what another server's answer shows of a grammar that it did not keep to
     stream.py      from a prepared request to the answer, whole (collect) or piece by piece (start_stream)

@@ -20,6 +20,7 @@ from portico_gateway.caller import Caller
 from portico_gateway.guidance.call_guide import CallGuide
 from portico_gateway.http.draining import Drain
 from portico_gateway.http.errors import ApiError
+from portico_gateway.http.generation.answer_ids import AnswerIds
 from portico_gateway.http.generation.prepare import Look, PreparedRequest, prepare
 from portico_gateway.http.generation.prompt import EXPLAINED
 from portico_gateway.http.generation.request import GenerationRequest
@@ -61,6 +62,7 @@ class GenerationService:
         self.models = models if isinstance(models, ModelPool) else ModelPool(models)
         self.guide = guide
         self.tool_calls = tool_calls
+        self.answers = AnswerIds()
         self._looks = looks
         self._drain = drain or Drain()
         self._load_timeout = load_timeout
@@ -105,7 +107,12 @@ class GenerationService:
         """What `make` makes of the requests to one model, their adapter looked up, and of its engine, likewise."""
         model, adapter = self._chosen(generations[0])
         caller = caller_name(request.scope)
-        terms = Terms(self._limits.seconds(caller), partial(self._limits.quotas.count_tokens, caller), self._drain)
+        terms = Terms(
+            self._limits.seconds(caller),
+            partial(self._limits.quotas.count_tokens, caller),
+            partial(self.answers.note, caller),
+            self._drain,
+        )
 
         async def answer(engine: EngineClient) -> Response:
             chosen = adapter or model.adapter or NO_ADAPTER

@@ -34,7 +34,7 @@ async def collect(prepared: PreparedRequest) -> GeneratedAnswer:
 
 
 async def _once(prepared: PreparedRequest) -> GeneratedAnswer:
-    answer = GeneratedAnswer(prepared)
+    answer = _new_answer(prepared)
     async with aclosing(_deltas(prepared)) as deltas:
         async for delta in deltas:
             answer.feed(delta)
@@ -50,8 +50,14 @@ async def start_stream(prepared: PreparedRequest) -> tuple[GeneratedAnswer, Piec
     except BaseException:
         await deltas.aclose()
         raise
-    answer = GeneratedAnswer(prepared)
+    answer = _new_answer(prepared)
     return answer, _pieces(answer, first, deltas)
+
+
+def _new_answer(prepared: PreparedRequest) -> GeneratedAnswer:
+    answer = GeneratedAnswer(prepared)
+    prepared.generation.terms.answered(answer.id)
+    return answer
 
 
 async def _pieces(answer: GeneratedAnswer, first: Delta, deltas: AsyncGenerator[Delta, None]) -> PieceStream:

@@ -1,4 +1,5 @@
-"""What one caller's generation is held to: how long it may take, who hears what it used, and that the server may end."""
+"""What one caller's generation is held to: how long it may take, who hears of its answers and what it used, and that the server
+may end."""
 
 from __future__ import annotations
 
@@ -13,10 +14,12 @@ from portico_gateway.http.errors import ApiError
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """`seconds` are of one generation; None: as long as it takes. `used` hears of its tokens at its end."""
+    """`seconds` are of one generation; None: as long as it takes. `used` hears of its tokens at its end, `answered`
+    of each answer's id."""
 
     seconds: float | None = None
     used: Callable[[Usage], None] = lambda usage: None
+    answered: Callable[[str], None] = lambda answer: None
     drain: Drain = field(default_factory=Drain)
 
     async def kept(self, deltas: AsyncGenerator[Delta, None]) -> AsyncGenerator[Delta, None]:

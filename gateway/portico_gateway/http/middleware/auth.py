@@ -19,14 +19,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from portico_gateway.config.sections import KeyConfig, OAuthConfig
 from portico_gateway.http.apis import api_of, error_body
 from portico_gateway.http.errors import ApiError
+from portico_gateway.http.identity import EVERYTHING
 from portico_gateway.http.json_text import StrictJsonResponse
 from portico_gateway.http.middleware.keys import BearerTokenVerifier
 
-_SCOPES = {"/mcp": "mcp", "/metrics": "metrics", "/v1/approvals": "admin"}
+_SCOPES = {"/mcp": "mcp", "/metrics": "metrics", "/v1/approvals": EVERYTHING}
 _HEALTH = "/healthz"
 _OPEN = (_HEALTH, "/readyz", "/.well-known/")
-_DETAILS = {"metrics", "admin"}  # scopes that see on /healthz what /metrics tells anyway
-_EVERYTHING = "admin"
+_DETAILS = {"metrics", EVERYTHING}  # scopes that see on /healthz what /metrics tells anyway
 
 
 def scope_of(path: str) -> str | None:
@@ -83,7 +83,7 @@ class AuthMiddleware:
             await self._refuse(scope, receive, send, 401, needed)
             return
         credentials, user = found
-        if not {needed, _EVERYTHING} & set(credentials.scopes):
+        if not {needed, EVERYTHING} & set(credentials.scopes):
             await self._refuse(scope, receive, send, 403, needed)
             return
         scope.update({"auth": credentials, "user": user})  # the scope itself: metrics, outside of this, read its route

@@ -138,6 +138,8 @@ class ModelServer:
             return ModelServerFault(self.url, f"answered with {status}: {said}")
         if status in (httpx2.codes.UNAUTHORIZED, httpx2.codes.FORBIDDEN):
             return ModelServerFault(self.url, f"does not take the key under [engine] ({status}: {said})")
+        if status == httpx2.codes.NOT_FOUND:  # the path and the model's name are ours, and no client's
+            return ModelChanged(self.url, f"has no model {self.model!r} any more ({status}: {said})")
         return RequestError(f"the model server at {self.url} refused the request with {status}: {said}")
 
     async def _json(self, method: str, path: str) -> Any:

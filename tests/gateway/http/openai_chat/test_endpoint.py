@@ -252,6 +252,18 @@ async def test_one_of_several_that_fails_fails_the_request_and_ends_the_others(s
     assert response.status_code == 500
 
 
+async def test_all_fields_that_are_not_known_are_named_at_once(serve: Any) -> None:
+    async with serve() as client:
+        said = []
+        for more in ({"a": 1}, {"a": 1, "b": 2}, {"a": 1, "b": 2, "c": 3}, {f"f{number}": 1 for number in range(20)}):
+            response = await client.post("/v1/chat/completions", json={"model": "fake", "messages": USER, **more})
+            assert response.status_code == 400
+            said.append(response.json()["error"]["message"])
+    unknown = "a: this field is not known here; leave it out"
+    assert said[:3] == [unknown, f"{unknown}; nor is b", f"{unknown}; nor are b, c"]
+    assert said[3].endswith("; nor are f1, f2, f3, f4, f5, f6, f7, f8, 11 more")
+
+
 async def test_what_changes_no_answer_is_passed_over_and_named(serve: Any) -> None:
     quiet = {"user": "me", "store": False, "service_tier": "auto", "reasoning_effort": "none"}
     async with serve() as client:
@@ -263,7 +275,7 @@ async def test_what_changes_no_answer_is_passed_over_and_named(serve: Any) -> No
             },
         )  # fmt: skip
         assert response.status_code == 400
-        assert response.json()["error"]["message"].endswith("is not known here; leave it out")
+        assert "is not known here; leave it out" in response.json()["error"]["message"]
         sent = {"model": "fake", "messages": USER, "verbosity": "low", "client_tag": {"a": 1}, "store": False}
         response = await client.post(
             "/v1/chat/completions", json={**sent, "tools": [{"type": "web_search"}], "tool_choice": "auto"}
