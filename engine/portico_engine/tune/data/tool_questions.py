@@ -13,6 +13,7 @@ from portico_engine.tune.data.example import Call, Example
 from portico_engine.tune.data.row_checks import satisfies
 from portico_engine.tune.data.rows import Neighbours, Row, RowMaker, SystemText
 from portico_engine.tune.data.schema_questions import ask_tool, words_of
+from portico_engine.tune.data.several_questions import ask_several
 from portico_engine.tune.data.sources.own import own_specs
 from portico_engine.tune.data.spoken_questions import say_tool
 
@@ -42,11 +43,13 @@ def questions_over(
     renamed: float = 0.6,
     spoken: float = 0.0,
     listed: float = 0.0,
+    several: float = 0.0,
 ) -> Iterator[Row]:
     """`count` rows, fewer where the tools don't yield so many different questions. `renamed`: in which share of them tools go
     by other names, so that what they are called is not all that is learned. `spoken`: which share is put as a person puts it
     who doesn't know the parameters' names. `listed`: which share offers all the tools, in order; a few more are
-    questions that none of them answers. Raises NoQuestions.
+    questions that none of them answers. `several`: how many more, as a share, ask for several calls of one tool at once. Raises
+    NoQuestions.
     """
     rng = random.Random(seed)
     examples = _examples(tools, count, origin, rng, spoken)
@@ -68,6 +71,22 @@ def questions_over(
             yield maker.row(example)
     for example in _elsewhere(tools, round(count * listed * _ELSEWHERE), origin, rng) if listed else ():
         yield maker.as_listed(example)
+    for example in _several(tools, round(count * several), origin, rng):
+        yield maker.row(example)
+
+
+def _several(tools: Sequence[Tool], count: int, origin: Origin, rng: random.Random) -> Iterator[Example]:
+    """So many questions that each ask for several calls of one tool, fewer where the tools don't yield as many."""
+    asked: set[str] = set()
+    for _ in range(_TRIES * count):
+        if len(asked) == count:
+            return
+        tool = rng.choice(tools)
+        made = ask_several(tool, rng)
+        if made is not None and made[0] not in asked and all(satisfies(arguments, tool.parameters) for arguments in made[1]):
+            asked.add(made[0])
+            calls = tuple(Call(tool, arguments) for arguments in made[1])
+            yield Example(made[0], calls, *origin, domain=origin.name)
 
 
 def _elsewhere(tools: Sequence[Tool], count: int, origin: Origin, rng: random.Random) -> list[Example]:
