@@ -62,6 +62,9 @@ def main() -> None:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--model", type=Path, default=None)
     parser.add_argument("--start", type=Path, default=None, help="what training goes on from; default: the package's adapter")
+    parser.add_argument(
+        "--other-words", type=float, default=None, help="share of the spoken questions with other words; default: the package's"
+    )
     parser.add_argument("--trained", type=Path, help="adapters of a run before: DIR/SERVER/adapter; train nothing")
     parser.add_argument("--only-before", action="store_true", help="the base and the default adapter alone")
     parser.add_argument("--small", action="store_true", help="six questions and 600 rows for a few seconds")
@@ -143,10 +146,11 @@ def train(
     from portico_gateway.tuning.catalog import train_catalog
 
     began, used = time.monotonic(), time.process_time()
+    voices = {} if args.other_words is None else {"other_words": args.other_words}
     adapter, rows = train_catalog(
         tools, folder, rows=600 if args.small else args.rows, start=start, model=model, base=MODEL, device=args.device,
         minutes=0.1 if args.small else args.minutes, batch_tokens=2048 if args.small else 16_384, longest=1280, seed=1,
-        say=lambda line: print(line, file=sys.stderr, flush=True),
+        say=lambda line: print(line, file=sys.stderr, flush=True), **voices,
     )  # fmt: skip
     run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     about = {

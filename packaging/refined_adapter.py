@@ -177,6 +177,8 @@ def train(args: argparse.Namespace) -> None:
     cuda = args.device == "cuda"
     config = read_config(GGUFFile(model_path))
     log = [row for file in sorted(args.work.glob("*.jsonl")) for row in read_rows(file)]
+    if not log:
+        raise SystemExit(f"there are no answers in {args.work}: `answer` writes them")
     pairs = [row for row in log if isinstance(row, PairRow)]
     print(f"{len(log) - len(pairs)} answers kept, {len(pairs)} put right", flush=True)
     renderer = ChatRenderer(model_path)

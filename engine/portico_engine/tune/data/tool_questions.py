@@ -44,15 +44,16 @@ def questions_over(
     spoken: float = 0.0,
     listed: float = 0.0,
     several: float = 0.0,
+    other_words: float = 0.0,
 ) -> Iterator[Row]:
     """`count` rows, fewer where the tools don't yield so many different questions. `renamed`: in which share of them tools go
     by other names, so that what they are called is not all that is learned. `spoken`: which share is put as a person puts it
-    who doesn't know the parameters' names. `listed`: which share offers all the tools, in order; a few more are
-    questions that none of them answers. `several`: how many more, as a share, ask for several calls of one tool at once. Raises
-    NoQuestions.
+    who doesn't know the parameters' names, and `other_words`: which share of these say other words for what the description
+    says. `listed`: which share offers all the tools, in order; a few more are questions that none of them answers. `several`:
+    how many more, as a share, ask for several calls of one tool at once. Raises NoQuestions.
     """
     rng = random.Random(seed)
-    examples = _examples(tools, count, origin, rng, spoken)
+    examples = _examples(tools, count, origin, rng, spoken, other_words)
     if not examples:
         raise NoQuestions(f"no question can be made of the {len(tools)} tools: what they require has no plain form")
     maker = RowMaker(Neighbours(list(tools)), [system], [1.0], seed, renamed=renamed)
@@ -69,7 +70,7 @@ def questions_over(
             yield maker.joined([example, rng.choice(examples[:at])])
         else:
             yield maker.row(example)
-    for example in _elsewhere(tools, round(count * listed * _ELSEWHERE), origin, rng) if listed else ():
+    for example in _elsewhere(tools, round(count * listed * _ELSEWHERE), origin, rng, other_words) if listed else ():
         yield maker.as_listed(example)
     for example in _several(tools, round(count * several), origin, rng):
         yield maker.row(example)
@@ -89,7 +90,7 @@ def _several(tools: Sequence[Tool], count: int, origin: Origin, rng: random.Rand
             yield Example(made[0], calls, *origin, domain=origin.name)
 
 
-def _elsewhere(tools: Sequence[Tool], count: int, origin: Origin, rng: random.Random) -> list[Example]:
+def _elsewhere(tools: Sequence[Tool], count: int, origin: Origin, rng: random.Random, other_words: float) -> list[Example]:
     """Questions for our own tools whose names share no word with these, put as these's are: how a question is put must not tell
     whether there is a tool for it.
     """
@@ -99,12 +100,14 @@ def _elsewhere(tools: Sequence[Tool], count: int, origin: Origin, rng: random.Ra
     for _ in range(_TRIES * count):
         if len(found) == count or not others:
             break
-        if (made := say_tool(rng.choice(others), rng)) is not None:
+        if (made := say_tool(rng.choice(others), rng, other_words)) is not None:
             found.append(Example(made[0], (), *origin, domain=origin.name, offered=tuple(tools)))
     return found
 
 
-def _examples(tools: Sequence[Tool], count: int, origin: Origin, rng: random.Random, spoken: float) -> list[Example]:
+def _examples(
+    tools: Sequence[Tool], count: int, origin: Origin, rng: random.Random, spoken: float, other_words: float
+) -> list[Example]:
     """Tools in turn, so that each has as many as another; a question is there once."""
     found: list[Example] = []
     asked: set[str] = set()
@@ -112,15 +115,7 @@ def _examples(tools: Sequence[Tool], count: int, origin: Origin, rng: random.Ran
     while left and len(found) < count:
         rng.shuffle(left)
         for tool in list(left):
-            made = next(
-                (
-                    made
-                    for _ in range(_TRIES)
-                    if (made := (say_tool if spoken and rng.random() < spoken else ask_tool)(tool, rng)) is not None
-                    and _is_new(made, tool, asked)
-                ),
-                None,
-            )
+            made = next(filter(None, (_new_question(tool, rng, asked, spoken, other_words) for _ in range(_TRIES))), None)
             if made is None:
                 left.remove(tool)
             elif len(found) < count:
@@ -130,6 +125,9 @@ def _examples(tools: Sequence[Tool], count: int, origin: Origin, rng: random.Ran
     return found
 
 
-def _is_new(made: tuple[str, dict[str, Any]], tool: Tool, asked: set[str]) -> bool:
-    """Nobody asked it yet, and the tool takes the call: what a pattern wants, say, no made-up value may have."""
-    return made[0] not in asked and satisfies(made[1], tool.parameters)
+def _new_question(
+    tool: Tool, rng: random.Random, asked: set[str], spoken: float, other_words: float
+) -> tuple[str, dict[str, Any]] | None:
+    """One that nobody asked yet, and whose call the tool takes: what a pattern wants, say, no made-up value may have."""
+    made = say_tool(tool, rng, other_words) if spoken and rng.random() < spoken else ask_tool(tool, rng)
+    return made if made is not None and made[0] not in asked and satisfies(made[1], tool.parameters) else None
