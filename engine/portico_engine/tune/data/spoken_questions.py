@@ -76,7 +76,7 @@ def say_tool(tool: Tool, rng: random.Random, other_words: float = 0.0) -> tuple[
     request = _request(tool, rng)
     if request is None:
         return None
-    if rng.random() < other_words:
+    if other_words and rng.random() < other_words:
         request = in_other_words(request, rng, _EXCHANGED)
     properties: Mapping[str, Any] = tool.parameters.get("properties") or {}
     required = set(tool.parameters.get("required") or ())
