@@ -2,7 +2,7 @@
 
 usage: python packaging/refined_adapter.py answer --tools DIR --trained DIR --work DIR [--workspaces FILE] [--questions 6000]
                                                   [--part 1/1] [--minutes M] [--seed 1] [--device cuda] [--small]
-       python packaging/refined_adapter.py train  --trained DIR --work DIR --out DIR [--talk 8000] [--rate 2e-4] [--epochs 2]
+       python packaging/refined_adapter.py train  --trained DIR --work DIR --out DIR [--talk 10000] [--rate 2e-4] [--epochs 2]
                                                   [--minutes M] [--seed 1] [--device cuda] [--small]
 
 `answer`: the adapter in `--trained`/adapter answers questions over the tool lists in `--tools`, an eighth of them for several
@@ -62,6 +62,7 @@ OVER_SERVERS = 0.3  # of the questions
 SEVERAL = 0.12  # of the questions over tool lists, for several calls of one tool
 EACH = 3  # answers to a question
 TALKED = 48  # tokens of an answer without tools
+TALK_EPOCHS = 2  # over turns without tools in one over the calls
 HELD_OUT = 200  # rows, and turns without tools, that are not trained on
 BASE = "HuggingFaceTB/SmolLM2-135M-Instruct"
 
@@ -78,7 +79,7 @@ def main() -> None:
     answering.add_argument("--part", default="1/1", help="of the questions, as 2/3")
     training.add_argument("--out", type=Path, required=True)
     training.add_argument(
-        "--talk", type=int, default=8000, help="turns without tools, at which it is to say what its base says"
+        "--talk", type=int, default=10_000, help="turns without tools, at which it is to say what its base says"
     )
     training.add_argument("--rate", type=float, default=2e-4)
     training.add_argument("--epochs", type=float, default=2.0)
@@ -198,7 +199,7 @@ def train(args: argparse.Namespace) -> None:
         most_seconds=max(left, 20),
     )  # fmt: skip
     base = load_base(model_path, args.device, torch.bfloat16 if cuda else torch.float32)
-    trainer = Trainer(base, [*good[few:], *kept[few:]], settings, held_out=good[:few])
+    trainer = Trainer(base, [*good[few:], *TALK_EPOCHS * kept[few:]], settings, held_out=good[:few])
     begin_at(trainer.adapter, read_start(args.trained / "adapter", config))
     before = trainer.held_out_loss(), trainer.kept_agreement(kept[:few])
     history = trainer.run()
