@@ -73,8 +73,10 @@ adapter: $(STAMP)-dev ## the default adapter, from DATA=folder of the data sets,
 	@$(BIN)/python packaging/default_adapter.py data --sources "$(DATA)" --work $(ADAPTER)/work --workers $$(nproc) \
 		--workspaces $(ADAPTER)/work/workspaces.json
 	@$(BIN)/python packaging/default_adapter.py train --work $(ADAPTER)/work --out $(ADAPTER)
-	@$(BIN)/python packaging/refined_adapter.py --tools "$(DATA)/mcp-tools" \
-		--workspaces $(ADAPTER)/work/workspaces.json --trained $(ADAPTER) --out $(ADAPTER)/refined
+	@$(BIN)/python packaging/refined_adapter.py answer --tools "$(DATA)/mcp-tools" \
+		--workspaces $(ADAPTER)/work/workspaces.json --trained $(ADAPTER) --work $(ADAPTER)/work/answers
+	@$(BIN)/python packaging/refined_adapter.py train --trained $(ADAPTER) --work $(ADAPTER)/work/answers \
+		--out $(ADAPTER)/refined
 	@$(BIN)/python packaging/adapter_cards.py --work $(ADAPTER)/work --trained $(ADAPTER) --refined $(ADAPTER)/refined --out $(ADAPTER)/refined/adapter
 	@echo "it is in $(ADAPTER)/refined/adapter; the package's own lies in engine/portico_engine/adapters/default"
 

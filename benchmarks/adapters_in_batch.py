@@ -1,16 +1,18 @@
 """Calls a second with several adapters mixed in a batch, against none: does a batch keep its speed?
 
-usage: python benchmarks/adapters_in_batch.py --adapter PATH [--adapters 0,1,4,16] [--count 256] [--at-once 64] [--model NAME]
-                                              [--trained] [--chat] [--kv-tokens N] [--no-write]
+usage: python benchmarks/adapters_in_batch.py --adapter PATH [--adapters 0,1,4,16] [--count 256] [--at-once 64] [--rounds 3]
+                                              [--model NAME] [--trained] [--chat] [--kv-tokens N] [--no-write]
 
-A server without any adapter is asked first; then one that holds as many copies as the largest number, each in a place of
-its own, whose requests take them in turn (0: copies are there and nobody asks for one). The copies change nothing: their B is
-zero, and they name no prompts of their own, so that every number of them, and none, has the same prompts and the same answers,
-and calls a second compare. With `--trained` they are the adapter as it is, whose calls are shorter or longer than the base's:
-tokens a second stand beside. `--chat` asks the questions without tools, for at most 32 tokens each.
+Two servers stand side by side: one without any adapter, and one that holds as many copies as the largest number, each in a
+place of its own, whose requests take them in turn (0: copies are there and nobody asks for one). The copies change nothing:
+their B is zero, and they name no prompts of their own, so that every number of them, and none, has the same prompts and the
+same answers, and calls a second compare. With `--trained` they are the adapter as it is, whose calls are shorter or longer than
+the base's: tokens a second stand beside. `--chat` asks the questions without tools, for at most 32 tokens each.
 
-Each is warmed up with a batch of its own, then come two rounds of all in turn, of which the faster counts. Beside the clock
-stands the processor time of this process and the engine's: where others work on the machine, that counts.
+Each number is warmed up with all of the questions, so that grammars, kernels and the beginnings of prompts are there for all
+alike; then come rounds of all in turn, and a share is the median over rounds of what it is of that round's calls without
+adapters. Beside the clock stands the processor time of this process and the engines: where others work on the machine, that
+counts.
 """
 
 from __future__ import annotations
@@ -19,10 +21,12 @@ import argparse
 import contextlib
 import itertools
 import shutil
+import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,6 +47,7 @@ def main() -> None:
     parser.add_argument("--adapters", default="0,1,4,16", help="how many at once, separated by commas")
     parser.add_argument("--count", type=int, default=256, help="calls that are timed")
     parser.add_argument("--at-once", type=int, default=64)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--model", default="smollm2")
     parser.add_argument("--trained", action="store_true", help="the adapter as it is, instead of one that changes nothing")
     parser.add_argument("--chat", action="store_true", help="plain answers of at most 32 tokens, without tools")
@@ -52,13 +57,12 @@ def main() -> None:
     counts = [int(count) for count in args.adapters.split(",")]
     with tempfile.TemporaryDirectory() as folder:
         adapter = args.adapter if args.trained else without_effect(args.adapter, Path(folder) / "adapter")
-        rounds = anyio.run(measure, args, adapter, [])
-        rounds |= anyio.run(measure, args, adapter, counts)
+        rounds = anyio.run(measure, args, adapter, counts)
     found = figures(rounds)
     table(["adapters", *next(iter(found.values()))], [[n, *f.values()] for n, f in found.items()])
     if not args.no_write:
         command = " ".join(["python", "benchmarks/adapters_in_batch.py", *sys.argv[1:]])
-        about = {"command": command, "model": args.model, "at_once": args.at_once, "count": args.count}
+        about = {"command": command, "model": args.model, "at_once": args.at_once, "count": args.count, "rounds": args.rounds}
         write("adapters-in-batch", {**about, "adapters": found})
 
 
@@ -77,34 +81,44 @@ def without_effect(adapter: Path, out: Path) -> Path:
 
 
 async def measure(args: argparse.Namespace, adapter: Path, counts: Sequence[int]) -> dict[str, list[Round]]:
-    """One server's rounds, by how many adapters its requests take in turn; of no counts those of a server that holds none."""
-    names = [f"copy-{at}" for at in range(max(counts, default=0))]
+    """Rounds by how many adapters the requests take in turn, and those of a server that holds none."""
+    names = [f"copy-{at}" for at in range(max(counts))]
     asked = cases("live_simple", 0, args.count)
-    models = {str(n): [f"{args.model}:{name}" for name in names[:n]] or [args.model] for n in counts} or {NONE: [args.model]}
-    rounds: dict[str, list[Round]] = {count: [] for count in models}
-    async with client(
-        "off", args.model, adapters=dict.fromkeys(names, adapter), rows=args.at_once, kv_tokens=args.kv_tokens
-    ) as http:
-        for of in models.values():
-            await round_of(http, asked[: args.at_once], of, args)
-        for count, of in (*models.items(), *models.items()):
-            rounds[count].append(await round_of(http, asked, of, args))
-            print(f"{count} adapters: {rounds[count][-1]}", file=sys.stderr, flush=True)
+    async with AsyncExitStack() as stack:
+        bare, holding = [
+            await stack.enter_async_context(
+                client("off", args.model, adapters=dict.fromkeys(of, adapter), rows=args.at_once, kv_tokens=args.kv_tokens)
+            )
+            for of in ((), names)
+        ]
+        ways = {NONE: (bare, [args.model])}
+        ways |= {str(n): (holding, [f"{args.model}:{name}" for name in names[:n]] or [args.model]) for n in counts}
+        rounds: dict[str, list[Round]] = {count: [] for count in ways}
+        for at in range(1 + args.rounds):
+            for count, way in ways.items():
+                made = await round_of(*way, asked, args)
+                print(f"{count} adapters: {made}{'' if at else ' (warming up)'}", file=sys.stderr, flush=True)
+                rounds[count] += [made] if at else []
     return rounds
 
 
 def figures(rounds: Mapping[str, Sequence[Round]]) -> dict[str, dict[str, float]]:
-    """The faster of two rounds, by the clock and by processor time apart, and what that is of a server without adapters."""
-    best = {count: Round(*map(max, zip(*of, strict=True))) for count, of in rounds.items()}
-    none = best[NONE]
+    """Medians over the rounds, by the clock and by processor time apart; shares are of the same round without adapters."""
+    none = rounds[NONE]
+
+    def share(of: Sequence[Round], name: str) -> float:
+        pairs = zip(of, none, strict=True)
+        return round(statistics.median(getattr(one, name) / max(getattr(other, name), 1e-9) for one, other in pairs), 3)
+
     return {
         count: {
-            "calls_s": round(found.calls_s, 1), "of_none": share(found.calls_s, none.calls_s),
-            "tokens_s": round(found.tokens_s, 1), "tokens_of_none": share(found.tokens_s, none.tokens_s),
-            "tokens_a_call": round(found.tokens_a_call, 2), "tokens_processor_s": round(found.tokens_processor_s, 2),
-            "of_none_processor": share(found.tokens_processor_s, none.tokens_processor_s),
+            "calls_s": round(statistics.median(one.calls_s for one in of), 1), "of_none": share(of, "calls_s"),
+            "tokens_s": round(statistics.median(one.tokens_s for one in of), 1), "tokens_of_none": share(of, "tokens_s"),
+            "tokens_a_call": round(statistics.median(one.tokens_a_call for one in of), 2),
+            "tokens_processor_s": round(statistics.median(one.tokens_processor_s for one in of), 2),
+            "of_none_processor": share(of, "tokens_processor_s"),
         }
-        for count, found in best.items()
+        for count, of in rounds.items()
     }  # fmt: skip
 
 
@@ -117,12 +131,8 @@ class Round(NamedTuple):
     tokens_a_call: float
 
 
-def share(value: float, of: float) -> float:
-    return round(value / of, 3) if of else 0.0
-
-
 def processor_seconds() -> float:
-    """Of this process and its children so far."""
+    """Of this process and its children so far; the server that nobody asks takes none."""
     this, seconds = psutil.Process(), 0.0
     for process in (this, *this.children(recursive=True)):
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -131,7 +141,7 @@ def processor_seconds() -> float:
     return seconds
 
 
-async def round_of(http: httpx2.AsyncClient, asked: Sequence[Case], models: Sequence[str], args: argparse.Namespace) -> Round:
+async def round_of(http: httpx2.AsyncClient, models: Sequence[str], asked: Sequence[Case], args: argparse.Namespace) -> Round:
     tokens: list[int] = []
     refused: list[str] = []
     limit = anyio.CapacityLimiter(args.at_once)

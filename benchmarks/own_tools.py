@@ -1,20 +1,23 @@
 """A catalog's own adapter on questions that a person asks of its tools: what `portico tune catalog` is worth to one user.
 
 usage: python benchmarks/own_tools.py --tools DIR --out DIR [--server git]... [--rows 4000] [--minutes M] [--device cuda]
-                                      [--model FILE] [--start DIR] [--small] [--trained DIR] [--no-write]
+                                      [--model FILE] [--start DIR] [--small] [--trained DIR] [--other-words S] [--guided]
+                                      [--no-write]
        python benchmarks/own_tools.py --report DIR...
 
 Two MCP servers: git's (12 tools) and Slack's (8). For each, 60 questions were written by hand and committed by digest before a
 model was asked and before the generator of training questions was changed; six of them no tool answers. The base, the default
 adapter and one trained by `portico tune catalog` are asked, greedily and under the grammar, with all of the server's tools
 offered and the choice not to call. Right is the very call: the tool and each value; a value that is the parameter's default
-counts as not given. Beside it the tenth of the generated questions that was not trained on. 95% intervals are Wilson's, that of
-the gain is the paired one.
+counts as not given. Beside it the tenth of the generated questions that was not trained on; with `--guided` the questions by
+hand as well through `serve` with its guidance, as a user has them. 95% intervals are Wilson's, that of the gain is the paired
+one.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import hashlib
 import json
 import math
@@ -23,6 +26,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import anyio
 
 from portico_engine import Tool, default_adapter, find_model
 from portico_engine.tune.calling.figures import wilson
@@ -41,6 +46,7 @@ MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
 NO_TOOL = "None of these tools can do that."
 LONGEST = 1536  # tokens of a prompt
 SHOWN = 200  # generated questions that are asked
+SERVED, AT_ONCE = "smollm2", 16  # the model that is asked through serve, and how many questions at once
 
 
 class Asked(NamedTuple):
@@ -62,7 +68,11 @@ def main() -> None:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--model", type=Path, default=None)
     parser.add_argument("--start", type=Path, default=None, help="what training goes on from; default: the package's adapter")
+    parser.add_argument(
+        "--other-words", type=float, default=None, help="share of the spoken questions with other words; default: the package's"
+    )
     parser.add_argument("--trained", type=Path, help="adapters of a run before: DIR/SERVER/adapter; train nothing")
+    parser.add_argument("--guided", action="store_true", help="ask through serve with guidance as well, the default model")
     parser.add_argument("--only-before", action="store_true", help="the base and the default adapter alone")
     parser.add_argument("--small", action="store_true", help="six questions and 600 rows for a few seconds")
     parser.add_argument("--report", type=Path, nargs="+", metavar="DIR", help="what --out was: write the result")
@@ -131,7 +141,14 @@ def measure(server: str, args: argparse.Namespace) -> None:
         by_hand, generated = by_hand[::10], generated[:4]
     adapters = {BASE: None, DEFAULT: start} | ({OWN: own} if own is not None else {})
     found["answers"] = ask({"by hand": by_hand, "generated": generated[:SHOWN]}, tools, adapters, model, args.device)
-    (args.out / f"{server}.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_found(args.out / f"{server}.json", found)
+    if args.guided:
+        found["answers"]["by hand, guided"] = anyio.run(ask_served, by_hand, tools, adapters)
+        write_found(args.out / f"{server}.json", found)
+
+
+def write_found(path: Path, found: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def train(
@@ -143,10 +160,11 @@ def train(
     from portico_gateway.tuning.catalog import train_catalog
 
     began, used = time.monotonic(), time.process_time()
+    voices = {} if args.other_words is None else {"other_words": args.other_words}
     adapter, rows = train_catalog(
         tools, folder, rows=600 if args.small else args.rows, start=start, model=model, base=MODEL, device=args.device,
         minutes=0.1 if args.small else args.minutes, batch_tokens=2048 if args.small else 16_384, longest=1280, seed=1,
-        say=lambda line: print(line, file=sys.stderr, flush=True),
+        say=lambda line: print(line, file=sys.stderr, flush=True), **voices,
     )  # fmt: skip
     run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     about = {
@@ -190,6 +208,46 @@ def ask(
                 for task, answer in zip(tasks, answers, strict=True)
             ]  # fmt: skip
     engine.close()
+    return found
+
+
+async def ask_served(
+    rows: Sequence[Row], tools: Sequence[Tool], adapters: Mapping[str, Path | None]
+) -> dict[str, list[dict[str, Any]]]:
+    """By adapter what `serve` calls under guidance where it may call nothing, and whether it is right."""
+    from bfcl import client
+    from portico_engine.tune.data.said_calls import read_calls
+
+    offered = [
+        {"type": "function", "function": {"name": t.name, "description": t.description, "parameters": t.parameters}}
+        for t in tools
+    ]
+    places = {f"{name}-{SERVED}": place for name, place in adapters.items() if place is not None}
+    found: dict[str, list[dict[str, Any]]] = {}
+    async with client("auto", SERVED, adapters=places, rows=AT_ONCE, kv_tokens=65_536) as http:
+
+        async def one(adapter: str, row: Row) -> dict[str, Any]:
+            body = {
+                "model": SERVED if adapters[adapter] is None else f"{SERVED}:{adapter}-{SERVED}", "max_tokens": 256,
+                "messages": [row.prompt[-1]], "tools": offered, "tool_choice": "auto", "parallel_tool_calls": False,
+                "temperature": 0,
+            }  # fmt: skip
+            async with limit:
+                answer = (await http.post("/v1/chat/completions", json=body, timeout=600)).json()
+            if "choices" not in answer:
+                raise SystemExit(f"{body['model']} answered {answer}")
+            calls = [call["function"] for call in answer["choices"][0]["message"].get("tool_calls") or ()]
+            said = [SaidCall(call["name"], json.loads(call["arguments"])) for call in calls]
+            wanted = read_calls(row.completion) if row.completion.startswith("{") else []
+            assert not isinstance(wanted, str)
+            return {
+                "question": row.question, "said": [list(call) for call in said], "right": right(said, wanted, tools),
+                "tool": [call.name for call in said] == [call.name for call in wanted], "fits": bool(wanted),
+            }  # fmt: skip
+
+        limit = anyio.CapacityLimiter(AT_ONCE)
+        for adapter in adapters:
+            found[adapter] = await asyncio.gather(*(one(adapter, row) for row in rows))
     return found
 
 

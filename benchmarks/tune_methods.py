@@ -32,7 +32,7 @@ import random
 import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -178,7 +178,8 @@ class Desk(NamedTuple):
     rows: list[Any]
 
 
-def desk(args: argparse.Namespace, part: slice = slice(None)) -> Desk:
+def desk(args: argparse.Namespace, part: slice = slice(None), only: Set[str] | None = None) -> Desk:
+    """With tasks of a part of the rows, or of those whose questions are in `only`."""
     from portico_engine import load_engine
     from portico_engine.tune.calling.caller import ToolCaller
     from portico_engine.tune.calling.task import tasks_of
@@ -192,7 +193,8 @@ def desk(args: argparse.Namespace, part: slice = slice(None)) -> Desk:
     )  # fmt: skip
     rows = read_rows(args.work / "rows.jsonl")[: 24 if args.small else None][part]
     caller = ToolCaller(engine, decoder_config(args.model), max_tokens=args.answer)
-    return Desk(caller, list(tasks_of(rows, engine, longest=args.longest)), rows)
+    asked = rows if only is None else [row for row in rows if row.question in only]
+    return Desk(caller, list(tasks_of(asked, engine, longest=args.longest)), rows)
 
 
 def write_log(args: argparse.Namespace) -> None:
@@ -243,9 +245,10 @@ def run(args: argparse.Namespace) -> None:
     kept, pairs = logged(args.work, "kept"), logged(args.work, "edited")
     if not kept or not pairs:
         raise SystemExit(f"there is no log in {args.work}: `log` writes it")
-    made = desk(args)
+    methods = args.only or METHODS
+    made = desk(args, only=None if "grpo" in methods else {pair.question for pair in pairs[:HELD_OUT]})
     budget.tell(
-        device=torch.cuda.get_device_name() if cuda else "cpu", torch=torch.__version__, questions=len(made.tasks),
+        device=torch.cuda.get_device_name() if cuda else "cpu", torch=torch.__version__, questions=len(made.rows),
         log={"kept": len(kept), "edited": len(pairs)},
     )  # fmt: skip
     dtype = torch.bfloat16 if cuda else torch.float32
@@ -254,7 +257,7 @@ def run(args: argparse.Namespace) -> None:
     settings = Settings(rank=32, alpha=64.0, epochs=2, batch_tokens=16_384 if cuda else 4096, learning_rate=2e-4, seed=1)
     later = replace(settings, epochs=args.epochs, learning_rate=args.rate)
     sft = args.work / "sft"
-    for method in args.only or METHODS:
+    for method in methods:
         if not budget.lacks(method):
             continue
         if method == "default":

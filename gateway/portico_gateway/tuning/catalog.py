@@ -16,6 +16,7 @@ from portico_gateway.tuning.prompts import TRAINED_ON
 
 _RENAMED = 0.2  # of the rows: these very tools are what is asked about later
 _SPOKEN = 0.7  # of them as a person puts them
+_OTHER_WORDS = 0.5  # of those with other words than the descriptions have
 _LISTED = 0.5  # of them with all the tools, as they are asked later
 _EPOCHS = 2.0
 
@@ -34,12 +35,14 @@ def train_catalog(
     longest: int,
     seed: int,
     say: Callable[[str], None],
+    other_words: float = _OTHER_WORDS,
 ) -> tuple[Path, list[Row]]:
     """The adapter's folder, and the rows that it was not trained on. The same tools and seed make the same rows, so that a run
     that was killed goes on. Raises EngineError.
     """
     made = DataSet()
-    made.add_tools(tools, Origin("your tools", "yours"), rows, seed=seed, renamed=_RENAMED, spoken=_SPOKEN, listed=_LISTED)
+    shares = {"renamed": _RENAMED, "spoken": _SPOKEN, "listed": _LISTED, "other_words": other_words}
+    made.add_tools(tools, Origin("your tools", "yours"), rows, seed=seed, **shares)
     made.check(without=(), small=False)
     for note in made.notes:
         say(note)

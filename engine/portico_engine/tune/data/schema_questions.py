@@ -71,7 +71,7 @@ _GENERIC = frozenset(
 
 def ask_tool(tool: Tool, rng: random.Random) -> tuple[str, dict[str, Any]] | None:
     """A question and its arguments. None: the tool requires what can't be stated here."""
-    request = _request(tool, rng)
+    request = request_of(tool, rng)
     if request is None:
         return None
     required = set(tool.parameters.get("required") or ())
@@ -92,7 +92,7 @@ def ask_tool(tool: Tool, rng: random.Random) -> tuple[str, dict[str, Any]] | Non
     return _sentence(request, said, rng), arguments
 
 
-def _request(tool: Tool, rng: random.Random) -> str | None:
+def request_of(tool: Tool, rng: random.Random) -> str | None:
     text = re.split(r"(?<=[.!?])\s|\n", tool.description.strip(), maxsplit=1)[0].strip(" .")
     if not 8 <= len(text) <= _LONGEST or not text.isascii():
         return None
@@ -117,18 +117,18 @@ def _sentence(request: str, said: list[tuple[str, str]], rng: random.Random) -> 
         return f"{request}{rng.choice((' (', ', ', '. '))}{', '.join(parts)}".replace(" (", " (") + end
     if style == 1:
         parts = [f"the {words} is {surface}" for words, surface in said]
-        values = _and(parts)
+        values = in_words(parts)
         return f"{request}{end or '.'} {values[0].upper()}{values[1:]}."
     if style == 2:
-        return f"{request} where {_and([f'{words} is {surface}' for words, surface in said])}{end}"
+        return f"{request} where {in_words([f'{words} is {surface}' for words, surface in said])}{end}"
     if style == 3:
-        return f"{request} using {_and([f'{surface} as the {words}' for words, surface in said])}{end}"
+        return f"{request} using {in_words([f'{surface} as the {words}' for words, surface in said])}{end}"
     if style == 4:
-        return f"{request}, {_and([f'{words} {surface}' for words, surface in said])}{end}"
-    return f"{request} with {_and([f'{words} {surface}' for words, surface in said])}{end}"
+        return f"{request}, {in_words([f'{words} {surface}' for words, surface in said])}{end}"
+    return f"{request} with {in_words([f'{words} {surface}' for words, surface in said])}{end}"
 
 
-def _and(parts: list[str]) -> str:
+def in_words(parts: list[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
@@ -214,7 +214,7 @@ def _array(name: str, schema: Mapping[str, Any], rng: random.Random) -> Stated |
     values = [stated.value for stated in made]
     if not made or any(value in values[:at] for at, value in enumerate(values)):
         return None
-    return Stated(values, _and([stated.surface for stated in made]))
+    return Stated(values, in_words([stated.surface for stated in made]))
 
 
 def _object(schema: Mapping[str, Any], rng: random.Random) -> Stated | None:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from portico_engine.tool import Tool
+from portico_engine.tune.data.other_words import in_other_words
 from portico_engine.tune.data.schema_questions import value_of, words_of
 from portico_engine.tune.data.value_kinds import Stated, of_kind
 from portico_engine.tune.data.word_lists import WORDS
@@ -57,6 +58,7 @@ _COUNTS = frozenset("limit count max maximum size top results".split())
 _BEGINNINGS = frozenset("start since after from begin oldest".split())
 _ENDS = frozenset("end until before to latest newest".split())
 _PEOPLE = frozenset("user email assignee owner author recipient member person".split())
+_EXCHANGED = 0.6  # of the words that people have others for, in a request that is put in other words
 _GIVEN = frozenset("id path uuid sha hash ref revision branch target url key ts timestamp cursor slug emoji reaction".split())
 
 
@@ -67,11 +69,15 @@ class _Part(NamedTuple):
     first: bool = False
 
 
-def say_tool(tool: Tool, rng: random.Random) -> tuple[str, dict[str, Any]] | None:
-    """A question and its arguments. None: the tool says nothing of itself, or requires what can't be stated."""
+def say_tool(tool: Tool, rng: random.Random, other_words: float = 0.0) -> tuple[str, dict[str, Any]] | None:
+    """A question and its arguments; in `other_words` of the requests words that people have others for are exchanged.
+    None: the tool says nothing of itself, or requires what can't be stated.
+    """
     request = _request(tool, rng)
     if request is None:
         return None
+    if other_words and rng.random() < other_words:
+        request = in_other_words(request, rng, _EXCHANGED)
     properties: Mapping[str, Any] = tool.parameters.get("properties") or {}
     required = set(tool.parameters.get("required") or ())
     optional = [name for name in properties if name not in required]

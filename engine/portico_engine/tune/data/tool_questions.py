@@ -13,6 +13,7 @@ from portico_engine.tune.data.example import Call, Example
 from portico_engine.tune.data.row_checks import satisfies
 from portico_engine.tune.data.rows import Neighbours, Row, RowMaker, SystemText
 from portico_engine.tune.data.schema_questions import ask_tool, words_of
+from portico_engine.tune.data.several_questions import ask_several
 from portico_engine.tune.data.sources.own import own_specs
 from portico_engine.tune.data.spoken_questions import say_tool
 
@@ -42,14 +43,17 @@ def questions_over(
     renamed: float = 0.6,
     spoken: float = 0.0,
     listed: float = 0.0,
+    several: float = 0.0,
+    other_words: float = 0.0,
 ) -> Iterator[Row]:
     """`count` rows, fewer where the tools don't yield so many different questions. `renamed`: in which share of them tools go
     by other names, so that what they are called is not all that is learned. `spoken`: which share is put as a person puts it
-    who doesn't know the parameters' names. `listed`: which share offers all the tools, in order; a few more are
-    questions that none of them answers. Raises NoQuestions.
+    who doesn't know the parameters' names, and `other_words`: which share of these say other words for what the description
+    says. `listed`: which share offers all the tools, in order; a few more are questions that none of them answers. `several`:
+    how many more, as a share, ask for several calls of one tool at once. Raises NoQuestions.
     """
     rng = random.Random(seed)
-    examples = _examples(tools, count, origin, rng, spoken)
+    examples = _examples(tools, count, origin, rng, spoken, other_words)
     if not examples:
         raise NoQuestions(f"no question can be made of the {len(tools)} tools: what they require has no plain form")
     maker = RowMaker(Neighbours(list(tools)), [system], [1.0], seed, renamed=renamed)
@@ -66,11 +70,27 @@ def questions_over(
             yield maker.joined([example, rng.choice(examples[:at])])
         else:
             yield maker.row(example)
-    for example in _elsewhere(tools, round(count * listed * _ELSEWHERE), origin, rng) if listed else ():
+    for example in _elsewhere(tools, round(count * listed * _ELSEWHERE), origin, rng, other_words) if listed else ():
         yield maker.as_listed(example)
+    for example in _several(tools, round(count * several), origin, rng):
+        yield maker.row(example)
 
 
-def _elsewhere(tools: Sequence[Tool], count: int, origin: Origin, rng: random.Random) -> list[Example]:
+def _several(tools: Sequence[Tool], count: int, origin: Origin, rng: random.Random) -> Iterator[Example]:
+    """So many questions that each ask for several calls of one tool, fewer where the tools don't yield as many."""
+    asked: set[str] = set()
+    for _ in range(_TRIES * count):
+        if len(asked) == count:
+            return
+        tool = rng.choice(tools)
+        made = ask_several(tool, rng)
+        if made is not None and made[0] not in asked and all(satisfies(arguments, tool.parameters) for arguments in made[1]):
+            asked.add(made[0])
+            calls = tuple(Call(tool, arguments) for arguments in made[1])
+            yield Example(made[0], calls, *origin, domain=origin.name)
+
+
+def _elsewhere(tools: Sequence[Tool], count: int, origin: Origin, rng: random.Random, other_words: float) -> list[Example]:
     """Questions for our own tools whose names share no word with these, put as these's are: how a question is put must not tell
     whether there is a tool for it.
     """
@@ -80,12 +100,14 @@ def _elsewhere(tools: Sequence[Tool], count: int, origin: Origin, rng: random.Ra
     for _ in range(_TRIES * count):
         if len(found) == count or not others:
             break
-        if (made := say_tool(rng.choice(others), rng)) is not None:
+        if (made := say_tool(rng.choice(others), rng, other_words)) is not None:
             found.append(Example(made[0], (), *origin, domain=origin.name, offered=tuple(tools)))
     return found
 
 
-def _examples(tools: Sequence[Tool], count: int, origin: Origin, rng: random.Random, spoken: float) -> list[Example]:
+def _examples(
+    tools: Sequence[Tool], count: int, origin: Origin, rng: random.Random, spoken: float, other_words: float
+) -> list[Example]:
     """Tools in turn, so that each has as many as another; a question is there once."""
     found: list[Example] = []
     asked: set[str] = set()
@@ -93,15 +115,7 @@ def _examples(tools: Sequence[Tool], count: int, origin: Origin, rng: random.Ran
     while left and len(found) < count:
         rng.shuffle(left)
         for tool in list(left):
-            made = next(
-                (
-                    made
-                    for _ in range(_TRIES)
-                    if (made := (say_tool if spoken and rng.random() < spoken else ask_tool)(tool, rng)) is not None
-                    and _is_new(made, tool, asked)
-                ),
-                None,
-            )
+            made = next(filter(None, (_new_question(tool, rng, asked, spoken, other_words) for _ in range(_TRIES))), None)
             if made is None:
                 left.remove(tool)
             elif len(found) < count:
@@ -111,6 +125,9 @@ def _examples(tools: Sequence[Tool], count: int, origin: Origin, rng: random.Ran
     return found
 
 
-def _is_new(made: tuple[str, dict[str, Any]], tool: Tool, asked: set[str]) -> bool:
-    """Nobody asked it yet, and the tool takes the call: what a pattern wants, say, no made-up value may have."""
-    return made[0] not in asked and satisfies(made[1], tool.parameters)
+def _new_question(
+    tool: Tool, rng: random.Random, asked: set[str], spoken: float, other_words: float
+) -> tuple[str, dict[str, Any]] | None:
+    """One that nobody asked yet, and whose call the tool takes: what a pattern wants, say, no made-up value may have."""
+    made = say_tool(tool, rng, other_words) if spoken and rng.random() < spoken else ask_tool(tool, rng)
+    return made if made is not None and made[0] not in asked and satisfies(made[1], tool.parameters) else None
