@@ -4,8 +4,8 @@ usage: python benchmarks/answers.py [--part PART] [--only WHAT] [--limit N] [--c
        python benchmarks/answers.py --without PART_OF_IT [--without ...] ... | --ablation ... | --check
 
 Without --part the tuning two thirds are asked (benchmarks/data/answers/*.jsonl); answers_questions.py says what the other parts
-are (voices, breadth, absence, and what is closed), answers_scoring.py what counts as useful, partial, honest and wrong,
-answers_material/workspaces.py what the questions are about. Each workspace is opened once, with the servers and the
+are (voices, breadth, absence, near, packages, and what is closed), answers_scoring.py what counts as useful, partial, honest
+and wrong, answers_material/workspaces.py what the questions are about. Each workspace is opened once, with the servers and the
 model that `portico ask` has; every index is waited for, so that no score depends on the machine's speed.
 `--only` takes an area, a kind, a workspace or an id (repeatable).
 `--rows FILE` keeps what answers_calibration.py reads.

@@ -15,6 +15,8 @@ which shall not be refused for it; halved in the same way.
 
 data/answers/near asks for more that is nearly there: another program's setting, a function that a similar library has, a
 neighbour's value, what nobody can know; and other things of the third-party servers. All of it is for tuning.
+
+data/answers/packages asks about the code of four packages that no other part knows. All of it is for tuning, too.
 """
 
 from __future__ import annotations
@@ -35,8 +37,8 @@ HELD_BACK = "held_back.jsonl"
 VALIDATION = "validation.jsonl"
 BREADTH_CLOSED = "breadth_closed.jsonl"
 ABSENCE_CLOSED = "absence_closed.jsonl"
-VOICES, BREADTH, ABSENCE, NEAR = DATA / "voices", DATA / "breadth", DATA / "absence", DATA / "near"
-READABLE = ("tuning", "voices", "breadth", "absence", "near")  # of the others figures alone are shown
+VOICES, BREADTH, ABSENCE, NEAR, PACKAGES = (DATA / name for name in ("voices", "breadth", "absence", "near", "packages"))
+READABLE = ("tuning", "voices", "breadth", "absence", "near", "packages")  # of the others figures alone are shown
 # Closed part -> its folder, and the file in its archive.
 CLOSED = {
     "held-back": (DATA, HELD_BACK),
@@ -117,7 +119,7 @@ def part(name: str) -> list[Question]:
     if name in CLOSED:
         folder, content = CLOSED[name]
         return _closed(folder / content.replace(".jsonl", ".zip"), content, folder / "DIGESTS")
-    folder = {"voices": VOICES, "breadth": BREADTH, "absence": ABSENCE, "near": NEAR}.get(name, DATA)
+    folder = {"voices": VOICES, "breadth": BREADTH, "absence": ABSENCE, "near": NEAR, "packages": PACKAGES}.get(name, DATA)
     return [json.loads(line) for area in AREAS for line in (folder / f"{area}.jsonl").read_text(encoding="utf-8").splitlines()]
 
 

@@ -36,7 +36,9 @@ class Tree(NamedTuple):
 
 TREES = {
     "attrs": Tree("attrs", "26.1.0", "d03ceb89cb322a8fd706d4fb91940737b6642aa36998fe130a9bc96c985eff32"),
+    "cachetools": Tree("cachetools", "8.0.2", "30ac523adfc118b51d2b2e7bad8a0ddb31370dfe2700c7f10ca224f36ccf81e0"),
     "click": Tree("click", "8.5.1", "9bbfada76703fd1d784b83eea012e3e8c6a001a876543ef104fa56aaaeb072b4"),
+    "commander": Tree("commander", "14.0.3", "5849703c500e0f324eb01340d8bda1f9ec48fc37bb7be9712eb0dd52aad92f6c", npm=True),
     "express": Tree("express", "5.3.0", "62450d99e36dc393295f1ddd93cb9291e658c169f3b700b0110c1ae8fa799930", npm=True),
     "flask": Tree("flask", "3.1.3", "0ef0e52b8a9cd932855379197dd8f94047b359ca0a78695144304cb45f87c9eb"),
     "httpcore": Tree("httpcore", "1.0.9", "6e34463af53fd2ab5d807f399a9b45ea31c3dfa2276f15a2c3f00afff6e176e8"),
@@ -45,9 +47,12 @@ TREES = {
     "requests": Tree("requests", "2.34.2", "f288924cae4e29463698d6d60bc6a4da69c89185ad1e0bcc4104f584e960b9ed"),
     "sqlite-utils": Tree("sqlite-utils", "4.2.1", "76114b6a5414714e6c70e5fa5c4781b301b590f6951b5da39c8cc60c21382ba1"),
     "starlette": Tree("starlette", "1.10.0", "b8399098d4c1e3522734f7235dc79b1fc967f96cf139c81e0fa30479e0685f9b"),
+    "tenacity": Tree("tenacity", "9.2.1", "a606b5c808d0cded4a359d5b9932d867ff2a6a6b64d37350260fd01bbdf83839"),
     "tomlkit": Tree("tomlkit", "0.15.2", "83e32755ba1d20d9340bd069ee97e9f6232ba2346b63ffcba425de01f7e327a6"),
+    "uvicorn": Tree("uvicorn", "0.54.0", "a2e33cbfaa0306f8e6b0c13e0cb89d7d7a2da3e62b90c66e18c33d9807b28620"),
 }
 CODE = ("starlette", "requests", "tomlkit", "httpcore", "pluggy", "express", "jinja2")
+CODE += ("cachetools", "commander", "tenacity", "uvicorn")  # of the part `packages`
 DOCS = {
     "flask-docs": "flask",
     "click-docs": "click",

@@ -192,6 +192,7 @@ class SourceWeights:
     test_file: float = -5.0
     prose_file: float = -1.5
     no_value: float = 1.5  # less for a place without a number or a string, where one is asked for
+    message: float = 4.0  # more for one that has a message which the question quotes
     text: float = 1.5  # less for a comment or a documentation string
     imports: float = 1.5  # less for an import that is not asked for
     line: float = 0.2  # less for each line beyond the third
@@ -256,6 +257,8 @@ class ConfidenceWeights:
     place_fit: float = 0.27  # the passage has the kind of thing that is asked for
     source_found: float = 0.24  # share of the question's words, by rarity, that a place in source code and its context have
     source_fit: float = -0.09  # it is the kind of code that is asked for
+    lacks_value: float = -1.0  # none of such places shows a value of the type that is asked for: a figure, a string, a default
+    message_there: float = 1.5  # the first of them has a message that the question quotes
     source_weight: float = 0.38  # of such a place, in twenties of nats
     passage_says: float = 0.27  # share of the question's words in a document's passage,
     passage_alike: float = 0.65  # cosine of the question and the passage under its headings,

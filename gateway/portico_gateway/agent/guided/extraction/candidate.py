@@ -50,6 +50,7 @@ class AnswerCandidate:
     found: float | None = None  # the share of the question's words, by rarity, that its place has; None: not measured
     fit: float | None = None  # whether it is what kind of thing is asked for, 0 to 1; None: not measured
     constants: tuple[OpenConstant, ...] = ()  # that its place gives as values, and no file read with it defines
+    lacks_value: bool = False  # it shows no value of the type that is asked for
     short: str = ""  # what is printed of it behind another one; "" where that is the text
 
 

@@ -5,6 +5,7 @@ What is printed of a place, `source_code/display.py` says; which place is a good
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -14,12 +15,13 @@ from portico_gateway.agent.guided.extraction.source_code.different import differ
 from portico_gateway.agent.guided.extraction.source_code.display import PlaceDisplay, cut, in_one_line
 from portico_gateway.agent.guided.extraction.source_code.expected import expected_code
 from portico_gateway.agent.guided.extraction.source_code.members import members
-from portico_gateway.agent.guided.extraction.source_code.places import ScoredPlace, SourceScorer
+from portico_gateway.agent.guided.extraction.source_code.places import ScoredPlace, SourceScorer, lacks_value
 from portico_gateway.agent.guided.extraction.source_code.statements import Role, SourceTree, source_tree
 from portico_gateway.agent.guided.extraction.source_code.words import Term, question_terms, words_in
 from portico_gateway.guidance.weights import SourceWeights
 
 MOST_CANDIDATES = 12
+_LINE_NUMBER = re.compile(r"^(?:[^\s:]+:)?\d+:", re.MULTILINE)
 MOST_TOGETHER = 8  # places that make one list
 
 
@@ -52,7 +54,8 @@ def source_lines(question: str, files: Sequence[SourceFile], scorer: SourceScore
         found += _together(places, by_path, scorer.weights)
     for place in different(places, scorer.weights, MOST_CANDIDATES):
         candidate = _candidate(place, display.text(place), by_path)
-        found.append(replace(candidate, short=display.short(place), constants=display.open_constants(place)))
+        bare = lacks_value(expected, _LINE_NUMBER.sub("", candidate.text))
+        found.append(replace(candidate, lacks_value=bare, short=display.short(place), constants=display.open_constants(place)))
     return sorted(found, key=lambda candidate: -(candidate.weight or 0.0))
 
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from portico_gateway.agent.events import ToolCallFinished
 from portico_gateway.agent.guided.answers.answer_generation import QuotedAnswer
-from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate
+from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate, is_source
+from portico_gateway.agent.guided.extraction.source_code.messages import holds_message, messages
 from portico_gateway.agent.guided.judging.coverage import Unit, argument_texts, units
 from portico_gateway.agent.guided.judging.search_features import (
     UNINFORMED,
@@ -56,6 +57,7 @@ def features_of(
         **shape,
         **_of_place(answer.candidate),
         **_of_passages(answer),
+        **_of_sources(question, answer),
         **_of_text(question, answer),
         **_of_any_text(words, shape, answer),
         "rows_unused": shape["rows"] * (1.0 - coverage.share),
@@ -169,6 +171,15 @@ def _of_passages(answer: QuotedAnswer) -> dict[str, float]:
         "source_share": answer.share if answer.places else 0.0,
         "places": answer.places / 3,
     }
+
+
+def _of_sources(question: Question, answer: QuotedAnswer) -> dict[str, float]:
+    """Of the places in code that are told: whether none shows a value of the type that is asked for, half where only others
+    than the first do; and whether a message that the question quotes stands there."""
+    told = [part for part in answer.parts if is_source(part)] if is_source(answer.candidate) else []
+    bare = (0.5 + 0.5 * all(part.lacks_value for part in told)) if told and told[0].lacks_value else 0.0
+    said = [message for message in messages(question.text) if any(holds_message(part.text, message) for part in told[:1])]
+    return {"lacks_value": bare, "message_there": float(bool(said))}
 
 
 def _counts_nothing(rows: Sequence[Any]) -> bool:

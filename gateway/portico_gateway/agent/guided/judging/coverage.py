@@ -28,6 +28,16 @@ SHORTEST_STEM = 4  # letters of a stem that another form of it begins with,
 LONGEST_ENDING = 2  # and of what may follow
 _NUMBERED = re.compile(r"[A-Za-z]+[/._-]?\d{1,2}")  # a name of which only the number tells it from its like
 _PASSED = re.compile(r"\w\(([^()]*)\)")
+_PASSING = re.compile(
+    r"\b(?:pass(?:es|ed|ing)?|hand(?:s|ed|ing)?|feed(?:s|ing)?|fed|giv(?:e|es|ing)|gave)\s+(?:(?:it|in|them)\s+)?(\d[\d.]*)\b",
+    re.IGNORECASE,
+)
+_SENTENCE = re.compile(r"(?:[^.?!:;]|[.?!:;](?!\s|$))+[.?!:;]*\s*")
+_ASKING = re.compile(
+    r"\?\s*$|^\W*(?:and\s+)?(?:which|what|who|whose|when|where|why|how|in\s+which|is|are|does|do|did|can|tell|name|give|list|find|"
+    r"show|say|exception|i need)\b",
+    re.IGNORECASE,
+)
 _CALLED = re.compile(r"([A-Za-z_]\w*)\(")
 _LEAVES_OUT = re.compile(r"(?:not|excluded?|excluding|except|without|ignored?|skip)(?=[_A-Z-]|$)")  # `not_contains`
 MAX_SENSES = 400  # words of a place that a question's word is compared with
@@ -92,8 +102,21 @@ def units(question: Question) -> Iterator[Unit]:
 
 
 def passed(question: Question) -> str:
-    """What a question passes to what it calls, as code is written: an asker's own example, "myapp" of `load('myapp')`."""
-    return " ".join(_PASSED.findall(question.text))
+    """What a question passes to what it calls, as code is written or said: an asker's own example, "myapp" of
+    `load('myapp')`, 1200 of "passing 1200 to status"."""
+    return " ".join((*_PASSED.findall(question.text), *_PASSING.findall(question.text)))
+
+
+def scene_words(question: Question) -> frozenset[str]:
+    """The plain words that stand in none of the sentences that ask something: how the asker came to ask. None where all ask."""
+    sentences = [(m.start(), m.end()) for m in _SENTENCE.finditer(question.text)]
+    asking = [(start, end) for start, end in sentences if _ASKING.search(question.text[start:end])]
+    if not asking or len(asking) == len(sentences):
+        return frozenset()
+    inside = {
+        unit.text: any(start <= question.tokens[unit.at].start < end for start, end in asking) for unit in units(question)
+    }
+    return frozenset(unit.text for unit in units(question) if not unit.exact and not inside[unit.text])
 
 
 def _matters(token: Token) -> bool:

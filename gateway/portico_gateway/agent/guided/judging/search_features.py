@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from portico_gateway.agent.events import ToolCallFinished
 from portico_gateway.agent.guided.answers.answer_generation import QuotedAnswer
 from portico_gateway.agent.guided.extraction.candidate import is_source
-from portico_gateway.agent.guided.judging.coverage import passed, units
+from portico_gateway.agent.guided.judging.coverage import passed, scene_words, units
 from portico_gateway.agent.guided.questions.answer_type import asks_for_one, lacks_number
 from portico_gateway.agent.judgement import Coverage
 from portico_gateway.guidance.question import Question
@@ -23,6 +23,7 @@ from portico_gateway.guidance.tool_retrieval import WordInformation, uninformed
 WITHOUT_A_SUBJECT = 15.0  # a word that says less may be anybody's way to put a question: "grab", "carries", "on a ticket"
 OF_A_WORD = 10.0  # what a word says of which nothing is known
 OF_A_NAME = 20.0  # what a name, a number or a quotation says, which has no embedding of its own
+OF_A_SCENE = 0.5  # (factor) on what a plain word says that stands outside the sentence which asks
 OF_OWN_NAME = 0.3  # (factor) on what the workspace's own name says
 MOST_WORDS = 12  # of a question that make an answer surer: a long one is no surer for being long
 UNINFORMED = {
@@ -75,13 +76,14 @@ def of_information(
     words = list(dict.fromkeys(unit.text for unit in units(question) if unit.text in coverage.used or unit.text not in example))
     plain = [word.lower() for word in words]
     told = information([word if word.isalpha() else "" for word in plain]).tolist()
-    known, own = known_words(calls), _own_name(answer)
+    known, own, aside = known_words(calls), _own_name(answer), scene_words(question)
     whole, places = _stems_there("\n".join(_texts(answer))), [_stems_there(text) for text in _texts_apart(answer)]
     every = used = 0.0
     at = [0.0] * len(places)
     for word, low, says in zip(words, plain, told, strict=True):
         says = (says or OF_A_WORD) if low.isalpha() else OF_A_NAME
         held, stems = known.get(low), set(stems_of(word)) | set(stems_of(spaced(word)))
+        says *= OF_A_SCENE if word in aside else 1.0
         weight = says * (OF_OWN_NAME if _bare(low) in own else 1.0) * (0.5 if held is None else 1.0 / (1.0 + math.log1p(held)))
         every += weight
         said = bool(stems) and stems <= whole
@@ -130,7 +132,13 @@ def of_words(
     there = set(stems_of(text)) | set(stems_of(spaced(text)))
     asked = {stem for token in question.tokens for stem in stems_of(token.text) if stem in rarity}
     whole = sum(rarity[stem] for stem in asked)
-    unused = [rarity[stem] for word in coverage.unused for stem in stems_of(word) if stem in rarity]
+    aside = scene_words(question)
+    unused = [
+        rarity[stem] * (OF_A_SCENE if word in aside else 1.0)
+        for word in coverage.unused
+        for stem in stems_of(word)
+        if stem in rarity
+    ]
     return {
         "rare_words": sum(rarity[stem] for stem in asked & there) / whole if whole else 0.0,
         "rarest_word": float(max(asked, key=lambda stem: (rarity[stem], stem), default=None) in there),

@@ -12,6 +12,7 @@ from dataclasses import replace
 from portico_engine import Tool
 from portico_gateway.agent.events import ToolCallFinished
 from portico_gateway.agent.guided.answers.answer_generation import QuotedAnswer
+from portico_gateway.agent.guided.answers.companions import LINES
 from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate, is_source
 from portico_gateway.agent.guided.extraction.source_code.expected import KIND_WORDS
 from portico_gateway.agent.guided.judging.confidence import confidence, features_of
@@ -230,7 +231,7 @@ def combined(question: str, done: Sequence[PartRun]) -> tuple[str, Judgement]:
     least = min(judged, key=lambda one: (one.answered, one.confidence or 0.0))
     said = [*dict.fromkeys(word for one in judged for word in one.coverage.used if word.lower() in question.lower())]
     left = [*dict.fromkeys(word for one in judged for word in one.coverage.unused if word not in said)]
-    draft = joined([one.draft for one in judged])
+    draft = joined(_within_lines(done))
     whole = replace(
         least,
         coverage=Coverage(tuple(said), tuple(left)),
@@ -239,6 +240,22 @@ def combined(question: str, done: Sequence[PartRun]) -> tuple[str, Judgement]:
         draft=draft,
     )
     return (draft if whole.answered else ""), whole
+
+
+def _within_lines(done: Sequence[PartRun]) -> list[str]:
+    """What each part tells. Where all of it is more than is read at a glance, what leads to the last part in short: of what is
+    told the first, and of that what it is printed as behind another."""
+    told = [part.judgement.draft for part in done]
+    led = [part.answer.parts if part.answer is not None else () for part in done]
+    for leads in (slice(0, -1), slice(0, None)):
+        for short in (False, True):
+            if sum(bool(line.strip()) for text in told for line in text.splitlines()) <= LINES:
+                return told
+            for number in range(len(done))[leads]:
+                if led[number]:
+                    first = led[number][0]
+                    told[number] = (first.short or first.text) if short else first.text
+    return told
 
 
 def nearest(answer: QuotedAnswer | None, calls: Sequence[ToolCallFinished]) -> tuple[Place, ...]:

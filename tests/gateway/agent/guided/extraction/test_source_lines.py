@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from portico_gateway.agent.guided.answers.companions import companions, together
 from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate
 from portico_gateway.agent.guided.extraction.source_code.places import SourceScorer
@@ -290,3 +292,67 @@ def test_a_name_with_a_digit_is_no_figure() -> None:
     files = {"http11.py": "import h11\n\nh11.start()\n", "pyproject.toml": 'dependencies = [\n    "h11>=0.16",\n]\n'}
     [first, *_] = asked("It depends on h11 - from which version on?", files)
     assert "0.16" in first.text
+
+
+def found_in(question: str, text: str) -> list[AnswerCandidate]:
+    return source_lines(question, [SourceFile("pump.py", text, {"path": "pump.py"}, 1.0)], SCORER)
+
+
+COMMENTED = '''\
+class Pump:
+    """Moves water."""
+
+    # We do not simply call stop() here, since it
+    # waits for the valve, and a closed valve never
+    # answers.
+    def drain(self) -> None:
+        self.stop_at_once()
+        self.stop()
+'''
+
+
+def test_why_something_is_so_a_comment_says_and_all_of_it_is_told() -> None:
+    best = found_in("Why does drain not simply call stop()?", COMMENTED)[0]
+    assert "We do not simply call stop()" in best.text
+    assert "answers." in best.text
+
+
+def test_a_class_is_told_with_its_reason_where_its_bases_and_why_are_asked() -> None:
+    text = 'class PumpWarning(UserWarning):\n    """Unlike others it is shown by default."""\n'
+    best = found_in("What is PumpWarning a subclass of, and why?", text)[0]
+    assert "class PumpWarning(UserWarning)" in best.text
+    assert "it is shown by default" in best.text
+
+
+LONG = (
+    "def run(\n    app,\n"
+    + "".join(f"    option_{n}: str = 'a rather long default, number {n}',\n" for n in range(14))
+    + "    backlog: int = 2048,\n):\n    serve(app, backlog)\n"
+)
+
+
+def test_of_a_head_that_nobody_reads_the_parameter_that_is_asked_for_is_told() -> None:
+    best = next(c for c in found_in("How long is the backlog by default?", LONG) if "2048" in c.text)
+    assert best.text.splitlines()[1:] == ["def run( … backlog: int = 2048, …"]
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "lacks"),
+    [
+        ("How many tanks does the pump fill?", "def fill(tanks):\n    pump_all(tanks)\n", True),
+        ("How many tanks does the pump fill?", "TANKS_OF_PUMP = 4\n", False),
+        ("Does the pump run dry by default?", "def run_dry(pump):\n    pump.start()\n", True),
+        ("Does the pump run dry by default?", "pump_run_dry = False\n", False),
+    ],
+)
+def test_a_place_says_whether_it_shows_a_value_of_the_type_that_is_asked_for(question: str, text: str, lacks: bool) -> None:
+    assert found_in(question, text)[0].lacks_value is lacks
+
+
+def test_a_message_that_the_question_quotes_leads_to_where_it_stands() -> None:
+    text = (
+        "def check(pump):\n    # a pump has a valve, and its valve must be open\n    open_valve(pump)\n"
+        "def start(state):\n    raise DryRun(f'no water in {state} of it')\n"
+    )
+    best = found_in('Our pump says "no water in ... of it" when its valve must open. Which exception?', text)[0]
+    assert "DryRun" in best.text

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from portico_gateway.agent.guided.judging.coverage import Evidence, argument_texts, covered
+from portico_gateway.agent.guided.judging.coverage import Evidence, argument_texts, covered, passed, scene_words
 from portico_gateway.guidance.question import read_question
 
 
@@ -65,3 +65,21 @@ def test_how_much_a_tool_may_answer_accounts_for_no_word() -> None:
 def test_what_a_call_leaves_out_accounts_for_no_word() -> None:
     arguments = {"not_contains": "feature/export", "excludePatterns": ["*.csv"], "notes": "ferry"}
     assert list(argument_texts(arguments)) == ["notes", "ferry"]
+
+
+@pytest.mark.parametrize(
+    ("question", "aside"),
+    [
+        ("I put my pump behind a fence. Does it believe the valve?", {"put", "pump", "behind", "fence"}),
+        ("Does it believe the valve?", set()),
+        ("A customer sent BadValve. Which file is it from?", {"customer", "sent"}),  # a name is none of the scene alone
+        ("Which pump is it? Which valve?", set()),
+    ],
+)
+def test_words_of_a_sentence_that_asks_nothing_set_the_scene(question: str, aside: set[str]) -> None:
+    assert scene_words(read_question(question)) - {"I", "my"} == aside
+
+
+def test_a_number_that_is_passed_is_the_askers_own() -> None:
+    assert "1200" in passed(read_question("Passing 1200 to res.status blows up. Which error?"))
+    assert "1200" not in passed(read_question("Which error does a status of 1200 give?"))

@@ -187,3 +187,16 @@ def test_an_askers_own_example_is_not_what_a_place_has_to_account_for() -> None:
     assert informed("Which folder does load('myapp') take?") == informed("Which folder does load() take?")
     assert informed("Which folder does load('folder') take?") >= informed("Which folder does load('myapp') take?")
     assert informed("Which folder of myapp does load take?") < informed("Which folder does load take?")
+
+
+def test_what_sets_the_scene_weighs_less_where_nothing_accounts_for_it() -> None:
+    calls = [search("code__search", nginx=0, headers=3, believe=4, putting=0)]
+    scene = read_question("I am putting it behind nginx. Does it believe the headers?")
+    plain = read_question("Does it believe the headers behind nginx, putting it so?")
+    told = answer("believe headers")
+    coverage = Coverage(used=("believe", "headers"), unused=("nginx", "putting"))
+    aside, asked = (of_words(question, told, coverage, calls)["rare_unused"] for question in (scene, plain))
+    assert aside == 0.5 < asked == 1.0
+    known = lambda words: np.asarray([20.0 if word else 0.0 for word in words])  # noqa: E731
+    aside, asked = (of_information(q, told, coverage, calls, known)["informed"] for q in (scene, plain))
+    assert aside > asked

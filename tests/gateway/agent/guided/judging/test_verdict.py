@@ -139,6 +139,24 @@ def test_a_question_of_parts_is_as_sure_as_its_least_sure_part() -> None:
     assert judged.coverage == Coverage(("leads", "team", "hired"))
 
 
+def test_of_a_question_of_parts_what_leads_to_the_last_one_is_told_in_short() -> None:
+    def part(question: str, lines: int) -> PartRun:
+        found = PartRun(question)
+        texts = [f"{question} {n}\n" + "\n".join(f"line {i}" for i in range(lines)) for n in range(2)]
+        places = tuple(AnswerCandidate(text, found=1.0, fit=1.0, short=text.splitlines()[0]) for text in texts)
+        found.answer = QuotedAnswer("\n".join(texts), places[0], (), parts=places)
+        found.judgement = Judgement(Verdict.ANSWERED, confidence=0.9, draft=found.answer.text)
+        return found
+
+    text, _ = combined("?", [part("first", 6), part("last", 8)])
+    assert text.splitlines()[0] == "first 0"
+    assert text.splitlines()[1] == "last 0"
+    assert "last 1" not in text
+    short, _ = combined("?", [part("first", 1), part("last", 1)])
+    assert "first 1" in short
+    assert "last 1" in short
+
+
 def test_a_question_of_parts_has_no_answer_where_one_of_them_has_none() -> None:
     first, second = PartRun("Who leads the team"), PartRun("when was the person Ada hired?")
     first.judgement = Judgement(Verdict.ANSWERED, confidence=0.9, draft="Ada")

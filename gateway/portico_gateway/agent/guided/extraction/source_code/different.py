@@ -46,7 +46,9 @@ def _is_part(place: ScoredPlace, of: ScoredPlace) -> bool:
 
 
 def _widened(place: ScoredPlace, places: Sequence[ScoredPlace], weights: SourceWeights) -> ScoredPlace:
-    """With the places near it in the same definition that are nearly as good."""
+    """With the places near it in the same definition that are nearly as good; of a comment, with all of it."""
+    if place.statement.role is Role.TEXT:
+        return _whole_comment(place)
     if place.statement.role is not Role.CODE:
         return place
     first, last = place.first, place.last
@@ -65,3 +67,14 @@ def _widened(place: ScoredPlace, places: Sequence[ScoredPlace], weights: SourceW
 def _one_definition(place: ScoredPlace, other: ScoredPlace) -> bool:
     named = [[i for i in one.statement.parents if one.tree.statements[i].name] for one in (place, other)]
     return named[0] == named[1]
+
+
+def _whole_comment(place: ScoredPlace) -> ScoredPlace:
+    """With the lines of text right before and behind it: a sentence goes on in the next line."""
+    lines = {line for s in place.tree.statements if s.role is Role.TEXT for line in range(s.first, s.last + 1)}
+    first, last = place.first, place.last
+    while last + 1 in lines and last - first + 1 < MOST_LINES:
+        last += 1
+    while first - 1 in lines and last - first + 1 < MOST_LINES:
+        first -= 1
+    return replace(place, first=first, last=last)

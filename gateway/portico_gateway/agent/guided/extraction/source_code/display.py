@@ -20,7 +20,7 @@ from portico_gateway.agent.guided.extraction.source_code.constants import (
 from portico_gateway.agent.guided.extraction.source_code.expected import CodeKind, ExpectedCode
 from portico_gateway.agent.guided.extraction.source_code.places import ScoredPlace
 from portico_gateway.agent.guided.extraction.source_code.statements import Role, SourceTree, Statement
-from portico_gateway.agent.guided.extraction.source_code.words import line_words
+from portico_gateway.agent.guided.extraction.source_code.words import line_words, words_in
 
 MOST_CHARACTERS = 640  # of one answer
 LONGEST_LINE = 200
@@ -28,6 +28,8 @@ BODY_LINES = 6  # of a body, with its head
 DOCUMENTATION_LINES = 2
 SHOWN_LINES = 6  # of a short place with what follows it, where no definition is added
 SHORT_LINES = 4  # of a place behind another
+LONGEST_HEAD = 420  # characters of a definition's head that is shown whole
+MOST_PARAMETERS = 4  # lines of a longer one
 MOST_FOLLOWED = 3  # definitions that are added to a place
 
 _CLOSES = re.compile(r"[\])}]|(?:else|elif|except|catch|finally|end)\b")  # goes on with a block, though it stands further out
@@ -51,9 +53,13 @@ class PlaceDisplay:
             values = list(self._constants(place)) if CodeKind.VALUE in kinds[:2] else []  # of its defaults
             if statement.role is Role.FUNCTION and CodeKind.SIGNATURE in kinds[:2]:
                 return cut("\n".join((heading, in_one_line(tree.text(statement)), *values)))
-            if statement.role is Role.TYPE and kinds[0] is CodeKind.BASES:
-                return cut("\n".join((heading, in_one_line(tree.text(statement)), *self._bases(tree, statement))))
+            if statement.role is Role.TYPE and CodeKind.BASES in (kinds[0], *(kinds[1:2] if self._asks_why else ())):
+                head, *body = _definition(tree, statement)
+                said = body[:DOCUMENTATION_LINES] if self._asks_why else ()
+                return cut("\n".join((heading, head, *said, *self._bases(tree, statement))))
             head, *body = _definition(tree, statement)
+            if len(head) > LONGEST_HEAD:
+                return cut("\n".join((heading, self._asked_parameters(place), *values)))
             if not body:
                 return cut("\n".join((f"{tree.path}:{place.first}: {head}", *values)))
             return cut("\n".join((heading, head, *values, *body, *self._called(place))))
@@ -69,11 +75,28 @@ class PlaceDisplay:
         tree, statement = place.tree, place.statement
         heading = place_heading(tree, statement, place.first)
         if _is_head(place):
-            return cut(f"{heading}\n{in_one_line(tree.text(statement))}")
+            head = in_one_line(tree.text(statement))
+            return cut(f"{heading}\n{head if len(head) <= LONGEST_HEAD else self._asked_parameters(place)}")
         lines = dedented([line[:LONGEST_LINE] for line in tree.lines[place.first - 1 : place.last] if line.strip()])
+        constants = list(self._constants(place)) if CodeKind.VALUE in self.expected.kinds[:2] else []
         if len(lines) == 1:
-            return f"{heading} {lines[0].strip()}"
-        return cut("\n".join((heading, *lines[:SHORT_LINES])))
+            return cut("\n".join((f"{heading} {lines[0].strip()}", *constants)))
+        return cut("\n".join((heading, *lines[:SHORT_LINES], *constants)))
+
+    @property
+    def _asks_why(self) -> bool:
+        return CodeKind.REASON in self.expected.kinds[:2]
+
+    def _asked_parameters(self, place: ScoredPlace) -> str:
+        """Of a head that is too long to be read, its beginning, and the lines that have the question's words."""
+        lines = [line.strip() for line in place.tree.lines[place.statement.first - 1 : place.statement.last]]
+        name = next((n for n, line in enumerate(lines) if place.statement.name in line), 0)
+        asked = {place.first - place.statement.first} if place.first == place.last else set[int]()
+        shares = [len(self.asked.intersection(words_in(line))) for line in lines]
+        most = max(shares)
+        asked |= {n for n, share in enumerate(shares) if share == most > 0}
+        kept = sorted({name, *sorted(asked)[:MOST_PARAMETERS]})
+        return " … ".join(lines[n] for n in kept)[:MOST_CHARACTERS] + " …"
 
     def _bases(self, tree: SourceTree, statement: Statement) -> Iterator[str]:
         """The heads of a class's bases, and of theirs, where they are defined in these files."""

@@ -27,8 +27,15 @@ class CodeKind(Enum):
     CLASS = "class"  # which class
     FUNCTION = "function"  # which function or method
     PLACE = "place"  # where something is defined
+    REASON = "reason"  # why something is so, which a comment says
 
 
+_BY_DEFAULT = (
+    r"by default|defaults?|out of the box|initial(?:ly)?|left out|omitted|(?:unless|(?:when|if) (?:nobody|nothing|none|no \w+)|"
+    r"(?:if|when) (?:i|you|we) (?:don['’]?t|do not|never)) (?:\w+ )?"
+    r"(?:set|configured?|touch|pass|passes|passed|give|gives|given|say|says|said|told|specif\w+|otherwise)|"
+    r"(?:if|when) (?:i|you|we) leave (?:\S+ ){1,3}?(?:out|alone|away|unset)"
+)
 # What is said, in the order of how much it decides; the first two count.
 _SAID: tuple[tuple[CodeKind, str], ...] = (
     (
@@ -37,6 +44,10 @@ _SAID: tuple[tuple[CodeKind, str], ...] = (
         r"renamed?|gained|first|did|does|was|were|is)|when (?:was|were|did|is|has) .*\b(?:add(?:ed)?|introduced?|removed?|"
         r"deprecated?|dropped|renamed?|appear(?:ed)?|arrived?|come)|since (?:when|which|what)|as of which|new in|"
         r"(?:added|introduced|removed|deprecated|dropped|available|exists?) (?:in|since)",
+    ),
+    (
+        CodeKind.REASON,
+        r"(?:^|[.,:;?!]\s+|\band )(?:why|how come|for what reason|what for)|what is the (?:reason|purpose|point)",
     ),
     (
         CodeKind.BASES,
@@ -72,8 +83,7 @@ _SAID: tuple[tuple[CodeKind, str], ...] = (
         CodeKind.VALUE,
         r"defaults?|value|constants?|how (?:many|much|long|large|big|wide|deep|often|old|fast|high|far|tall|small|few|short)|"
         r"number of|which size|size|length|width|limit|timeout|port|version|status|encoding|at (?:most|least)|max\w*|min\w*|"
-        r"author|licen[cs]e|prefix|suffix|out of the box|assumed|initial(?:ly)?|pinned|(?:unless|when nobody|if nobody|"
-        r"if (?:i|you|we) (?:don['’]?t|do not|never)) (?:\w+ )?(?:set|configured?|touch|pass|give|say|told|specif\w+)",
+        rf"author|licen[cs]e|prefix|suffix|assumed|pinned|{_BY_DEFAULT}",
     ),
     (CodeKind.CLASS, r"(?:which|what) (?:\w+ ){0,2}(?:class|type|loader|exception|error)"),
     (
@@ -90,6 +100,7 @@ _SEVERAL = re.compile(
 )
 _NUMBER = re.compile(
     r"\b(?:how (?:many|much|long|large|big|wide|deep|often|old|fast|high|far|tall|small|few|short)|number of|sizes?|length|"
+    r"(?:exit|status|return|close|error) codes?|"
     r"width|limit|timeout|port|status|version|release|percent(?:age)?|seconds|bytes|maximum|minimum|max|min|"
     r"at (?:most|least))\b",
     re.IGNORECASE,
@@ -99,10 +110,6 @@ _TEXT = re.compile(
     r"message|header|charset|encoding|format|separator|delimiter|extension|mode|scheme|url|character|letters?|word|prefix|suffix|"
     r"content type|media type|mime type))\b",
     re.IGNORECASE,
-)
-_BY_DEFAULT = (
-    r"by default|defaults?|out of the box|initial(?:ly)?|(?:unless|when nobody|if nobody|if (?:i|you|we) "
-    r"(?:don['’]?t|do not|never)) (?:\w+ )?(?:set|configured?|touch|pass|give|say|said|told|specif\w+|otherwise)"
 )
 _ASKS_WHETHER = re.compile(
     r"(?:^|[.,:;?!]\s+)\W*(?:is|are|was|will|would|does|do|did|can|has|have)\s+(?!i\b|you\b)", re.IGNORECASE
@@ -156,13 +163,15 @@ def one_slip(said: str, meant: str) -> bool:
 @dataclass(frozen=True, slots=True)
 class ExpectedCode:
     """What a question is after. `several`: a list of things; `number`: a figure; `text`: a string that code has in quotes;
-    `switch`: whether something is on by default, which code says by a truth value."""
+    `switch`: whether something is on by default, which code says by a truth value; `default`: what is so where nobody says
+    anything."""
 
     kinds: tuple[CodeKind, ...]
     several: bool
     number: bool
     text: bool = False
     switch: bool = False
+    default: bool = False
 
 
 def expected_code(question: str) -> ExpectedCode:
@@ -173,8 +182,9 @@ def expected_code(question: str) -> ExpectedCode:
         kinds = tuple(kind for kind in kinds if kind is not CodeKind.PLACE)
     several, number, text = (pattern.search(question) is not None for pattern in (_SEVERAL, _NUMBER, _TEXT))
     text = text and not number
-    switch = not (number or text) and bool(_ASKS_WHETHER.search(question) and _OF_DEFAULT.search(question))
-    return ExpectedCode(kinds or (CodeKind.VALUE,), several, number, text, switch)
+    default = _OF_DEFAULT.search(question) is not None
+    switch = not (number or text) and default and _ASKS_WHETHER.search(question) is not None
+    return ExpectedCode(kinds or (CodeKind.VALUE,), several, number, text, switch, default)
 
 
 _LITERAL = r"""["'`\d\[({-]|True\b|False\b|None\b|true\b|false\b|null\b|nil\b"""

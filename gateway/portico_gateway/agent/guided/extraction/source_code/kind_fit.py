@@ -76,6 +76,8 @@ class KindFit:
                 return 0.8 if self._calls(statement, text) else 0.25
             case CodeKind.PLACE:
                 return 1.0 if head and statement.role in (Role.TYPE, Role.FUNCTION) else 0.2
+            case CodeKind.REASON:
+                return float(statement.role is Role.TEXT)
             case CodeKind.CALLS:
                 return float(self._calls(statement, text))
             case _:

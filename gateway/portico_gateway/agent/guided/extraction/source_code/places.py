@@ -15,6 +15,7 @@ import numpy as np
 
 from portico_gateway.agent.guided.extraction.source_code.expected import CodeKind, ExpectedCode, expected_code
 from portico_gateway.agent.guided.extraction.source_code.kind_fit import KindFit, is_import
+from portico_gateway.agent.guided.extraction.source_code.messages import Message, holds_message, messages
 from portico_gateway.agent.guided.extraction.source_code.statements import Role, SourceTree, Statement, is_prose
 from portico_gateway.agent.guided.extraction.source_code.words import Senses, Term, with_synonyms, words_in
 from portico_gateway.guidance.tool_retrieval import Floats
@@ -22,11 +23,24 @@ from portico_gateway.guidance.weights import SourceWeights
 
 _FIGURE = re.compile(r"(?<![A-Za-z_])\d|\b[A-Z]{2,}_?[A-Z_]+\b")  # or a constant, which may be one; h11 is none
 _STRING = re.compile(r"[\"'`][^\"'`\s][^\"'`]*[\"'`]|\b[A-Z]{2,}_[A-Z_]+\b")  # or a constant
+_GIVEN = re.compile(r"=\s*\S|\bdefault|\breturn\b|\braise\b|\bthrow\b|\w\s*:\s*[\w\"'\[{]", re.IGNORECASE)
 _SWITCH = re.compile(r"\b(?:true|false|none|null|nil)\b", re.IGNORECASE)
 _TESTS = re.compile(r"(^|/)(tests?|testing|benchmarks?|examples?)(/|$)|(^|/)(test_|conftest)|[._]test\.|\.spec\.")
+_IN_WORDS = frozenset((CodeKind.SINCE, CodeKind.REASON))  # what comments say
 LONG_TEXT = 6  # lines of a comment
 LONG_STATEMENT = 14  # lines; a longer one is read line by line
 SMALL_BODY = 8  # lines of one that is taken whole
+
+
+def lacks_value(expected: ExpectedCode, text: str) -> bool:
+    """Has code nothing of the type of value that is asked for?"""
+    if expected.number:
+        return not _FIGURE.search(text)
+    if expected.switch:
+        return not _SWITCH.search(text)
+    if expected.text:
+        return not _STRING.search(text)
+    return expected.default and not _GIVEN.search(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +74,11 @@ class SourceScorer:
         of_paths = [words_in(tree.path) for tree in trees]
         matrices, of_path = self._matched(terms, words, of_paths)
         rarity = _rarity(terms, matrices, self.weights)
-        asked, found = with_synonyms(terms), list[ScoredPlace]()
+        asked, quoted, found = with_synonyms(terms), messages(question), list[ScoredPlace]()
         for tree, lines, path in zip(trees, matrices, of_path, strict=True):
             near = nearness.get(tree.path, 0.0)
             fit = KindFit(tree, terms, asked, expected)
-            scores = _FileScores(tree, lines, path, rarity, expected, question, self.weights, fit)
+            scores = _FileScores(tree, lines, path, rarity, expected, question, quoted, self.weights, fit)
             found += scores.places(near)
         return sorted(found, key=lambda place: (-place.score, place.first, place.last))
 
@@ -111,6 +125,7 @@ class _FileScores:
     rarity: Floats
     expected: ExpectedCode
     question: str
+    quoted: Sequence[Message]
     weights: SourceWeights
     kind_fit: KindFit
 
@@ -177,23 +192,18 @@ class _FileScores:
         fit, named = self.kind_fit.of(statement, first, last)
         score = weights.coverage * coverage + weights.own * float(own @ self.rarity) / total + weights.fit * fit + prior
         score += weights.named * named
-        if self._lacks_value("\n".join(self.tree.lines[first - 1 : last])):
+        text = "\n".join(self.tree.lines[first - 1 : last])
+        if lacks_value(self.expected, text):
             score -= weights.no_value
+        if any(holds_message(text, message) for message in self.quoted):
+            score += weights.message
         if not (self.expected.several or named):
             score -= weights.line * max(0, last - first - 2)
-        if statement.role is Role.TEXT and CodeKind.SINCE not in self.expected.kinds:
+        if statement.role is Role.TEXT and not _IN_WORDS & set(self.expected.kinds):
             score -= weights.text
         elif CodeKind.IMPORTS not in self.expected.kinds and is_import(self.tree.lines[statement.first - 1]):
             score -= weights.imports
         return ScoredPlace(self.tree, statement, first, last, score, coverage, fit)
-
-    def _lacks_value(self, text: str) -> bool:
-        """Has it nothing of the type of value that is asked for?"""
-        if self.expected.number:
-            return not _FIGURE.search(text)
-        if self.expected.switch:
-            return not _SWITCH.search(text)
-        return self.expected.text and not _STRING.search(text)
 
     def _of_path(self) -> float:
         score = 0.0

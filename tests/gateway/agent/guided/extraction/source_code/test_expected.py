@@ -27,6 +27,10 @@ from portico_gateway.agent.guided.extraction.source_code.expected import CodeKin
         ("which paramters does open_pool need", CodeKind.SIGNATURE),
         ("flush() without arguments frees how many blocks", CodeKind.VALUE),
         ("how many blocks, when nobody configured anything?", CodeKind.VALUE),
+        ("which strategy is used when none is given", CodeKind.VALUE),
+        ("How many blocks, if I leave size alone?", CodeKind.VALUE),
+        ("Why was flush not used by drain()?", CodeKind.REASON),
+        ("What does drain call, and why?", CodeKind.REASON),
     ],
 )
 def test_a_question_says_what_kind_of_code_it_is_after(question: str, kind: CodeKind) -> None:
@@ -92,3 +96,21 @@ def test_only_words_that_say_what_is_asked_for_are_spelled_right() -> None:
 def test_a_question_says_whether_a_figure_or_a_string_answers(question: str, number: bool, text: bool) -> None:
     expected = expected_code(question)
     assert (expected.number, expected.text) == (number, text)
+
+
+@pytest.mark.parametrize(
+    ("question", "default"),
+    [
+        ("which strategy is used when none is given", True),
+        ("what is the size if I leave it out", True),
+        ("what is the size unless somebody passes it", True),
+        ("which strategy frees the oldest block", False),
+    ],
+)
+def test_what_is_so_where_nobody_says_anything_is_a_default(question: str, default: bool) -> None:
+    assert expected_code(question).default is default
+
+
+@pytest.mark.parametrize("question", ["With which exit code does it stop?", "what status code goes out"])
+def test_a_code_that_a_program_ends_with_is_a_number(question: str) -> None:
+    assert expected_code(question).number
