@@ -6,37 +6,20 @@
 //   PREFETCH  1 to ask for the first weights before the inputs are there
 //   CHUNK     tiles of columns of a row of tiles that are asked for at once, a multiple of WARPS
 //   STAGES    chunks that are on their way at a time
-// A block has unit blockIdx.x and every so many more. A unit is ROWS tiles of 16 rows, `apart` from each other: where there
-// are two, all units' first ones lie in runs of `apart`, followed by the run of their second ones.
+// A block has unit blockIdx.x and every so many more.
 
 #include "few_tokens.cuh"
-#include "launch_overlap.cuh"
 #include "bulk_copy.cuh"
 #if NORM
 #include "decode_norm.cuh"
 #endif
 
+#define PRODUCT_KERNEL __global__ void __launch_bounds__(32 * WARPS)
 #define LOW_BYTES 1024  // of a tile
 #define HIGH_BYTES (256 * HIGH)
 #define SCALES_BYTES (64 * SCALE_WORDS)
 #define TILE_BYTES (LOW_BYTES + HIGH_BYTES + SCALES_BYTES)
 #define STAGE_BYTES (ROWS * CHUNK * TILE_BYTES)
-
-struct Matrix {
-  const u32 *low, *high, *scales;
-  int n_in, units, apart;
-
-  __device__ __forceinline__ int tile(int unit, int r) const {
-    return ROWS == 1 ? unit : unit / apart * 2 * apart + unit % apart + r * apart;
-  }
-};
-
-struct Inputs {
-  const void* x;  // float32 or bfloat16 [n][n_in]
-  const float *weight, *eps;  // the norm's
-  const int* rows;            // of the stream, where not all
-  int n;
-};
 
 // A row of tiles' part of a stage: its codes' lower bits, then those above, then scales.
 struct StagedTiles {
@@ -72,9 +55,8 @@ struct StagedTiles {
   }
 };
 
-// finish(token, unit, row of 16, its sum in each tile)
 template <class Finish>
-__device__ __forceinline__ void decode_product(const Matrix& matrix, const Inputs& inputs, const Finish& finish) {
+__device__ __forceinline__ void product(const Matrix& matrix, const Inputs& inputs, const Finish& finish) {
   extern __shared__ uint4 dynamic_memory[];  // stages, then normed inputs
   __shared__ u64 barriers[STAGES];
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
@@ -158,5 +140,3 @@ __device__ __forceinline__ void decode_product(const Matrix& matrix, const Input
     if (threadIdx.x == 0 && item + STAGES < n_items) ask(item + STAGES);
   }
 }
-
-__device__ __forceinline__ float through_bfloat16(float value) { return widened(rounded(value)); }

@@ -12,6 +12,8 @@
 //   WIDE     1 for a result in float32, else bfloat16
 //   EXPERTS  1 where the rows are those of several experts, one after the other, each multiplied with its own tokens only
 
+#pragma once
+
 #include "tensor_cores.cuh"
 
 #define TILE_COLUMNS 128
@@ -22,8 +24,9 @@
 #define GROUPS (TILE_COLUMNS / GROUP)
 #define SCALE_WORDS (GROUPS * (1 + OFFSET) / 2)
 #define HIGH_WORDS (HIGH ? HIGH : 1)
-// Codes of 4 bits become 128 + code by their bits alone; what is too much is taken from the offset.
-#define BIASED (HIGH == 0 && !TABLE)
+// Codes of up to 6 bits become 128 + code by their bits alone; what is too much is taken from the offset.
+#define BIASED (HIGH <= 2 && !TABLE)
+#define TOO_MUCH (128.0f + ZERO)
 // The group of half a 32 of columns.
 #define GROUP_OF(group32, half) (GROUP == 16 ? (group32) * 2 + (half) : (group32) * 32 / GROUP)
 
@@ -107,9 +110,13 @@ __device__ __forceinline__ u32 codes_of(const u32 (&low)[4], const u32 (&high)[H
 #endif
   u32 code = ((low[group32] >> (4 * pair)) & 0x000F000F) | 0x43004300;  // 128 + the lower 4 bits
 #if HIGH
-  const u32 mask = ((1 << HIGH) - 1) * 0x00010001;
   const int shift = (4 * HIGH * group32) % 16 + HIGH * pair;
-  const u32 above = ((high[HIGH * group32 / 4] >> shift) & mask) | 0x45004500;  // 2048 + 16 times the upper bits
+  const u32 mask = ((1 << HIGH) - 1) * 0x00010001, word = high[HIGH * group32 / 4];
+#endif
+#if HIGH && BIASED
+  return code | ((shift < 4 ? word << (4 - shift) : word >> (shift - 4)) & mask << 4);
+#elif HIGH
+  const u32 above = ((word >> shift) & mask) | 0x45004500;  // 2048 + 16 times the upper bits
   return multiply_add(code, ONE, multiply_add(above, ONE, twice(-(2048.0f + 128.0f + ZERO))));
 #else
   return code;
@@ -141,7 +148,7 @@ struct Scale {
 
 __device__ __forceinline__ Scale scale_of(const u32 (&words)[SCALE_WORDS], int group) {
   Scale out = {half_at(words, OFFSET ? 2 * group : group), OFFSET ? half_at(words, 2 * group + 1) : 0.0f};
-  if (BIASED) out.offset -= (128.0f + ZERO) * out.scale;
+  if (BIASED) out.offset -= TOO_MUCH * out.scale;
   return out;
 }
 
