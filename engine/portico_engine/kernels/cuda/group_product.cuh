@@ -4,51 +4,52 @@
 //   TOKENS      tokens, in eights: 1, 2, 4 or 8
 //   WARPGROUPS  of a block
 //   BLOCKS      on a processor
-//   DEPTH       tiles that a warp reads ahead
+//   STAGES      tiles of columns, of which all but two are on their way
 
-#include "resident_tile.cuh"
+#include "staged_tile.cuh"
 #include "warpgroup.cuh"
 
 #define THREADS (128 * WARPGROUPS)
 #define UNITS (4 * WARPGROUPS / ROWS)  // of a block: a warp has a tile
 #define MOST_TOKENS (8 * TOKENS)
-#define STAGES 4
-#define STAGE_BYTES (MOST_TOKENS * TILE_COLUMNS * 2)
+#define TOKENS_BYTES (MOST_TOKENS * TILE_COLUMNS * 2)  // of a stage
 #define SUM_STRIDE (UNITS * ROWS * 16 + 4)
 #define PRODUCT_KERNEL __global__ void __launch_bounds__(THREADS, BLOCKS)
 
-typedef ResidentTile<SCALE_WORDS> Piece;
-
 // Tokens' columns on their way to shared memory, a tile at a time. The tensor cores take columns in the order in which lanes have
-// the codes: two columns that are neighbours stay so, and go together.
+// the codes: two columns that are neighbours stay so, and go together. What lies where there is no token is not read.
 struct StagedTokens {
-  u32 at;  // of the stages
-  const u16* x;
-  int n, n_in, begin, end, pair, first, to;
+  const char* from;  // of this thread's first token
+  long apart;        // bytes to its next one
+  u32 to, count;
+  int pair, swizzled;
 
-  __device__ __forceinline__ StagedTokens(u32 at_, const u16* x_, int n_, int n_in_, int begin_, int end_)
-      : at(at_), x(x_), n(n_), n_in(n_in_), begin(begin_), end(end_), pair(threadIdx.x % 64), first(threadIdx.x / 64) {
+  __device__ __forceinline__ StagedTokens(u32 stages, const u16* x, int n, int n_in) : pair(threadIdx.x % 64) {
     const int in32 = pair % 16;
     const int half = GROUP == 16 ? in32 / 8 : in32 / 2 % 2, quarter = GROUP == 16 ? in32 / 2 % 4 : in32 / 4;
-    to = pair / 16 * 16 + half * 8 + in32 % 2 * 4 + quarter;
+    const int place = pair / 16 * 16 + half * 8 + in32 % 2 * 4 + quarter, first = threadIdx.x / 64;
+    count = max(0, (n - first + STEP - 1) / STEP);
+    apart = (long)STEP * n_in * 2;
+    from = (const char*)(x + (long)min(first, n - 1) * n_in + pair * 2);
+    to = stages + place / 32 * (MOST_TOKENS * 128) + place % 4 * 4 + first * 128;
+    swizzled = (place % 32 / 4 ^ first) * 16;
   }
 
-  __device__ __forceinline__ u32 stage_at(int column) const { return at + column % STAGES * STAGE_BYTES; }
-
-  __device__ __forceinline__ void ask(int column) const {
-    if (column < end) {
-      const int from = column * TILE_COLUMNS + pair * 2;
-      const u32 base = stage_at(column) + to / 32 * (MOST_TOKENS * 128) + to % 4 * 4;
+  __device__ __forceinline__ void ask(int column, int n_in) const {
+    const int bytes = !RAGGED || column * TILE_COLUMNS + pair * 2 < n_in ? 4 : 0;  // else zeros
+    const char* source = from + (bytes ? column * TILE_COLUMNS * 2 : 0);
+    const u32 stage = to + column % STAGES * TOKENS_BYTES;
 #pragma unroll
-      for (int i = 0; i < MOST_TOKENS * 64 / THREADS; i++) {
-        const int token = first + i * (THREADS / 64);
-        const int bytes = token < n && (!RAGGED || from < n_in) ? 4 : 0;  // else zeros
-        asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(base + token * 128 + (to % 32 / 4 ^ token & 7) * 16),
-                     "l"(x + (bytes ? (long)token * n_in + from : 0)), "r"(bytes));
-      }
+    for (int i = 0; i < MOST_TOKENS / STEP; i++) {
+      if (i < count)
+        asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(stage + i * STEP * 128 + (swizzled ^ i * STEP % 8 * 16)),
+                     "l"(source), "r"(bytes) : "memory");
+      source += apart;
     }
-    asm volatile("cp.async.commit_group;");
   }
+
+ private:
+  static const int STEP = THREADS / 64;  // tokens between a thread's
 };
 
 __device__ __forceinline__ void wait_for_cluster() {
@@ -66,33 +67,43 @@ __device__ __forceinline__ float of_cluster(const float* own, int block) {  // w
 template <class Finish>
 __device__ __forceinline__ void product(const Matrix& matrix, const Inputs& inputs, const Finish& finish) {
   extern __shared__ char memory[];
-  char* aligned = memory + (-(u32)__cvta_generic_to_shared(memory) & 1023);  // stages, then sums [token][row]
+  char* tokens_at = memory + (-(u32)__cvta_generic_to_shared(memory) & 1023);  // stages of tokens, then of tiles; at last sums
+  const u32 tokens_from = (u32)__cvta_generic_to_shared(tokens_at);
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   const int columns = (matrix.n_in + TILE_COLUMNS - 1) / TILE_COLUMNS, blocks = gridDim.z, span = (columns + blocks - 1) / blocks;
   const int begin = min((int)blockIdx.z * span, columns), end = min(begin + span, columns);
   const int first_unit = blockIdx.x * UNITS;
-  const long tile = (long)matrix.tile(min(first_unit + warp / ROWS, matrix.units - 1), warp % ROWS) * columns;
-
-  Piece ring[DEPTH];
-#pragma unroll
-  for (int d = 0; d < DEPTH; d++)
-    if (begin + d < end) ring[d].read(matrix, tile + begin + d, lane);
+  const int tile = matrix.tile(min(first_unit + warp / ROWS, matrix.units - 1), warp % ROWS) * columns;
+  const auto tile_stage = [&](int column) {
+    return TileStage{tokens_from + STAGES * TOKENS_BYTES + (column % STAGES * 4 * WARPGROUPS + warp) * TILE_BYTES};
+  };
+  for (int i = 0; i < STAGES - 2; i++)
+    if (begin + i < end) tile_stage(begin + i).ask(matrix, tile + begin + i, lane);
   let_next_start();
   wait_for_previous();
-  const StagedTokens staged((u32)__cvta_generic_to_shared(aligned), (const u16*)made_before(inputs.x), inputs.n, matrix.n_in, begin,
-                            end);
-#pragma unroll
-  for (int i = 0; i < STAGES - 2; i++) staged.ask(begin + i);
+  const StagedTokens tokens(tokens_from, (const u16*)made_before(inputs.x), inputs.n, matrix.n_in);
+  for (int i = 0; i < STAGES - 2; i++) {
+    if (begin + i < end) tokens.ask(begin + i, matrix.n_in);
+    copies_end();  // the tiles, too, with the first of them
+  }
 
   Sums total[TOKENS] = {};
   u32 a[2][4][4];  // of half a tile, while the other half is being multiplied
   group_fence();
-  const auto consume = [&](const Piece& now, int column) {
-    asm volatile("cp.async.wait_group %0;" ::"n"(STAGES - 3));
+#pragma unroll 1
+  for (int column = begin; column < end; column++) {
+    copies_wait<STAGES - 3>();
     asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
     __syncthreads();  // all have waited for the products with the stage that is filled next: those two tiles ago
-    staged.ask(column + STAGES - 2);
-    const unsigned long long from = group_inputs(staged.stage_at(column));
+    const int next = column + STAGES - 2;
+    if (next < end) {
+      tile_stage(next).ask(matrix, tile + next, lane);
+      tokens.ask(next, matrix.n_in);
+    }
+    copies_end();
+    HeldTile<SCALE_WORDS> now;
+    tile_stage(column).read(now, lane);
+    const unsigned long long from = group_inputs(tokens_from + column % STAGES * TOKENS_BYTES);
 #pragma unroll
     for (int h = 0; h < 2; h++) {
       group_wait<1>();  // for those that read these registers
@@ -109,20 +120,11 @@ __device__ __forceinline__ void product(const Matrix& matrix, const Inputs& inpu
       for (int k = 0; k < 4; k++) group_multiply(total, a[h][k], from + ((h * MOST_TOKENS * 128 + k * 32) >> 4));
       group_commit();
     }
-  };
-#pragma unroll 1
-  for (int column = begin; column < end; column += DEPTH) {
-#pragma unroll
-    for (int d = 0; d < DEPTH; d++) {
-      if (column + d >= end) break;
-      consume(ring[d], column + d);
-      if (column + d + DEPTH < end) ring[d].read(matrix, tile + column + d + DEPTH, lane);
-    }
   }
   group_wait<0>();
   asm volatile("cp.async.wait_all;");
   __syncthreads();
-  float* sums = (float*)aligned;
+  float* sums = (float*)tokens_at;  // [token][row]
 #pragma unroll
   for (int m = 0; m < TOKENS; m++)
 #pragma unroll

@@ -1,13 +1,15 @@
 // A product for few tokens of matrices with many columns: blocks stay, each for unit blockIdx.x and every so many more; their
-// warps share the columns, and each reads its tiles DEPTH ahead across units, so that memory never waits for a unit's end.
+// warps share the columns, and each has its next tiles on their way to shared memory across units, so that memory never waits for
+// a unit's end.
 //   TOKENS   tokens, in eights
 //   GROUPED  1 for at most 2 tokens: the 8 columns of the tensor cores' product are 2 tokens x 4 groups of 32 columns, each with
 //            zeros beside its own group. So a tile's scales are applied once, not once for each of 8 tokens
 //   WARPS    of a block, at most the matrix's columns in tiles
-//   BLOCKS   on a processor
+//   BLOCKS   on a processor, this kernel's and the next one's
+//   STAGES   tiles of a warp, of which all but one are on their way
 //   SLOTS    units whose sums wait to be added up together
 
-#include "resident_tile.cuh"
+#include "staged_tile.cuh"
 
 #define PRODUCT_KERNEL __global__ void __launch_bounds__(32 * WARPS, BLOCKS)
 #define HALVES (GROUP == 16 ? 2 : 1)  // of 32 columns, with a scale each
@@ -23,7 +25,7 @@
 #define PART (8 * TOKENS * PART_STRIDE)
 #endif
 
-typedef ResidentTile<LANE_WORDS> Piece;
+typedef HeldTile<LANE_WORDS> Held;
 
 #if GROUPED
 
@@ -44,15 +46,15 @@ struct StreamInputs {
       const int here = group == g && (!RAGGED || column * TILE_COLUMNS + g * 32 < n_in);
       if (RAGGED && !here) at[g][0] = at[g][1] = at[g][2] = at[g][3] = 0;
       if (GROUP != 16)
-        asm volatile("{.reg .pred p; setp.ne.s32 p, %5, 0; @p ld.global.v4.u32 {%0, %1, %2, %3}, [%4];}"
-                     : "+r"(at[g][0]), "+r"(at[g][1]), "+r"(at[g][2]), "+r"(at[g][3])
-                     : "l"(of), "r"(here));
+        asm("{.reg .pred p; setp.ne.s32 p, %5, 0; @p ld.global.v4.u32 {%0, %1, %2, %3}, [%4];}"
+            : "+r"(at[g][0]), "+r"(at[g][1]), "+r"(at[g][2]), "+r"(at[g][3])
+            : "l"(of), "r"(here));
       else
 #pragma unroll
         for (int half = 0; half < 2; half++)
-          asm volatile("{.reg .pred p; setp.ne.s32 p, %3, 0; @p ld.global.v2.u32 {%0, %1}, [%2];}"
-                       : "+r"(at[g][2 * half]), "+r"(at[g][2 * half + 1])
-                       : "l"(of + half * HALF_COLUMNS), "r"(here));
+          asm("{.reg .pred p; setp.ne.s32 p, %3, 0; @p ld.global.v2.u32 {%0, %1}, [%2];}"
+              : "+r"(at[g][2 * half]), "+r"(at[g][2 * half + 1])
+              : "l"(of + half * HALF_COLUMNS), "r"(here));
     }
   }
 
@@ -79,7 +81,7 @@ struct Total {  // a lane's, of rows lane / 4 and 8 more, of its two groups of o
   float at[2];
 };
 
-__device__ __forceinline__ void accumulate(Total& total, const Piece& tile, const StreamInputs& inputs, const float* sums_of,
+__device__ __forceinline__ void accumulate(Total& total, const Held& tile, const StreamInputs& inputs, const float* sums_of,
                                            int lane) {
   float2 of[HALVES] = {};
   if (NEEDS_SUMS)
@@ -183,7 +185,7 @@ struct Total {
   Sums of[TOKENS];
 };
 
-__device__ __forceinline__ void accumulate(Total& total, const Piece& tile, const StreamInputs& inputs, const float* sums_of,
+__device__ __forceinline__ void accumulate(Total& total, const Held& tile, const StreamInputs& inputs, const float* sums_of,
                                            int lane) {
 #pragma unroll
   for (int g = 0; g < 4; g++) {
@@ -225,28 +227,29 @@ __device__ __forceinline__ void leave(Total& total, float* part, int r, int lane
 
 template <class Finish>
 __device__ __forceinline__ void product(const Matrix& matrix, const Inputs& inputs, const Finish& finish) {
-  extern __shared__ float memory[];  // sums of the inputs' groups by tile of columns, then the warps' parts by slot
+  extern __shared__ uint4 memory[];  // the warps' stages, sums of the inputs' groups by tile of columns, the warps' parts by slot
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-  const int columns = (matrix.n_in + TILE_COLUMNS - 1) / TILE_COLUMNS, own = (columns - warp + WARPS - 1) / WARPS;
-  const int n_units = (matrix.units - (int)blockIdx.x + (int)gridDim.x - 1) / (int)gridDim.x, items = n_units * own;
-  float* parts = memory + columns * SUMS_OF_TILE;
+  const int columns = (matrix.n_in + TILE_COLUMNS - 1) / TILE_COLUMNS;
+  const int n_units = (matrix.units - (int)blockIdx.x + (int)gridDim.x - 1) / (int)gridDim.x;
+  const u32 stages = (u32)__cvta_generic_to_shared(memory) + warp * (STAGES * TILE_BYTES);
+  float* input_sums = (float*)((char*)memory + WARPS * STAGES * TILE_BYTES);
+  float* parts = input_sums + columns * SUMS_OF_TILE;
 
-  Piece ring[DEPTH][ROWS];
-  int next_unit = blockIdx.x, next_column = warp;
-  const auto fetch = [&](Piece (&to)[ROWS]) {
-#pragma unroll
-    for (int r = 0; r < ROWS; r++)
-      to[r].read(matrix, (long)matrix.tile(next_unit, r) * columns + next_column, lane,
-                 GROUPED && GROUP <= 32 ? lane % 2 * LANE_WORDS : 0);
+  int next_unit = blockIdx.x, next_r = 0, next_column = warp, next_stage = 0;
+  const auto ask = [&]() {
+    if (next_unit < matrix.units)
+      TileStage{stages + next_stage * TILE_BYTES}.ask(matrix, matrix.tile(next_unit, next_r) * columns + next_column, lane);
+    copies_end();
+    if (++next_stage == STAGES) next_stage = 0;
     next_column += WARPS;
-    if (next_column >= columns) {
-      next_column = warp;
-      next_unit += gridDim.x;
-    }
+    if (next_column < columns) return;
+    next_column = warp;
+    if (++next_r < ROWS) return;
+    next_r = 0;
+    next_unit += gridDim.x;
   };
 #pragma unroll
-  for (int d = 0; d < DEPTH; d++)
-    if (d < items) fetch(ring[d]);
+  for (int i = 0; i < STAGES - 1; i++) ask();
   let_next_start();
   wait_for_previous();
 
@@ -255,17 +258,14 @@ __device__ __forceinline__ void product(const Matrix& matrix, const Inputs& inpu
 #pragma unroll 1
     for (int column = warp; column < columns; column += WARPS) {
       now.read(column);
-      sum_inputs(now, memory + column * SUMS_OF_TILE, lane);
+      sum_inputs(now, input_sums + column * SUMS_OF_TILE, lane);
     }
     __syncwarp();
   }
 
-  Total total[ROWS] = {};
-  int unit = 0, column = warp;
+  Total total = {};
+  int unit = 0, r = 0, column = warp, stage = 0;
   const auto finish_unit = [&]() {
-    float* part = parts + (unit % SLOTS * WARPS + warp) * PART;
-#pragma unroll
-    for (int r = 0; r < ROWS; r++) leave(total[r], part, r, lane);
     unit++;
     if (unit % SLOTS && unit < n_units) return;
     const int slots = (unit - 1) % SLOTS + 1;
@@ -283,18 +283,21 @@ __device__ __forceinline__ void product(const Matrix& matrix, const Inputs& inpu
     if (unit < n_units) __syncthreads();
   };
 #pragma unroll 1
-  for (int item = 0; item < items; item += DEPTH) {
-#pragma unroll
-    for (int d = 0; d < DEPTH; d++) {
-      if (item + d >= items) break;
-      now.read(column);
-#pragma unroll
-      for (int r = 0; r < ROWS; r++) accumulate(total[r], ring[d][r], now, memory + column * SUMS_OF_TILE, lane);
-      if (item + d + DEPTH < items) fetch(ring[d]);
-      column += WARPS;
-      if (column < columns) continue;
-      column = warp;
-      finish_unit();
-    }
+  while (unit < n_units) {
+    copies_wait<STAGES - 2>();
+    __syncwarp();
+    Held tile;
+    TileStage{stages + stage * TILE_BYTES}.read(tile, lane, GROUPED && GROUP <= 32 ? lane % 2 * LANE_WORDS : 0);
+    if (++stage == STAGES) stage = 0;
+    ask();  // into the stage that all have read before they waited
+    now.read(column);
+    accumulate(total, tile, now, input_sums + column * SUMS_OF_TILE, lane);
+    column += WARPS;
+    if (column < columns) continue;
+    column = warp;
+    leave(total, parts + (unit % SLOTS * WARPS + warp) * PART, r, lane);
+    if (++r < ROWS) continue;
+    r = 0;
+    finish_unit();
   }
 }
