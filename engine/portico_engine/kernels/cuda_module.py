@@ -17,6 +17,7 @@ from torch import Tensor
 
 CUDA_SOURCES = Path(__file__).with_name("cuda")
 _Argument = Tensor | int | None
+_WITH_OWN_FEATURES = {(9, 0)}  # that later architectures lack: warpgroups' products
 
 
 class CUDAModule:
@@ -24,7 +25,8 @@ class CUDAModule:
 
     def __init__(self, path: Path, defines: Mapping[str, int], device: torch.device) -> None:
         major, minor = torch.cuda.get_device_capability(device)
-        options = ["--std=c++17", f"--gpu-architecture=sm_{major}{minor}", f"--include-path={path.parent}"]
+        own = "a" if (major, minor) in _WITH_OWN_FEATURES else ""
+        options = ["--std=c++17", f"--gpu-architecture=sm_{major}{minor}{own}", f"--include-path={path.parent}"]
         options += [f"-D{name}={value}" for name, value in defines.items()]
         self._library = _checked(driver.cuLibraryLoadData(_compile(path, options), [], [], 0, [], [], 0))
         self._device = device
@@ -39,10 +41,12 @@ class CUDAModule:
         *arguments: _Argument,
         shared_bytes: int = 0,
         overlap: bool = False,
+        cluster: int = 1,
     ) -> None:
         """Start a kernel: tensors are passed by address, None as a null pointer, integers as int.
 
-        With `overlap` it may start while the kernel before it is at work: it waits itself (cuda/launch_overlap.cuh).
+        With `overlap` it may start while the kernel before it is at work: it waits itself (cuda/launch_overlap.cuh). So many
+        blocks of a `cluster`, neighbours along the grid's third dimension, see each other's shared memory.
         """
         kernel = self._kernel(name, shared_bytes)
         # By hand: the binding's own packing of arguments is slower.
@@ -52,8 +56,9 @@ class CUDAModule:
         addresses = (ctypes.c_uint64 * count)(*range(first, first + 8 * count, 8))
         at = ctypes.addressof(addresses)
         stream = torch.cuda.current_stream().cuda_stream
-        if overlap:
-            _checked(driver.cuLaunchKernelEx(_overlapping(grid, threads, shared_bytes, stream), kernel, at, 0))
+        if overlap or cluster > 1:
+            attributes = ([_overlapping()] if overlap else []) + ([_clustered(cluster)] if cluster > 1 else [])
+            _checked(driver.cuLaunchKernelEx(_launch(grid, threads, shared_bytes, stream, attributes), kernel, at, 0))
         else:
             _checked(driver.cuLaunchKernel(kernel, *grid, threads, 1, 1, shared_bytes, stream, at, 0))
 
@@ -71,18 +76,30 @@ class CUDAModule:
         return function
 
 
-def _overlapping(grid: tuple[int, int, int], threads: int, shared_bytes: int, stream: int) -> Any:
+def _overlapping() -> Any:
     """A launch that does not wait for the kernel before it to end (programmatic dependent launch)."""
     attribute = driver.CUlaunchAttribute()
     attribute.id = driver.CUlaunchAttributeID.CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION
     attribute.value.programmaticStreamSerializationAllowed = 1
+    return attribute
+
+
+def _clustered(blocks: int) -> Any:
+    attribute = driver.CUlaunchAttribute()
+    attribute.id = driver.CUlaunchAttributeID.CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION
+    size = attribute.value.clusterDim
+    size.x, size.y, size.z = 1, 1, blocks
+    return attribute
+
+
+def _launch(grid: tuple[int, int, int], threads: int, shared_bytes: int, stream: int, attributes: list[Any]) -> Any:
     config = driver.CUlaunchConfig()
     config.gridDimX, config.gridDimY, config.gridDimZ = grid
     config.blockDimX, config.blockDimY, config.blockDimZ = threads, 1, 1
     config.sharedMemBytes = shared_bytes
     config.hStream = driver.CUstream(stream)
-    config.attrs = [attribute]
-    config.numAttrs = 1
+    config.attrs = attributes
+    config.numAttrs = len(attributes)
     return config
 
 

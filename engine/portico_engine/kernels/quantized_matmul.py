@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from portico_engine.kernels import product_cut
 from portico_engine.kernels.cuda_module import CUDA_SOURCES, CUDAModule
 from portico_engine.kernels.quantized_layout import TILE_COLUMNS, TILE_ROWS, TiledMatrix
 
+_PRODUCT = "product_tokens.cu"
 _THREADS = 256
 _BLOCKS_PER_PROCESSOR = 2  # of many_tokens.cu, which its registers allow
 _LEAST_SPAN = 8  # tiles of columns: adding up costs more than it gains below
@@ -39,7 +41,7 @@ class ManyTokensConfig(NamedTuple):
     warps: int
 
 
-# The fastest up to so many tokens.
+# The fastest up to so many tokens, for a mixture's experts and where `product_cut` does not fit.
 _FEW = {8: FewTokensConfig(1, 1, 8, False), 16: FewTokensConfig(2, 1, 8, True)}
 _MANY = {32: ManyTokensConfig(4, 2, 4), 64: ManyTokensConfig(8, 2, 4)}
 
@@ -56,7 +58,9 @@ def matmul(x: Tensor, matrix: TiledMatrix, out: Tensor, bias: Tensor | None = No
     assert (n, n_in, out.stride(1)) == (out.shape[0], matrix.n_in, 1)
     if n == 0:
         return
-    if n <= max(_FEW):
+    if product_cut.fits(x.device):
+        _by_cut(x, matrix, out, bias)
+    elif n <= max(_FEW):
         _few_tokens(_FEW[min(most for most in _FEW if n <= most)], x, matrix, out, bias)
     else:
         _many_tokens(_MANY[min((most for most in _MANY if n <= most), default=max(_MANY))], x, matrix, out, bias)
@@ -64,14 +68,17 @@ def matmul(x: Tensor, matrix: TiledMatrix, out: Tensor, bias: Tensor | None = No
 
 def precompile(matrices: Iterable[tuple[TiledMatrix, torch.dtype]]) -> None:
     """Compile what products with these in this type need, side by side: one after another it takes seconds."""
-    settings = {
-        (source, matrix_format(matrix), config, dtype, matrix.low.device)
-        for matrix, dtype in matrices
-        for source, configs in (("few_tokens.cu", _FEW.values()), ("many_tokens.cu", _MANY.values()), ("rows.cu", [None]))
-        for config in configs
-    }
+    wanted: set[tuple[Any, ...]] = set()
+    for matrix, dtype in matrices:
+        form, device = matrix_format(matrix), matrix.low.device
+        wanted.add(("rows.cu", form, (), dtype, device))
+        if product_cut.fits(device):
+            wanted |= {(_PRODUCT, form, tuple(settings.items()), dtype, device) for settings in product_cut.settings(matrix)}
+        else:
+            sources = ("few_tokens.cu", _FEW.values()), ("many_tokens.cu", _MANY.values())
+            wanted |= {(source, form, _settings(config), dtype, device) for source, configs in sources for config in configs}
     with ThreadPoolExecutor() as pool:
-        for _ in pool.map(lambda each: _module(*each), settings):
+        for _ in pool.map(lambda each: _module(*each), wanted):
             pass
 
 
@@ -120,18 +127,18 @@ def expert_matmul(
     sizes = (out.shape[0], matrix.n_in, n_out, out.stride(0))
     experts = (groups.pairs, groups.groups, used)
     if isinstance(config, FewTokensConfig):
-        module = _module("few_tokens.cu", matrix_format(matrix), config, out.dtype, x.device, experts=True)
+        module = _module("few_tokens.cu", matrix_format(matrix), _settings(config), out.dtype, x.device, experts=True)
         module.launch("few_tokens", blocks, 32 * config.warps, *arguments, *sizes, *experts)
         return
     columns = -(-matrix.n_in // TILE_COLUMNS)
-    module = _module("many_tokens.cu", matrix_format(matrix), config, out.dtype, x.device, experts=True)
+    module = _module("many_tokens.cu", matrix_format(matrix), _settings(config), out.dtype, x.device, experts=True)
     module.launch("many_tokens", blocks, 32 * config.warps, *arguments, None, *sizes, columns, *experts)
 
 
 def precompile_experts(matrices: Iterable[tuple[TiledMatrix, torch.dtype]]) -> None:
     """As `precompile`, for `expert_matmul`."""
     settings = {
-        (source, matrix_format(matrix), config, dtype, x)
+        (source, matrix_format(matrix), _settings(config), dtype, x)
         for matrix, dtype in matrices
         for x in [torch.device("cuda", torch.cuda.current_device())]
         for source, configs in (("few_tokens.cu", _FEW.values()), ("many_tokens.cu", _MANY.values()))
@@ -142,10 +149,20 @@ def precompile_experts(matrices: Iterable[tuple[TiledMatrix, torch.dtype]]) -> N
             pass
 
 
+def _by_cut(x: Tensor, matrix: TiledMatrix, out: Tensor, bias: Tensor | None) -> None:
+    n, n_in = x.shape
+    cut = product_cut.cut(matrix, n)
+    _module(_PRODUCT, matrix_format(matrix), tuple(cut.settings.items()), out.dtype, x.device).launch(
+        "product_tokens", cut.grid, cut.threads,
+        x, matrix.low, matrix.high, matrix.scales, bias, out, n, n_in, matrix.n_out, out.stride(0),
+        shared_bytes=cut.shared_bytes, overlap=True, cluster=cut.cluster,
+    )  # fmt: skip
+
+
 def _few_tokens(config: FewTokensConfig, x: Tensor, matrix: TiledMatrix, out: Tensor, bias: Tensor | None) -> None:
     n, n_in = x.shape
     blocks = -(-matrix.n_out // (TILE_ROWS * config.rows)), -(-n // (8 * config.tokens)), 1
-    _module("few_tokens.cu", matrix_format(matrix), config, out.dtype, x.device).launch(
+    _module("few_tokens.cu", matrix_format(matrix), _settings(config), out.dtype, x.device).launch(
         "few_tokens", blocks, 32 * config.warps,
         x, matrix.low, matrix.high, matrix.scales, bias, out, n, n_in, matrix.n_out, out.stride(0),
     )  # fmt: skip
@@ -156,7 +173,7 @@ def _many_tokens(config: ManyTokensConfig, x: Tensor, matrix: TiledMatrix, out: 
     blocks = -(-matrix.n_out // (TILE_ROWS * config.rows * config.warps)), -(-n // (8 * config.tokens))
     span, n_parts = _division(-(-n_in // TILE_COLUMNS), blocks[0] * blocks[1], x.device)
     parts = torch.empty(n_parts, n, matrix.n_out, dtype=torch.float32, device=x.device) if n_parts > 1 else None
-    module = _module("many_tokens.cu", matrix_format(matrix), config, out.dtype, x.device)
+    module = _module("many_tokens.cu", matrix_format(matrix), _settings(config), out.dtype, x.device)
     module.launch(
         "many_tokens", (*blocks, n_parts), 32 * config.warps,
         x, matrix.low, matrix.high, matrix.scales, bias, out, parts, n, n_in, matrix.n_out, out.stride(0), span,
@@ -194,7 +211,7 @@ def _in_order(matrix: TiledMatrix, rows: Tensor) -> Tensor:
 def _rows(matrix: TiledMatrix, indices: Tensor | None, first: int, n: int) -> Tensor:
     out = torch.empty(n, matrix.n_in, dtype=torch.bfloat16, device=matrix.low.device)
     threads = n * -(-matrix.n_in // TILE_COLUMNS) * 16
-    _module("rows.cu", matrix_format(matrix), None, out.dtype, out.device).launch(
+    _module("rows.cu", matrix_format(matrix), (), out.dtype, out.device).launch(
         "rows", (-(-threads // _THREADS), 1, 1), _THREADS,
         matrix.low, matrix.high, matrix.scales, indices, out, first, n, matrix.n_in,
     )  # fmt: skip
@@ -240,12 +257,15 @@ def matrix_format(matrix: TiledMatrix) -> MatrixFormat:
 def _module(
     source: str,
     format_: MatrixFormat,
-    config: FewTokensConfig | ManyTokensConfig | None,
+    settings: tuple[tuple[str, int], ...],
     dtype: torch.dtype,
     device: torch.device,
     *,
     experts: bool = False,
 ) -> CUDAModule:
-    settings = ({} if config is None else config._asdict()) | {"wide": dtype == torch.float32, "experts": experts}
-    defines = format_.settings() | {name.upper(): int(value) for name, value in settings.items()}
+    defines = format_.settings() | dict(settings) | {"WIDE": int(dtype == torch.float32), "EXPERTS": int(experts)}
     return CUDAModule(CUDA_SOURCES / source, defines, device)
+
+
+def _settings(config: FewTokensConfig | ManyTokensConfig) -> tuple[tuple[str, int], ...]:
+    return tuple((name.upper(), int(value)) for name, value in config._asdict().items())

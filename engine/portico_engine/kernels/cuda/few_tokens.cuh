@@ -5,6 +5,8 @@
 //   WARPS        of a block, which share the columns between them
 //   SCALE_FIRST  1 to scale the codes and round them to bfloat16 instead of scaling sums: less work for more tokens
 
+#pragma once
+
 #include "quantized.cuh"
 
 #define NEEDS_SUMS (!SCALE_FIRST && (OFFSET || BIASED))

@@ -1,6 +1,8 @@
 // Programmatic dependent launch: a kernel starts while the one before it is still at work, does what does not depend on it, and
 // waits.
 
+#pragma once
+
 __device__ __forceinline__ void wait_for_previous() {  // until its results are there; returns at once without such a launch
   asm volatile("griddepcontrol.wait;" ::: "memory");
 }

@@ -12,6 +12,8 @@
 //   WIDE     1 for a result in float32, else bfloat16
 //   EXPERTS  1 where the rows are those of several experts, one after the other, each multiplied with its own tokens only
 
+#pragma once
+
 #include "tensor_cores.cuh"
 
 #define TILE_COLUMNS 128
@@ -22,8 +24,9 @@
 #define GROUPS (TILE_COLUMNS / GROUP)
 #define SCALE_WORDS (GROUPS * (1 + OFFSET) / 2)
 #define HIGH_WORDS (HIGH ? HIGH : 1)
-// Codes of 4 bits become 128 + code by their bits alone; what is too much is taken from the offset.
-#define BIASED (HIGH == 0 && !TABLE)
+// Codes of up to 6 bits become 128 + code by their bits alone; what is too much is taken from the offset.
+#define BIASED (HIGH <= 2 && !TABLE)
+#define TOO_MUCH (128.0f + ZERO)
 // The group of half a 32 of columns.
 #define GROUP_OF(group32, half) (GROUP == 16 ? (group32) * 2 + (half) : (group32) * 32 / GROUP)
 
@@ -100,16 +103,27 @@ __device__ __forceinline__ u32 numbers_of(u32 codes, int pair) {
 }
 #endif
 
+// (bits & mask) | set in one instruction: with two constants the compiler makes two of it.
+__device__ __forceinline__ u32 masked(u32 bits, u32 mask, u32 set) {
+  u32 out;
+  asm("lop3.b32 %0, %1, %2, %3, 0xEA;" : "=r"(out) : "r"(bits), "r"(mask), "r"(set));
+  return out;
+}
+
 // Two neighbouring codes of a lane's 8 in a group of 32 columns, as bfloat16, less ZERO unless BIASED: the pair is 0 to 3.
 __device__ __forceinline__ u32 codes_of(const u32 (&low)[4], const u32 (&high)[HIGH_WORDS], int group32, int pair) {
 #if TABLE
   return numbers_of(low[group32], pair);
 #endif
-  u32 code = ((low[group32] >> (4 * pair)) & 0x000F000F) | 0x43004300;  // 128 + the lower 4 bits
+  const u32 code = masked(low[group32] >> (4 * pair), 0x000F000F, 0x43004300);  // 128 + the lower 4 bits
 #if HIGH
-  const u32 mask = ((1 << HIGH) - 1) * 0x00010001;
   const int shift = (4 * HIGH * group32) % 16 + HIGH * pair;
-  const u32 above = ((high[HIGH * group32 / 4] >> shift) & mask) | 0x45004500;  // 2048 + 16 times the upper bits
+  const u32 mask = ((1 << HIGH) - 1) * 0x00010001, word = high[HIGH * group32 / 4];
+#endif
+#if HIGH && BIASED
+  return masked(shift < 4 ? word << (4 - shift) : word >> (shift - 4), mask << 4, code);
+#elif HIGH
+  const u32 above = masked(word >> shift, mask, 0x45004500);  // 2048 + 16 times the upper bits
   return multiply_add(code, ONE, multiply_add(above, ONE, twice(-(2048.0f + 128.0f + ZERO))));
 #else
   return code;
@@ -137,15 +151,21 @@ __device__ __forceinline__ float bias_of(const u16* bias, int row) {
 
 struct Scale {
   float scale, offset;
+  float upper_offset;  // of the upper of two codes where that is read with the lower one's bits behind it: see `scaled`
 };
 
 __device__ __forceinline__ Scale scale_of(const u32 (&words)[SCALE_WORDS], int group) {
   Scale out = {half_at(words, OFFSET ? 2 * group : group), OFFSET ? half_at(words, 2 * group + 1) : 0.0f};
-  if (BIASED) out.offset -= (128.0f + ZERO) * out.scale;
+  out.upper_offset = out.offset;
+  if (BIASED) {
+    out.upper_offset -= (TOO_MUCH + 0x4300 / 65536.0f) * out.scale;
+    out.offset -= TOO_MUCH * out.scale;
+  }
   return out;
 }
 
 __device__ __forceinline__ u32 scaled(u32 codes, const Scale& by) {
-  const float low = __uint_as_float(codes << 16), high = __uint_as_float(codes & 0xFFFF0000);
-  return both_rounded(by.scale * low + by.offset, by.scale * high + by.offset);
+  // 128 + code with the lower code's bits behind it is 128 + code + 0x4300 / 65536, and a thousandth of a code at most.
+  const float low = __uint_as_float(codes << 16), high = __uint_as_float(BIASED ? codes : codes & 0xFFFF0000);
+  return both_rounded(by.scale * low + by.offset, by.scale * high + by.upper_offset);
 }

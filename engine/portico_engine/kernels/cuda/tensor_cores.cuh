@@ -1,5 +1,7 @@
 // bfloat16 numbers, and the tensor cores' product of 16 x 16 with 16 x 8 of them (m16n8k16).
 
+#pragma once
+
 typedef unsigned int u32;
 typedef unsigned short u16;
 
