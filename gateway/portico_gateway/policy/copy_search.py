@@ -161,7 +161,8 @@ class CopySearch:
                     yield from self._verify(pieces, piece, text, here)
                 yield
         for number, copied in here.items():
-            self._sources[number] = segment.source_of(copied) or ""
+            if (source := segment.source_of(copied)) is not None:  # none where a piece spans two texts
+                self._sources[number] = source
 
     def _verify(self, pieces: _Pieces, piece: str, text: str, here: dict[int, list[str]]) -> Work[None]:
         """Which of the texts that have this piece are copies."""

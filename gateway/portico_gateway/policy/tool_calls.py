@@ -21,7 +21,7 @@ from mcp.shared.exceptions import MCPError
 
 from portico_gateway.caller import Caller, ConsentAnswer, ConsentChannel, on_behalf_of
 from portico_gateway.errors import ConsentRefused, ConsentRequired, GatewayError, InvalidEdit, ToolDenied, UnknownName
-from portico_gateway.policy.approvals import Approval, Approvals, ApprovalState, CallAsked, call_digest
+from portico_gateway.policy.approvals import Approval, Approvals, ApprovalState, CallAsked, call_digest, call_digest_in_steps
 from portico_gateway.policy.audit import AuditKind, AuditLog, AuditRecord, Failure
 from portico_gateway.policy.provenance import NOTHING_GIVEN, Looked, Provenance, in_words
 from portico_gateway.policy.quotas import Quotas
@@ -301,8 +301,10 @@ class ToolCalls:
         may_remember = ruling.may_remember and use.kind == "tool"
         if may_remember and (remembered := self._remembered(use, caller, ruling)) is not None:
             return remembered
-        digest = call_digest(use.name, use.arguments, self.policy.version, use.definition)
-        call = CallAsked(use.name, use.arguments, digest, ruling.reason, use.schema, use.marks, may_remember)
+        digest, size = await self._slices.run(
+            call_digest_in_steps(use.name, use.arguments, self.policy.version, use.definition)
+        )
+        call = CallAsked(use.name, use.arguments, digest, ruling.reason, use.schema, use.marks, may_remember, size)
         record = self.approvals.ask(caller.name, call, fresh=caller.consent is not None)
         if caller.consent is not None and record.channel is None:
             await self._ask(record, caller)
