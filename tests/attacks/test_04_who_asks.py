@@ -36,7 +36,7 @@ def _logs_go_to_a_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def ask(approvals: Approvals, caller: str, number: int, text: str = "") -> Approval:
-    return approvals.ask(caller, CallAsked("s__t", {"a": text}, str(number), "why"))
+    return approvals.ask(caller, CallAsked("s__t", {"a": text}, str(number), "why", size=len(text)))
 
 
 def test_a_flood_of_one_caller_costs_no_other_its_consent() -> None:

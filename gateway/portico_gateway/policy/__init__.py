@@ -8,6 +8,10 @@
     terminal_consent.py  asking it at a terminal
     quotas.py            how many calls a caller may make
     provenance.py        which arguments are copied from an untrusted result
+    argument_texts.py    the texts of arguments as they are compared, and the names in them
+    read_texts.py        what one caller has read and written, within bounds
+    copy_search.py       which texts are copied from others
+    slices.py            long work on the event loop, a slice at a time
     requested.py         whether a call is what the person's own words ask for
     remembered.py        answers of people that count for a while
     tool_calls.py        every tool call, resource and prompt: rules, consent, the upstream, the log

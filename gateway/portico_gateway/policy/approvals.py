@@ -11,18 +11,22 @@ import hashlib
 import json
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import anyio
 
 from portico_gateway.caller import ConsentChannel
 from portico_gateway.errors import InvalidEdit, UnknownName
+from portico_gateway.policy.slices import Work, at_once
 
 MAX_APPROVALS = 1000  # records kept of one caller; its oldest go, undecided ones first
 MAX_ALL_APPROVALS = 10_000  # records kept of all; those of the caller with the most go
-MAX_ARGUMENT_BYTES = 8 << 20  # of all records of one caller, as JSON
+MAX_ARGUMENT_BYTES = 8 << 20  # of all records of one caller
+_LONG = 64 << 10  # bytes of a text that is digested in a step of its own
+_STEP = 1000  # values that are digested in one step
 
 
 class ApprovalState(enum.StrEnum):
@@ -48,7 +52,7 @@ class Approval:
     state: ApprovalState = ApprovalState.PENDING
     channel: ConsentChannel | None = None  # how it was decided
     decided_by: str = ""  # the key that decided it, where the HTTP API did
-    size: int = 0  # bytes of its arguments as JSON
+    size: int = 0  # bytes of its arguments
     schema: Mapping[str, Any] | None = None  # what the arguments must be
     marks: tuple[str, ...] = ()  # where they come from, in words
     may_remember: bool = False
@@ -63,7 +67,7 @@ class Approval:
 
 @dataclass(frozen=True, slots=True)
 class CallAsked:
-    """What a person is asked about, beside who calls."""
+    """What a person is asked about, beside who calls. `size`: bytes of the arguments."""
 
     tool: str
     arguments: Mapping[str, Any]
@@ -72,13 +76,49 @@ class CallAsked:
     schema: Mapping[str, Any] | None = None
     marks: tuple[str, ...] = ()
     may_remember: bool = False
+    size: int = 0
 
 
 def call_digest(tool: str, arguments: Mapping[str, Any], policy_version: str, definition: str = "") -> str:
     """sha256 of a call under a policy: what a consent is bound to. `definition` is the digest of what the tool says it is."""
-    parts = [tool, arguments, policy_version, definition]
-    whole = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()
+    return at_once(call_digest_in_steps(tool, arguments, policy_version, definition))[0]
+
+
+def call_digest_in_steps(
+    tool: str, arguments: Mapping[str, Any], policy_version: str, definition: str = ""
+) -> Work[tuple[str, int]]:
+    """The same of arguments of any size, and how many bytes they are."""
+    digest = hashlib.sha256()
+    size = 0
+    for count, token in enumerate(_tokens([tool, policy_version, definition, arguments])):
+        digest.update(token)
+        size += len(token)
+        if len(token) > _LONG or count % _STEP == _STEP - 1:
+            yield
+    return digest.hexdigest(), size
+
+
+def _tokens(value: Any) -> Iterator[bytes]:
+    """A JSON value as bytes that no other value has: texts by their length, objects in the order of their keys."""
+    within: list[Iterator[Any]] = [iter((value,))]
+    while within:
+        for item in within[-1]:
+            if isinstance(item, str):
+                data = item.encode("utf-8", "surrogatepass")
+                yield b"s%d:" % len(data)
+                yield data
+            elif isinstance(item, Mapping):
+                yield b"{%d:" % len(item)
+                within.append(chain.from_iterable(sorted(item.items())))
+                break
+            elif isinstance(item, list | tuple):
+                yield b"[%d:" % len(item)
+                within.append(iter(item))
+                break
+            else:
+                yield f"{json.dumps(item, default=str)};".encode()
+        else:
+            within.pop()
 
 
 def same_arguments(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -121,12 +161,11 @@ class Approvals:
             reusable = record.state is not ApprovalState.PENDING or not fresh
             if record.digest == call.digest and reusable:
                 return record
-        size = len(json.dumps(call.arguments, default=str))
-        self._make_room(caller, size)
+        self._make_room(caller, call.size)
         now = self._clock()
         record = Approval(
             secrets.token_urlsafe(12), caller, call.tool, dict(call.arguments), call.digest, call.reason,
-            created=now, expires=now + self._seconds, size=size,
+            created=now, expires=now + self._seconds, size=call.size,
             schema=call.schema, marks=call.marks, may_remember=call.may_remember,
         )  # fmt: skip
         self._records[record.id] = record

@@ -10,16 +10,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
-from portico_gateway.policy.provenance import comparable
+from portico_gateway.policy.argument_texts import comparable
 
 _WORDS = re.compile(r"[A-Za-z][a-z]*|[A-Z]+(?![a-z])")
 _SAID_WORDS = re.compile(r"[^\W\d_]+")
 _NUMBER = re.compile(r"(?<![\w.])[+-]?\d[\d,]*(?:\.\d+)?(?![\w])")
+_JOINED_BEFORE = re.compile(r"[\w.@+-]")
+_JOINED_BEHIND = re.compile(r"[\w@+-]|\.\w")
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d)(?::00)?")
 _ENDINGS = ("ing", "ed", "es", "s", "e")
 _LEAST = 3  # letters of a stem
+_MOST_SAID = 64 << 10  # characters of a person's words, the newest, that are looked at
+_MOST_VALUES = 100  # of one call: nobody spells out more of them
 _ALIKE = (  # what tools are called, and what people say for it
     ("send", "pay", "transfer", "wire", "post", "write", "email", "message"),
     ("create", "add", "make", "schedule", "set", "book", "new", "save", "write"),
@@ -35,15 +40,17 @@ _ALIKE = (  # what tools are called, and what people say for it
 def is_requested(tool: str, schema: Mapping[str, Any], arguments: Mapping[str, Any], said: str) -> bool:
     """`tool` is its server's name for it. A value that is its parameter's default needs no words; a call without any that does
     is asked for by the whole of the tool's name."""
+    said = said[-_MOST_SAID:]
     plain = comparable(said)
     name = [word.casefold() for word in _WORDS.findall(tool)]
     words = {_stem(word.casefold()) for word in _SAID_WORDS.findall(said)}
     if not name or words.isdisjoint(_alike(name[0])):
         return False
-    values = [leaf for key, value in arguments.items() if not _is_default(schema, key, value) for leaf in leaves(value)]
+    given = (leaf for key, value in arguments.items() if not _is_default(schema, key, value) for leaf in leaves(value))
+    values = list(islice(given, _MOST_VALUES + 1))
     if not values:
         return all(not words.isdisjoint(_alike(word)) for word in name)
-    return all(stands_in(leaf, plain) for leaf in values)
+    return len(values) <= _MOST_VALUES and all(stands_in(leaf, plain) for leaf in values)
 
 
 def _is_default(schema: Mapping[str, Any], name: str, value: Any) -> bool:
@@ -69,6 +76,8 @@ def stands_in(value: Any, said: str) -> bool:
         return False
     if isinstance(value, int | float):
         return any(float(found.replace(",", "")) == value for found in _NUMBER.findall(said))
+    if len(value) > _MOST_SAID:
+        return False
     text = comparable(value)
     if time := _TIME.fullmatch(text):
         return all(_whole(part, said) for part in time.groups())
@@ -77,7 +86,12 @@ def stands_in(value: Any, said: str) -> bool:
 
 def _whole(text: str, said: str) -> bool:
     """Whether it stands there, and not as a part of a longer word, number or address."""
-    return re.search(rf"(?<![\w.@+-]){re.escape(text)}(?![\w@+-])(?!\.\w)", said) is not None
+    at = said.find(text)
+    while at >= 0:
+        if not _JOINED_BEFORE.match(said[at - 1 : at]) and not _JOINED_BEHIND.match(said, at + len(text)):
+            return True
+        at = said.find(text, at + 1)
+    return False
 
 
 def leaves(value: Any) -> Iterator[Any]:

@@ -21,13 +21,14 @@ from mcp.shared.exceptions import MCPError
 
 from portico_gateway.caller import Caller, ConsentAnswer, ConsentChannel, on_behalf_of
 from portico_gateway.errors import ConsentRefused, ConsentRequired, GatewayError, InvalidEdit, ToolDenied, UnknownName
-from portico_gateway.policy.approvals import Approval, Approvals, ApprovalState, CallAsked, call_digest
+from portico_gateway.policy.approvals import Approval, Approvals, ApprovalState, CallAsked, call_digest, call_digest_in_steps
 from portico_gateway.policy.audit import AuditKind, AuditLog, AuditRecord, Failure
-from portico_gateway.policy.provenance import Provenance, names_url
+from portico_gateway.policy.provenance import NOTHING_GIVEN, Looked, Provenance, in_words
 from portico_gateway.policy.quotas import Quotas
 from portico_gateway.policy.remembered import RememberedChoices
 from portico_gateway.policy.requested import is_requested
 from portico_gateway.policy.rules import Circumstances, Policy, Ruling, Verdict
+from portico_gateway.policy.slices import Slices
 from portico_gateway.tracing import call_span
 from portico_gateway.upstreams.catalog import CatalogTool
 from portico_gateway.upstreams.definitions import definition_digest, without_words
@@ -88,6 +89,7 @@ class ToolCalls:
         self._audit = audit
         self._quotas = Quotas()
         self._provenance = Provenance()
+        self._slices = Slices()
         self._takes_approvals = takes_approvals
         self._readers: OrderedDict[str, None] = OrderedDict()  # callers that have read untrusted text
         self._consented: OrderedDict[tuple[str, str, str], None] = OrderedDict()  # (caller, tool, changed definition)
@@ -124,19 +126,26 @@ class ToolCalls:
         """Whether the tool counts as read-only for this caller, whose consent to a changed definition counts."""
         return self.policy.is_read_only(entry.name, entry.tool, changed=self._is_held_back(entry, caller))
 
-    def ruling(self, entry: CatalogTool, caller: Caller, arguments: Mapping[str, Any] | None = None) -> Ruling:
-        """What becomes of a call of the tool by this caller; without arguments, of one whose arguments are the caller's own."""
-        return self.policy.ruling(entry.name, entry.tool, caller, self.circumstances(entry, caller, arguments or {}))
+    def ruling(self, entry: CatalogTool, caller: Caller) -> Ruling:
+        """What becomes of a call of the tool by this caller whose arguments are the caller's own."""
+        return self.policy.ruling(entry.name, entry.tool, caller, self._circumstances(entry, caller, {}, NOTHING_GIVEN))
 
-    def circumstances(self, entry: CatalogTool, caller: Caller, arguments: Mapping[str, Any]) -> Circumstances:
+    async def circumstances(self, entry: CatalogTool, caller: Caller, arguments: Mapping[str, Any]) -> Circumstances:
         """What the policy is told of a call beside the tool."""
-        copied = self._provenance.copied(caller.name, arguments, caller.said) if self.policy.config.provenance else ()
+        return self._circumstances(entry, caller, arguments, await self._look(caller, arguments))
+
+    async def _look(self, caller: Caller, arguments: Mapping[str, Any]) -> Looked:
+        if not arguments:
+            return NOTHING_GIVEN
+        return await self._slices.run(self._provenance.look(caller.name, arguments, caller.said))
+
+    def _circumstances(self, entry: CatalogTool, caller: Caller, arguments: Mapping[str, Any], looked: Looked) -> Circumstances:
         return Circumstances(
             read_untrusted=caller.name in self._readers,
             changed=entry.changed and self._is_held_back(entry, caller),
             shadows=entry.shadows if self._is_held_back(entry, caller) else None,
-            copied=tuple(map(str, copied)),
-            leaves=names_url(arguments),
+            copied=in_words(looked.copied) if self.policy.config.provenance else (),
+            leaves=looked.leaves,
             requested=self.policy.heeds_requests
             and is_requested(entry.tool.name, entry.tool.input_schema, arguments, caller.said)
             and (caller.name, self._digest(entry, arguments)) not in self._made,
@@ -175,7 +184,8 @@ class ToolCalls:
         Raises PolicyError where neither does, and as `Upstreams.call_tool`.
         """
         entry = self.upstreams.catalog.tool(name)
-        now = self.circumstances(entry, caller, arguments)
+        looked = await self._look(caller, arguments)
+        now = self._circumstances(entry, caller, arguments, looked)
         ruling = self.policy.ruling(name, entry.tool, caller, now)
         use = _Use("tool", entry.server, name, arguments, entry.digest, entry.tool.input_schema, tuple(now.copied))
 
@@ -183,8 +193,8 @@ class ToolCalls:
             given = dict(allowed)
             return await self.upstreams.call_tool(name, given, progress=progress, definition=entry.digest, task=task)
 
-        if self.policy.config.provenance:
-            self._provenance.used(caller.name, arguments, {mark.partition(" ")[0] for mark in now.copied})
+        if self.policy.config.provenance and looked.texts:
+            await self._slices.run(self._provenance.used(caller.name, looked))
         if now.requested:
             self._remember(self._made, (caller.name, self._digest(entry, arguments)), _MAX_MADE)
         untrusted = not self.policy.is_trusted(name)
@@ -275,7 +285,7 @@ class ToolCalls:
                         if untrusted:
                             self.note_untrusted(caller)
             if untrusted and self.policy.config.provenance:
-                self._provenance.note(caller.name, use.name, result)
+                await self._slices.run(self._provenance.note(caller.name, use.name, result))
             return result, decision
         except BaseException as error:
             failure = Failure.of(error)  # the exception itself would be in a cycle with this frame
@@ -291,8 +301,10 @@ class ToolCalls:
         may_remember = ruling.may_remember and use.kind == "tool"
         if may_remember and (remembered := self._remembered(use, caller, ruling)) is not None:
             return remembered
-        digest = call_digest(use.name, use.arguments, self.policy.version, use.definition)
-        call = CallAsked(use.name, use.arguments, digest, ruling.reason, use.schema, use.marks, may_remember)
+        digest, size = await self._slices.run(
+            call_digest_in_steps(use.name, use.arguments, self.policy.version, use.definition)
+        )
+        call = CallAsked(use.name, use.arguments, digest, ruling.reason, use.schema, use.marks, may_remember, size)
         record = self.approvals.ask(caller.name, call, fresh=caller.consent is not None)
         if caller.consent is not None and record.channel is None:
             await self._ask(record, caller)

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 REDACTED = "[redacted]"
 _MAX_TEXT = 64 << 10  # characters of one text that are looked through; what follows is left out
+_LONGEST_SECRET = 4096  # characters behind the cut that are looked at too: no secret is shown by its beginning
 _MAX_VALUES = 10_000  # configured values that are known
 _SHORTEST_VALUE = 6  # characters: shorter values stand in ordinary words
 _NAME = (
@@ -109,14 +110,14 @@ _values: dict[str, None] = {}  # longest first, so that one that contains anothe
 
 def redacted(text: str) -> str:
     """The text without what is or looks like a secret."""
-    if len(text) > _MAX_TEXT:
-        text = text[:_MAX_TEXT] + " […]"
+    whole = len(text) <= _MAX_TEXT
+    text = text if whole else text[: _MAX_TEXT + _LONGEST_SECRET]
     text = without_known_values(text)
     plain = text.lower() if text.isascii() else None
     for parts, pattern, replacement in _RULES:
         if plain is None or any(part in plain for part in parts):
             text = pattern.sub(replacement, text)
-    return text
+    return text if whole else f"{text[:_MAX_TEXT]} […]"
 
 
 def without_known_values(text: str) -> str:

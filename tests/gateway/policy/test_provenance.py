@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import mcp_types
 import pytest
 
-from portico_gateway.policy import provenance
-from portico_gateway.policy.provenance import MAX_OWN_TEXT, MAX_TEXT, Provenance, names_url
+from portico_gateway.policy import provenance as module
+from portico_gateway.policy.provenance import Copied, Looked
+from portico_gateway.policy.read_texts import MAX_OWN_TEXT, MAX_TEXT
+from portico_gateway.policy.slices import at_once
+
+
+class Provenance(module.Provenance):
+    """The same, without anybody in between."""
+
+    def note(self, *given: Any) -> None:  # type: ignore[override]
+        at_once(super().note(*given))
+
+    def copied(self, caller: str, arguments: Mapping[str, Any], said: str = "") -> tuple[Copied, ...]:
+        return at_once(self.look(caller, arguments, said)).copied
+
+    def used(self, caller: str, arguments: Mapping[str, Any], copied: Sequence[str] = ()) -> None:  # type: ignore[override]
+        texts = at_once(self.look(caller, arguments)).texts
+        at_once(super().used(caller, Looked(texts, False, tuple(Copied(pointer, "s") for pointer in copied))))
+
+
+def names_url(arguments: Mapping[str, Any]) -> bool:
+    return at_once(Provenance().look("key", arguments)).leaves
 
 
 def said(text: str, **more: Any) -> mcp_types.CallToolResult:
@@ -81,7 +102,7 @@ def test_the_newest_texts_are_kept_within_a_bound() -> None:
     provenance = Provenance()
     provenance.note("key", "s__old", said("old-secret-1"))
     for letter in "xyz":
-        provenance.note("key", "s__big", said(letter * (MAX_TEXT // 2)))
+        provenance.note("key", "s__big", said(" ".join(f"{letter}{number}" for number in range(MAX_TEXT))[: MAX_TEXT // 2]))
     provenance.note("key", "s__new", said("new-secret-1"))
     assert provenance.copied("key", {"a": "old-secret-1"}) == ()
     assert [each.source for each in provenance.copied("key", {"a": "new-secret-1"})] == ["s__new"]
@@ -148,6 +169,6 @@ def test_texts_of_a_tools_result_are_those_of_its_json() -> None:
         },
         by_name=False,
     )
-    whole = result.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=provenance._ENVELOPE)
-    assert list(provenance._said(result)) == list(provenance._texts(whole))
-    assert "deep" in provenance._said(result)
+    whole = result.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=module._ENVELOPE)
+    assert list(module._said(result)) == list(module._texts(whole))
+    assert "deep" in module._said(result)

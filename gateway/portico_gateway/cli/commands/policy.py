@@ -107,7 +107,7 @@ async def _explained(config: PorticoConfig, specs: Sequence[UpstreamSpec], asked
             if asked.tool not in there:
                 raise UnknownName("tool", asked.tool, there)
             entry = there[asked.tool]
-            policy, now = tool_calls.policy, tool_calls.circumstances(entry, asked.caller, asked.arguments)
+            policy, now = tool_calls.policy, await tool_calls.circumstances(entry, asked.caller, asked.arguments)
             now = replace(now, read_untrusted=asked.after_read, copied=(*now.copied, *asked.marks))
             rules = policy.explained(entry.name, entry.tool, asked.caller, now)
             ruling = rules[-1].ruling

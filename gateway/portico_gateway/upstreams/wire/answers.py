@@ -18,6 +18,8 @@ from pydantic import ValidationError
 
 UNKNOWN_PARTS = "portico/unknown-parts"  # in `_meta`, inside the gateway alone: {"fields": {...}, "content": {index: block}}
 _MAX_NOTES = 20  # of one answer
+MAX_PARTS = 2_000  # blocks of one result, parts of a resource, messages of a prompt: each costs the event loop microseconds
+MAX_PAGE = 5_001  # entries of one page of a list: one more than are ever listed
 _MAX_REPAIRS = 8  # fields of one item that are left out before the item is
 _MODERN_ENVELOPE: Mapping[str, Any] = {"resultType": "complete", "ttlMs": 0, "cacheScope": "private"}  # since 2026-07-28
 _ANY_OBJECT: Mapping[str, Any] = {"type": "object"}
@@ -127,6 +129,9 @@ def _mend_list(mended: MendedResult, method: str, version: str) -> None:
         if items is not None:
             mended.note(f"{key!r} is a {type(items).__name__} and no list; it counts as empty")
         mended.result[key] = items = []
+    if len(items) > (most := MAX_PARTS if key in ("contents", "messages") else MAX_PAGE):
+        mended.note(f"of {len(items):,} {key} {most:,} were kept")
+        mended.result[key] = items = items[:most]
     if not isinstance(mended.result.get("nextCursor"), str | None):
         del mended.result["nextCursor"]
     if method == "tools/list":
@@ -281,7 +286,10 @@ def _mend_call(mended: MendedResult, version: str) -> None:
 
 def _blocks(content: Any, structured: Any, mended: MendedResult) -> list[Any]:
     if isinstance(content, list):
-        return content
+        if len(content) <= MAX_PARTS:
+            return content
+        mended.note(f"of {len(content):,} blocks of its content {MAX_PARTS:,} were kept")
+        return [*content[: MAX_PARTS - 1], _text(f"[{len(content) - MAX_PARTS + 1:,} further blocks were left out]")]
     if content is None:
         mended.note("it has no 'content'")
         return [] if structured is None else [_text(_json(structured))]

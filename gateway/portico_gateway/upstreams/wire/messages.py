@@ -15,7 +15,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import mcp_types
+from mcp.shared.exceptions import MCPError
 from mcp_types import ErrorData, JSONRPCError, JSONRPCMessage, JSONRPCRequest, JSONRPCResponse
+from pydantic_core import to_json
 
 from portico_servers.common.host_messages import outer_id
 from portico_servers.common.json_rpc import read_message
@@ -237,19 +239,34 @@ def write_message(message: JSONRPCMessage) -> bytes:
 
 def write_request(identity: int, method: str, params: Mapping[str, Any]) -> bytes:
     """A request as a line of JSON, with U+FFFD for what is not Unicode in it and null for numbers that JSON does not have.
-    Raises RecursionError for parameters that are nested more than MAX_DEPTH deep."""
+    Raises MCPError for parameters that are nested more than MAX_DEPTH deep."""
     try:
         line = _line(identity, method, params)
-        if line.count(b"{") + line.count(b"[") <= MAX_DEPTH:
-            return line
     except ValueError:
-        pass
-    return _line(identity, method, scrubbed(params))
+        line = b""
+    if not line or (line.count(b"{") + line.count(b"[") > MAX_DEPTH and _is_deeper(params, MAX_DEPTH)):
+        try:
+            line = _line(identity, method, scrubbed(params))
+        except RecursionError:
+            deep = f"the arguments are nested more than {MAX_DEPTH} deep, which no server is sent"
+            raise MCPError(mcp_types.INVALID_PARAMS, deep) from None
+    return line
 
 
 def _line(identity: int, method: str, params: Mapping[str, Any]) -> bytes:
     message = {"jsonrpc": "2.0", "id": identity, "method": method, "params": params}
-    return json.dumps(message, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+    return to_json(message, inf_nan_mode="null") + b"\n"
+
+
+def _is_deeper(value: Any, most: int) -> bool:
+    """Is it nested more than so deep?"""
+    level = [value]
+    for _ in range(most + 1):
+        members = (each.values() if isinstance(each, dict) else each for each in level)
+        level = [item for each in members for item in each if isinstance(item, dict | list)]
+        if not level:
+            return False
+    return True
 
 
 def is_request(message: JSONRPCMessage) -> bool:
