@@ -32,6 +32,8 @@ _MOST_PIECES = 200
 MAX_OWN = 1000  # arguments that are kept of what one caller has written
 MAX_OWN_TEXT = 256 << 10  # their characters, the newest; one that is longer stays until the next
 _BLOCKS = ("text", "image", "audio", "resource", "resource_link")
+_OF_ALL = frozenset(["_meta"])  # members that say nothing
+_OF_MEDIA = _OF_ALL | {"data", "blob", "mimeType"}
 _ENVELOPE = {"meta", "result_type", "ttl_ms", "cache_scope"}  # the protocol's own words
 _URL = re.compile(r"https?://", re.IGNORECASE)
 
@@ -187,36 +189,36 @@ def comparable(text: str) -> str:
     return _SPACE.sub(" ", text).casefold().strip()
 
 
-def _said(result: mcp_types.Result) -> Iterator[str]:
+def _said(result: mcp_types.Result) -> list[str]:
     """The texts of a result. What is plain text is taken as it is, without writing out the whole."""
+    found: list[str] = []
     if not isinstance(result, mcp_types.CallToolResult):
-        yield from _texts(result.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=_ENVELOPE))
-        return
+        _add_texts(result.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=_ENVELOPE), found)
+        return found
     for block in result.content:
         if isinstance(block, mcp_types.TextContent) and block.annotations is None:
-            yield block.text
+            found.append(block.text)
         else:
-            yield from _texts(block.model_dump(mode="json", by_alias=True, exclude_none=True))
-    yield from _texts(result.structured_content)
+            _add_texts(block.model_dump(mode="json", by_alias=True, exclude_none=True), found)
+    _add_texts(result.structured_content, found)
+    return found
 
 
-def _texts(value: Any) -> Iterator[str]:
-    """The texts of a result, its `_meta` and binary data left out."""
+def _add_texts(value: Any, found: list[str]) -> None:
+    """Add the texts of a result, its `_meta` and binary data left out."""
     if isinstance(value, str):
-        yield value
-    elif isinstance(value, bool | None):
-        return
-    elif isinstance(value, int | float):
-        yield str(value)
+        found.append(value)
     elif isinstance(value, dict):
-        beside = {"_meta"} | ({"data", "blob", "mimeType"} if "mimeType" in value else set())
-        beside |= {"type"} if value.get("type") in _BLOCKS else set()
+        beside = _OF_MEDIA if "mimeType" in value else _OF_ALL
+        is_block = value.get("type") in _BLOCKS
         for key, item in value.items():
-            if key not in beside:
-                yield from _texts(item)
+            if key not in beside and not (is_block and key == "type"):
+                _add_texts(item, found)
     elif isinstance(value, list):
         for item in value:
-            yield from _texts(item)
+            _add_texts(item, found)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        found.append(str(value))
 
 
 def _leaves(value: Any, pointer: str) -> Iterator[tuple[str, str]]:
