@@ -206,9 +206,8 @@ TABLES = {
         middleware        draining errors identity json_text limits bodies apis
         health            draining json_text middleware
         openapi           wire
-        mcp_sessions
         app               draining json_text limits bodies approvals feedback generation apis error_handlers middleware health
-                          mcp_sessions openapi
+                          openapi
     """,
     "portico_gateway.agent.guided": """
         questions

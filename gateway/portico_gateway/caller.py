@@ -6,8 +6,7 @@ model or a file system, all go through it. It knows neither how anybody is asked
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
@@ -100,10 +99,12 @@ class Caller:
 
 def principal(scope: Mapping[str, Any] | None) -> str:
     """The name of who sent an HTTP request, by its ASGI scope: the key's, or the token's client and subject; else LOCAL."""
+    user = scope.get("user") if scope is not None else None
+    if user is None:
+        return LOCAL
     from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
     from mcp.server.auth.provider import principal_components
 
-    user = scope.get("user") if scope is not None else None
     if not isinstance(user, AuthenticatedUser):
         return LOCAL
     client, _, subject = principal_components(user.access_token)
@@ -123,11 +124,14 @@ def supports_elicitation(capabilities: mcp_types.ClientCapabilities, mode: str) 
     return can.url is not None if mode == "url" else can.form is not None or can.url is None
 
 
-@contextmanager
-def on_behalf_of(caller: Caller) -> Iterator[None]:
+class on_behalf_of:
     """What upstreams ask within the block is for `caller`."""
-    token = current_caller.set(caller)
-    try:
-        yield
-    finally:
-        current_caller.reset(token)
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    def __enter__(self) -> None:
+        self._token = current_caller.set(self._caller)
+
+    def __exit__(self, *_: object) -> None:
+        current_caller.reset(self._token)

@@ -10,10 +10,10 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from functools import cache
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from portico_gateway.errors import GatewayError
 
@@ -26,41 +26,52 @@ _NAME = "portico"
 _NANOSECONDS = 1_000_000_000
 
 
-@contextmanager
-def request_span(name: str, headers: Mapping[bytes, bytes], attributes: Attributes) -> Iterator[Span]:
+def request_span(name: str, headers: Mapping[bytes, bytes], attributes: Attributes) -> AbstractContextManager[Span]:
     """A request's span, within its caller's trace where the headers name one (W3C traceparent)."""
+    if not _is_recorded() and _propagated().isdisjoint(headers):
+        return _no_span()
+    return _request_span(name, headers, attributes)
+
+
+@contextmanager
+def _request_span(name: str, headers: Mapping[bytes, bytes], attributes: Attributes) -> Iterator[Span]:
     from opentelemetry import propagate, trace
     from opentelemetry.trace import SpanKind
 
-    if not _is_recorded() and _propagated().isdisjoint(headers):
-        yield trace.INVALID_SPAN
-        return
     parent = propagate.extract({key.decode("latin-1"): value.decode("latin-1") for key, value in headers.items()})
     with trace.get_tracer(_NAME).start_as_current_span(name, parent, SpanKind.SERVER, attributes) as span:
         yield span
 
 
-@contextmanager
-def call_span(tool: str, server: str) -> Iterator[Span]:
+def call_span(tool: str, server: str) -> AbstractContextManager[Span]:
     """A tool call's; its decision is added when it is made."""
+    if not _is_recorded():
+        return _no_span()
     from opentelemetry import trace
     from opentelemetry.trace import SpanKind
 
-    if not _is_recorded():
-        yield trace.get_current_span()
-        return
     attributes = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": tool, "portico.server": server}
-    with trace.get_tracer(_NAME).start_as_current_span(
-        f"execute_tool {tool}", kind=SpanKind.CLIENT, attributes=attributes
-    ) as span:
-        yield span
+    return trace.get_tracer(_NAME).start_as_current_span(f"execute_tool {tool}", kind=SpanKind.CLIENT, attributes=attributes)
 
 
 def _is_recorded() -> bool:
     """Does anybody take spans? Else none is made: each takes a context of its own."""
+    return _spans_are_taken()()
+
+
+@cache  # of what is imported here, which each call would look for anew
+def _spans_are_taken() -> Callable[[], bool]:
     from portico_servers.common.spans import spans_are_taken
 
-    return spans_are_taken()
+    return spans_are_taken
+
+
+@cache
+def _no_span() -> AbstractContextManager[Span]:
+    """Stands where nobody takes spans; used again and again."""
+    from opentelemetry import trace
+
+    return nullcontext(trace.INVALID_SPAN)
 
 
 @cache
@@ -104,6 +115,14 @@ class GenerationSpan:
         if failure is not None:
             self._span.set_status(StatusCode.ERROR, failure.__name__)
         self._span.end()
+
+
+def carry_trace(meta: dict[str, Any]) -> None:
+    """Name the current trace, and whatever else goes with a request, in the `_meta` of one to a server."""
+    if (api := sys.modules.get("opentelemetry.context")) is not None and api.get_current():
+        from opentelemetry.propagate import inject
+
+        inject(meta)
 
 
 def trace_id() -> str:

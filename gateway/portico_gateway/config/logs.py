@@ -130,6 +130,9 @@ def set_up_logging(command: str, config: LogConfig, *, stderr_level: int = loggi
 
     Returns the file, or None where the folder can't be written: then stderr alone is used, and says so.
     """
+    # What no format here shows is not looked for: each line would take a walk up the stack, a thread's and a process's name.
+    logging._srcfile = None
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging.raiseExceptions = False  # what can't be logged is lost: no stack trace on stderr for it
     root = logging.getLogger()
     root.setLevel(config.level.upper())

@@ -14,7 +14,6 @@ metrics.
     decisions/         POST /v1/decisions and /v1/systemone
     generation/        the request and the answer behind all of them, in no API's words
     server_tools/      the gateway's own tools behind OpenAI's APIs: tools of type "mcp"
-    mcp_sessions.py    /mcp of the handshake eras: plain JSON where an answer comes first, else an event stream
     approvals.py       /v1/approvals
     health.py          /healthz, /readyz
     feedback.py        /v1/feedback

@@ -31,10 +31,13 @@ APIS: tuple[Api, ...] = (
     DETOKENIZE_API,
     OLLAMA_API,
 )
+_PREFIXES = tuple(api.prefix for api in APIS)
 
 
 def api_of(path: str) -> Api | None:
     """The API that a path belongs to."""
+    if not path.startswith(_PREFIXES):
+        return None
     return next((api for api in APIS if api.owns(path)), None)
 
 

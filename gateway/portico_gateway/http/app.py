@@ -28,7 +28,6 @@ from portico_gateway.http.generation.service import WARNINGS_HEADER, GenerationS
 from portico_gateway.http.health import health_router
 from portico_gateway.http.json_text import StrictJsonResponse
 from portico_gateway.http.limits import CallerLimits
-from portico_gateway.http.mcp_sessions import McpSessions
 from portico_gateway.http.middleware.auth import AuthMiddleware, metadata_routes
 from portico_gateway.http.middleware.body import BodyMiddleware
 from portico_gateway.http.middleware.host_origin import HostOriginMiddleware
@@ -42,6 +41,7 @@ from portico_gateway.model.pool import ModelPool
 from portico_gateway.policy.tool_calls import ToolCalls
 from portico_gateway.upstreams.upstreams import Upstreams
 from portico_servers.common.edges import HttpEdge
+from portico_servers.common.mcp_sessions import McpSessions
 
 
 def create_app(
@@ -69,7 +69,7 @@ def create_app(
     """
     oauth, drain = oauth or OAuthConfig(), drain or Drain()
     pool = models if isinstance(models, ModelPool) else ModelPool(models)
-    sessions = McpSessions(gateway.server, security)
+    sessions = McpSessions(gateway.server, None)  # HostOriginMiddleware looks at Host and Origin
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import time
-import uuid
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -67,7 +67,7 @@ class _Use:
     definition: str = ""
     schema: Mapping[str, Any] | None = None
     marks: tuple[str, ...] = ()
-    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    id: str = field(default_factory=lambda: os.urandom(16).hex())
 
 
 class ToolCalls:

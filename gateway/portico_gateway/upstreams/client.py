@@ -25,6 +25,7 @@ from mcp_types import (
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import BaseModel
 
+from portico_gateway.tracing import carry_trace
 from portico_gateway.upstreams.wire.connection import UpstreamConnection
 
 # What the gateway can be asked, where nobody is named for whom it calls: as the SDK says of the callbacks that it has.
@@ -44,6 +45,8 @@ class UpstreamClient(Client):
 
     connection: UpstreamConnection = field(default_factory=UpstreamConnection, kw_only=True)
     declared: Callable[[], ClientCapabilities | None] = field(default=lambda: None, kw_only=True)
+    _written: dict[str, Any] = field(default_factory=dict, init=False)  # the capabilities that were declared last, as JSON
+    _written_of: ClientCapabilities | None = field(default=None, init=False)
 
     async def call_tool_directly(
         self, name: str, arguments: dict[str, Any], *, progress: ProgressFnT | None = None, meta: Any = None
@@ -61,7 +64,8 @@ class UpstreamClient(Client):
         if modern and said.get("resultType") == "input_required":
             return await self._answer_questions(InputRequiredResult.model_validate(said, by_name=False), params, progress, meta)
         if not modern:
-            said = {key: value for key, value in said.items() if key not in _MODERN_FIELDS}
+            for name in _MODERN_FIELDS & said.keys():
+                del said[name]
         result = CallToolResult.model_validate(said, by_name=False)
         if not result.is_error:
             await self.session.validate_tool_result(name, result)
@@ -69,18 +73,21 @@ class UpstreamClient(Client):
 
     def _meta(self, given: Any, *, modern: bool) -> dict[str, Any]:
         """What a request carries beside its parameters: where it comes from, and its trace."""
-        from opentelemetry.context import get_current
-        from opentelemetry.propagate import inject
-
         meta = dict(given or {})
         if modern:
             can = self.declared()
             meta[PROTOCOL_VERSION_META_KEY] = self.protocol_version
             meta[CLIENT_INFO_META_KEY] = self._own_info
-            meta[CLIENT_CAPABILITIES_META_KEY] = _EVERYTHING_AS_JSON if can is None else _as_json(can)
-        if get_current():  # else there is no trace, nor anything else that goes with a request
-            inject(meta)
+            meta[CLIENT_CAPABILITIES_META_KEY] = self._as_json_of(can)
+        carry_trace(meta)
         return meta
+
+    def _as_json_of(self, can: ClientCapabilities | None) -> dict[str, Any]:
+        if can is None:
+            return _EVERYTHING_AS_JSON
+        if can is not self._written_of:
+            self._written, self._written_of = _as_json(can), can
+        return self._written
 
     @cached_property
     def _own_info(self) -> dict[str, Any]:

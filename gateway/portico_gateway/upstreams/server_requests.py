@@ -58,6 +58,7 @@ class _CallInFlight:
     open_requests: list[anyio.CancelScope] = field(default_factory=list)
 
 
+_NOTHING = ClientCapabilities()  # of a host that can be asked nothing
 _own_call: ContextVar[_CallInFlight | None] = ContextVar("own_call", default=None)
 
 
@@ -69,6 +70,8 @@ class ServerRequests:
         self._server = server
         self._sampler = sampler
         self._calls: list[_CallInFlight] = []
+        self._declared = ClientCapabilities()
+        self._declared_of: ClientCapabilities | None = None  # whose capabilities those are
         self._sent_to_pages: dict[str, Caller] = {}  # by elicitation, the oldest first
 
     @property
@@ -107,9 +110,12 @@ class ServerRequests:
         call = _own_call.get()
         if call is None or call.caller is None:
             return None
-        can = call.caller.capabilities if call.caller.ask is not None else ClientCapabilities()
-        sampling = can.sampling or (mcp_types.SamplingCapability() if self._sampler is not None else None)
-        return ClientCapabilities(elicitation=can.elicitation, sampling=sampling, roots=can.roots)
+        can = call.caller.capabilities if call.caller.ask is not None else _NOTHING
+        if can is not self._declared_of:  # mostly it is the same host that calls again
+            sampling = can.sampling or (mcp_types.SamplingCapability() if self._sampler is not None else None)
+            self._declared = ClientCapabilities(elicitation=can.elicitation, sampling=sampling, roots=can.roots)
+            self._declared_of = can
+        return self._declared
 
     async def elicitation(self, context: Any, params: mcp_types.ElicitRequestParams) -> mcp_types.ElicitResult | ErrorData:
         """Ask the host's user."""

@@ -255,10 +255,11 @@ class Supervisor:
 
     async def connected(self, timeout: float) -> Connected:
         """The client, waited for at most `timeout` seconds while the server (re)starts. Raises UpstreamError."""
-        with anyio.move_on_after(timeout):
-            while self._client is None and self.state in (UpstreamState.STARTING, UpstreamState.RESTARTING):
-                self._wake.set()
-                await self._changed.wait()
+        if self._client is None:
+            with anyio.move_on_after(timeout):
+                while self._client is None and self.state in (UpstreamState.STARTING, UpstreamState.RESTARTING):
+                    self._wake.set()
+                    await self._changed.wait()
         if self._client is not None:
             return Connected(self._client, self._connection)
         if self.state in (UpstreamState.FAILED, UpstreamState.STOPPED):

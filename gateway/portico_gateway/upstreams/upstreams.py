@@ -250,8 +250,8 @@ def _names(specs: Sequence[UpstreamSpec]) -> list[str]:
 
 
 def _without_server_info(result: _Result) -> _Result:
-    """The result without its server's identity stamp: what the gateway passes on, it answers for."""
-    if not result.meta or mcp_types.SERVER_INFO_META_KEY not in result.meta:
-        return result
-    rest = {key: value for key, value in result.meta.items() if key != mcp_types.SERVER_INFO_META_KEY}
-    return result.model_copy(update={"meta": rest or None})
+    """The result, which nobody else has yet, without its server's stamp: what the gateway passes on, it answers for."""
+    if result.meta and mcp_types.SERVER_INFO_META_KEY in result.meta:
+        del result.meta[mcp_types.SERVER_INFO_META_KEY]
+        result.meta = result.meta or None
+    return result

@@ -5,6 +5,7 @@
     refused_requests.py  invalid parameters and cursors are refused with what is wrong; also the gateway's
     panics.py         what is no Exception ends its request, not the server; also the gateway's
     transport.py      stdio and Streamable HTTP, both eras of the protocol; also the gateway's
+    mcp_sessions.py   MCP over HTTP in the handshake eras: plain JSON where an answer comes first; also the gateway's
     http_connection.py  slow heads, idle connections and readers that don't read end; also the gateway's
     host_messages.py  what a host writes as messages, and why it is none; every request is answered by its id
     json_rpc.py       JSON text as one message; also the gateway's

@@ -22,6 +22,7 @@ MAX_MENDED_BYTES = 4_000_000  # of a request's body; the SDK takes no larger one
 BODY_SECONDS = 30.0  # for the next piece of a body
 _LARGE = 256 << 10  # bytes; from here on a body is read in a thread
 PATH = "/mcp"
+MESSAGE = "portico.message"  # in the scope: the body as a message, where the whole of it is there
 
 
 def encoded(message: Any) -> str:
@@ -59,8 +60,9 @@ class HttpEdge:
                 if isinstance(found, Refusal):
                     await _send_refusal(send, found)
                     return
-                headers = [(name, b"%d" % len(found) if name == b"content-length" else value) for name, value in headers]
-                receive = _Replayed([{"type": "http.request", "body": found, "more_body": False}], receive)
+                scope[MESSAGE], body = found
+                headers = [(name, b"%d" % len(body) if name == b"content-length" else value) for name, value in headers]
+                receive = _Replayed([{"type": "http.request", "body": body, "more_body": False}], receive)
         await self._app({**scope, "headers": headers}, receive, send)
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import mcp_types
 from mcp_types import JSONRPCError, JSONRPCMessage, JSONRPCNotification
@@ -40,6 +40,13 @@ class Refusal:
     error: JSONRPCError
 
 
+class OneMessage(NamedTuple):
+    """A message, and the JSON text that says it."""
+
+    message: JSONRPCMessage
+    body: bytes
+
+
 def read_host_messages(data: bytes) -> list[JSONRPCMessage | Refusal]:
     """The messages of one line or body, in order; none where it is blank. Never raises."""
     try:
@@ -51,12 +58,12 @@ def read_host_messages(data: bytes) -> list[JSONRPCMessage | Refusal]:
     return [message]
 
 
-def one_message(body: bytes) -> bytes | Refusal:
-    """The one message of an HTTP body as the SDK reads it: as it came, if it does."""
+def one_message(body: bytes) -> OneMessage | Refusal:
+    """The one message of an HTTP body, and the body as the SDK reads it: as it came, if it does."""
     try:
         message = read_message(body)
         if not (isinstance(message, JSONRPCNotification) and b'"id"' in body):
-            return body
+            return OneMessage(message, body)
     except ValueError:
         pass
     read = _read_odd(body)
@@ -65,7 +72,9 @@ def one_message(body: bytes) -> bytes | Refusal:
     if not read:
         return _invalid(None, "the body is empty")
     (one,) = read
-    return one if isinstance(one, Refusal) else one.model_dump_json(by_alias=True, exclude_unset=True).encode()
+    if isinstance(one, Refusal):
+        return one
+    return OneMessage(one, one.model_dump_json(by_alias=True, exclude_unset=True).encode())
 
 
 def outer_id(data: bytes) -> tuple[str | int | None, bool]:

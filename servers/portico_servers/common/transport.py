@@ -239,11 +239,14 @@ def _has_port(name: str) -> bool:
 
 def _serve_http(server: Server[Any], sock: socket.socket, host: str, allowed_hosts: Sequence[str]) -> None:
     import uvicorn
+    from starlette.applications import Starlette
 
     from portico_servers.common.http_connection import IDLE_SECONDS, BoundedConnection
+    from portico_servers.common.mcp_sessions import McpSessions
 
     port = sock.getsockname()[1]
-    app = server.streamable_http_app(host=host, transport_security=security(host, port, allowed_hosts))
+    sessions = McpSessions(server, security(host, port, allowed_hosts))
+    app = Starlette(routes=[sessions.route], lifespan=lambda _: sessions.run())
     config = uvicorn.Config(
         HttpEdge(app),
         http=BoundedConnection,

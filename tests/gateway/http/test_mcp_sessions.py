@@ -15,12 +15,12 @@ import pytest
 
 from portico_gateway.config.sections import PolicyConfig
 from portico_gateway.config.server_spec import UpstreamSpec
-from portico_gateway.http import mcp_sessions
 from portico_gateway.http.app import create_app
 from portico_gateway.mcp.server import GatewayServer
 from portico_gateway.policy.rules import Policy
 from portico_gateway.policy.tool_calls import ToolCalls
 from portico_gateway.upstreams.upstreams import Upstreams
+from portico_servers.common import mcp_sessions
 from portico_servers.common.transport import security
 
 pytestmark = pytest.mark.anyio

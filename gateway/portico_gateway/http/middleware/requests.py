@@ -6,9 +6,9 @@ It owns those four. It is outermost, so that refusals have them, too.
 from __future__ import annotations
 
 import logging
+import os
 import re
 import time
-import uuid
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -39,7 +39,7 @@ class RequestMiddleware:
             return
         headers = dict(scope["headers"])
         given = headers.get(_HEADER, b"").decode("latin-1")
-        identity = given if _TAKEN.fullmatch(given) else f"req_{uuid.uuid4().hex}"
+        identity = given if _TAKEN.fullmatch(given) else f"req_{os.urandom(16).hex()}"
         began, status = time.perf_counter(), 500
         token = current_request_id.set(identity)
 

@@ -108,12 +108,9 @@ async def _streams(
     async def session_has_taken_all() -> None:
         """What a server says before its answer, such as a line of its log, is begun with before the answer is known."""
         tries = 0
-        while read_by_session() and not to_session.statistics().tasks_waiting_receive:
+        while (session := to_session.statistics()).open_receive_streams and not session.tasks_waiting_receive:
             await anyio.sleep(0 if tries < _AT_ONCE else _POLL)  # longer where the server's own requests hold it up
             tries += 1
-
-    def read_by_session() -> bool:
-        return bool(to_session.statistics().open_receive_streams)
 
     async def send() -> None:
         async with from_session:

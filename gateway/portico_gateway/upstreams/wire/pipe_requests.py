@@ -37,17 +37,19 @@ _CLOSED = ErrorData(code=mcp_types.CONNECTION_CLOSED, message="Connection closed
 
 @dataclass(slots=True)
 class _Waiting:
-    """`reports`: progress that was not told yet, the oldest first; `told`: there is none, and none is being told."""
+    """`reports`: progress that was not told yet, the oldest first; `told`: is set when all is, and there where some is being
+    told."""
 
     answer: asyncio.Future[dict[str, Any]]
     progress: ProgressFnT | None
     reports: deque[Mapping[str, Any]] = field(default_factory=lambda: deque(maxlen=_MAX_REPORTS))
-    told: asyncio.Event = field(default_factory=asyncio.Event)
+    told: asyncio.Event | None = None
 
-    async def tell(self, progress: ProgressFnT) -> None:
+    async def tell(self, progress: ProgressFnT, told: asyncio.Event) -> None:
         while self.reports:
             await _report(progress, self.reports.popleft())
-        self.told.set()
+        self.told = None
+        told.set()
 
 
 class PipeRequests:
@@ -76,14 +78,13 @@ class PipeRequests:
             params = {**params, "_meta": {**params.get("_meta", {}), "progressToken": identity}}
         line = write_request(identity, method, params)
         waiting = _Waiting(asyncio.get_running_loop().create_future(), progress)
-        waiting.told.set()
         self._waiting[identity] = waiting
         try:
             await self._write(identity, line)
             answer = await waiting.answer
-            if not waiting.told.is_set():
+            if (told := waiting.told) is not None:
                 with anyio.move_on_after(_TELL_SECONDS):
-                    await waiting.told.wait()
+                    await told.wait()
             return answer
         except anyio.get_cancelled_exc_class():
             await self._cancel(identity)
@@ -151,9 +152,9 @@ class PipeRequests:
             waiting.answer.set_exception(MCPError.from_error_data(message.error))
         elif isinstance(message, JSONRPCNotification) and waiting.progress is not None:
             waiting.reports.append(message.params or {})
-            if waiting.told.is_set():
-                waiting.told.clear()
-                self._tasks.start_soon(waiting.tell, waiting.progress)
+            if waiting.told is None:
+                waiting.told = asyncio.Event()
+                self._tasks.start_soon(waiting.tell, waiting.progress, waiting.told)
 
     def close(self) -> None:
         """The connection has ended: nobody waits any longer."""

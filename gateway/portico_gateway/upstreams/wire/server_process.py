@@ -5,15 +5,17 @@ It owns the one interface of both. It knows nothing of JSON-RPC, and ends nothin
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
 
 import anyio
-from anyio.abc import Process
 
 from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.upstreams.wire.fork_server import fork
 from portico_servers.common.fork_server import ForkRequest
+
+_CHUNK = 1 << 16  # bytes that are read at once
 
 
 class ServerProcess(Protocol):
@@ -36,7 +38,7 @@ class ServerProcess(Protocol):
 class _OwnProcess:
     """One that was started by itself."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdin is not None
         assert process.stdout is not None
         self._process, self._input, self._output = process, process.stdin, process.stdout
@@ -50,17 +52,22 @@ class _OwnProcess:
         return self._process.returncode
 
     async def send(self, data: bytes) -> None:
-        await self._input.send(data)
+        if self._input.is_closing():
+            raise anyio.ClosedResourceError
+        self._input.write(data)  # whole, whoever else sends and whether or not this is cancelled
+        await self._input.drain()
 
     async def close_input(self) -> None:
-        await self._input.aclose()
+        self._input.close()
+        await self._input.wait_closed()
 
     async def output(self) -> AsyncIterator[bytes]:
-        async for chunk in self._output:
+        while chunk := await self._output.read(_CHUNK):
             yield chunk
 
     async def aclose(self) -> None:
-        await self._process.aclose()
+        self._process._transport.close()  # type: ignore[attr-defined]  # its pipes too, which others may hold open
+        await self._process.wait()
 
 
 async def start_server(spec: UpstreamSpec, environ: Mapping[str, str], stderr: int) -> ServerProcess:
@@ -70,5 +77,8 @@ async def start_server(spec: UpstreamSpec, environ: Mapping[str, str], stderr: i
         if forked is not None:
             return forked
     command = [spec.command, *spec.args]
-    process = await anyio.open_process(command, env=environ, stderr=stderr, cwd=spec.cwd, start_new_session=True)
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        *command, stdin=pipe, stdout=pipe, stderr=stderr, env=environ, cwd=spec.cwd, start_new_session=True
+    )
     return _OwnProcess(process)

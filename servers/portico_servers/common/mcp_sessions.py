@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeAlias
 
 import anyio
 from mcp.server.lowlevel import Server
@@ -23,13 +23,14 @@ from mcp.server.streamable_http import (
     StreamableHTTPServerTransport,
     check_accept_headers,
 )
-from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
 from mcp.shared.message import ServerMessageMetadata, SessionMessage
 from mcp_types import (
     DEFAULT_NEGOTIATED_VERSION,
     INTERNAL_ERROR,
+    ErrorData,
     JSONRPCError,
     JSONRPCRequest,
     JSONRPCResponse,
@@ -39,22 +40,29 @@ from starlette.requests import Request
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from portico_servers.common.json_rpc import read_message
+from portico_servers.common.edges import MESSAGE, PATH, encoded
 
+Answer: TypeAlias = JSONRPCResponse | JSONRPCError
 SOON = 4.0  # seconds until the stream begins, whose signs of life proxies want; clients give up on a head after 5 and more
-PATH = "/mcp"
 
 
 class McpSessions(StreamableHTTPSessionManager):
-    """The sessions of one server, which `run` keeps; `route` answers their requests."""
+    """The sessions of one server, which `run` keeps; `route` answers their requests, behind an `HttpEdge`."""
 
     def __init__(self, server: Server[Any], security: TransportSecuritySettings | None) -> None:
+        """`security` says which Host and Origin are answered; None where that was looked at before."""
         super().__init__(server, security_settings=security)
 
     @property
     def route(self) -> Route:
         """All methods of `PATH`."""
-        return Route(PATH, StreamableHTTPASGIApp(self))
+        return Route(PATH, self)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if MESSAGE in scope:  # the whole of its body is there, within the bound
+            await self._handle_request(scope, receive, send)
+        else:
+            await self.handle_request(scope, receive, send)
 
     def _admit_session(self, requestor: Any) -> StreamableHTTPServerTransport | None:
         admitted = super()._admit_session(requestor)
@@ -76,21 +84,18 @@ class SoonestTransport(StreamableHTTPServerTransport):
             yield read, _AddressedWrites(write, self._request_streams)
 
     async def _handle_post_request(self, scope: Scope, request: Request, receive: Receive, send: Send) -> None:
-        message = await self._plain_request(request)
+        message = self._plain_request(request)
         if message is None:
             await super()._handle_post_request(scope, request, receive, send)
         elif await self._validate_request_headers(request, send):
             await self._answer(message, request, send)
 
-    async def _plain_request(self, request: Request) -> JSONRPCRequest | None:
+    def _plain_request(self, request: Request) -> JSONRPCRequest | None:
         """The request, where its sender reads both kinds of answer. What is none, or can't be read, is for the SDK."""
-        if not all(check_accept_headers(request)) or not self._check_content_type(request):
-            return None
-        try:
-            message = read_message(await request.body())
-        except ValueError:
-            return None
+        message = request.scope.get(MESSAGE)
         if not isinstance(message, JSONRPCRequest) or message.method == "initialize":
+            return None
+        if not all(check_accept_headers(request)) or not self._check_content_type(request):
             return None
         return None if str(message.id) in self._request_streams else message
 
@@ -109,14 +114,25 @@ class SoonestTransport(StreamableHTTPServerTransport):
             if first is None or not isinstance(first.message, JSONRPCResponse | JSONRPCError):
                 await self._stream(identity, first, events, request, send)
                 return
-            response = self._create_json_response(first.message)
+            answer: Answer = first.message
+            status = HTTPStatus.OK
         except (anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError):
-            response = self._create_error_response(
-                "Session terminated before the request completed", HTTPStatus.INTERNAL_SERVER_ERROR, INTERNAL_ERROR
-            )
+            said = ErrorData(code=INTERNAL_ERROR, message="Session terminated before the request completed")
+            answer = JSONRPCError(jsonrpc="2.0", id=None, error=said)
+            status = HTTPStatus.INTERNAL_SERVER_ERROR
         finally:
             await self._clean_up_memory_streams(identity)
-        await response(request.scope, request.receive, send)
+        await self._send_json(answer, status, send)
+
+    async def _send_json(self, answer: Answer, status: HTTPStatus, send: Send) -> None:
+        body = encoded(answer).encode()
+        headers = [
+            (b"content-type", b"application/json"),
+            (MCP_SESSION_ID_HEADER.encode(), (self.mcp_session_id or "").encode()),
+            (b"content-length", b"%d" % len(body)),
+        ]
+        await send({"type": "http.response.start", "status": status.value, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
 
     async def _stream(self, identity: str, first: EventMessage | None, events: Any, request: Request, send: Send) -> None:
         """All that is sent until the answer, which ends it; `first` is there already."""
