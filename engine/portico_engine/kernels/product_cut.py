@@ -16,8 +16,8 @@ from portico_engine.kernels.quantized_layout import TILE_COLUMNS, TILE_ROWS, Til
 
 RING, STREAM, WARPGROUP = range(3)  # as cuda/product.cuh has them
 _CAPABILITY = (9, 0)
-_CLUSTERS = (5, 4, 2)  # blocks that share the columns of the same rows; of eight, fewer fit on the GPU at once
-_STAGED_BYTES = 112 << 10  # of tiles in a block that stays, of which a processor has two: this kernel's and the next one's
+_CLUSTERS = (5, 4, 2)  # blocks that share the columns of the same rows; of eight fewer fit on the GPU at once
+_STAGED_BYTES = 92 << 10  # of tiles in a block that stays, of which a processor has two: this kernel's and the next one's
 _MOST_SHARED_BYTES = 200 << 10  # of a block that stays: of more columns warpgroups take any number of tokens
 
 
@@ -42,7 +42,7 @@ class GroupConfig(NamedTuple):
 
 
 # The fastest up to so many tokens.
-_STREAMS = {2: StreamConfig(1, 1, 16, 2, 4, 8), 8: StreamConfig(1, 0, 16, 2, 4, 2), 16: StreamConfig(2, 0, 16, 1, 4, 1)}
+_STREAMS = {2: StreamConfig(1, 1, 16, 2, 4, 8), 8: StreamConfig(1, 0, 16, 2, 4, 1), 16: StreamConfig(2, 0, 16, 1, 4, 1)}
 _GROUPS = {32: GroupConfig(4, 4, 1, 4), 64: GroupConfig(8, 4, 1, 4)}
 MOST_TOKENS = max(_GROUPS)  # that a block takes
 SIZES = (*_STREAMS, *_GROUPS)
@@ -96,7 +96,7 @@ def _stream(config: StreamConfig, matrix: TiledMatrix, columns: int, units: int,
 def _group(config: GroupConfig, n: int, matrix: TiledMatrix, columns: int, units: int, rows: int, processors: int) -> Cut:
     tokens, height = 8 * config.tokens, 64 * config.warpgroups
     blocks, passes = -(-units * rows * TILE_ROWS // height), -(-n // tokens)
-    room = config.blocks * processors // (blocks * passes)
+    room = config.blocks * processors * 7 // 8 // (blocks * passes)  # clusters can't span what processors are grouped in
     cluster = next((size for size in _CLUSTERS if size <= min(room, columns)), 1)
     staged = config.stages * (tokens * TILE_COLUMNS * 2 + height // TILE_ROWS * matrix.tile_bytes)
     shared = max(staged, tokens * (height + 4) * 4) + 1024

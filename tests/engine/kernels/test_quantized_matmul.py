@@ -16,7 +16,8 @@ from portico_engine.quantization.block_formats import FORMATS
 DEVICE = "cuda"
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")]
 BF16 = torch.bfloat16
-SHAPES = ((48, 64), (65, 1536), (960, 576), (4096, 512))  # rows and columns that fill no tile, and few of them
+# Rows and columns that fill no tile, and few of them; more units than blocks, more columns than a block's warps.
+SHAPES = ((48, 64), (65, 1536), (960, 576), (4096, 512), (2600, 4096))
 
 
 KINDS = [*sorted(FORMATS), *PACKED_FORMS]
@@ -38,7 +39,8 @@ def test_a_product_is_that_of_the_matrix(kind: int | str, n_out: int, n_in: int)
     n_in = packed.n_in
     matrix = unpack_tiles(packed).dequantize()
     bias = torch.randn(n_out, device=DEVICE).to(BF16)
-    for n in (1, 2, 8, 9, 16, 17, 33, 64, 65, 130):
+    quantized_matmul.precompile([(packed, BF16), (packed, torch.float32)])  # side by side
+    for n in (1, 2, 3, 8, 9, 16, 17, 32, 33, 64, 65, 130):
         x = torch.randn(n, n_in, device=DEVICE).to(BF16)
         for dtype in (BF16, torch.float32):
             wider = torch.full((n, n_out + 16), 7.0, dtype=dtype, device=DEVICE)
