@@ -250,7 +250,8 @@ class DecodeStep:
             "NORM": int(normed), "HIDDEN": self._hidden if normed else 0, "PREFETCH": int(tuning.prefetch),
         }  # fmt: skip
         blocks = -(-part.n_out // (TILE_ROWS * rows * self._units(part)))
-        return Cut(settings, (blocks, 1, 1), 32 * warps, stages * stage_bytes + (n * _stride(self._hidden) * 2 if normed else 0), 1)
+        inputs_bytes = n * _stride(self._hidden) * 2 if normed else 0
+        return Cut(settings, (blocks, 1, 1), 32 * warps, stages * stage_bytes + inputs_bytes, 1)
 
     def _settings(self, part: TiledMatrix, cut: Cut, more: Mapping[str, int]) -> dict[str, int]:
         return matrix_format(part).settings() | dict(cut.settings) | dict(more) | {"WIDE": 0, "EXPERTS": 0}

@@ -11,7 +11,16 @@ import torch
 from torch import Tensor
 
 from portico_engine.kernels import product_cut
-from portico_engine.kernels.decode_step import MEASURED, MOST_TOKENS, RING_TOKENS, DecodeStep, DecodeTuning, HeadShape, Norm, Places
+from portico_engine.kernels.decode_step import (
+    MEASURED,
+    MOST_TOKENS,
+    RING_TOKENS,
+    DecodeStep,
+    DecodeTuning,
+    HeadShape,
+    Norm,
+    Places,
+)
 from portico_engine.kernels.quantized_layout import TILE_ROWS
 from portico_engine.linear.cuda_linear import CUDAQuantizedLinear
 from portico_engine.linear.protocol import Linear
