@@ -151,14 +151,18 @@ struct StreamInputs {
       for (int g = 0; g < 4; g++) {
         const u16* of = from[m] + column * TILE_COLUMNS + g * 32;
         const bool inside = !RAGGED || column * TILE_COLUMNS + g * 32 < n_in;
-        if (GROUP != 16) {
-          const uint4 both = inside ? *(const uint4*)of : make_uint4(0, 0, 0, 0);
-          at[m][g][0] = make_uint2(both.x, both.y);
-          at[m][g][1] = make_uint2(both.z, both.w);
-        } else
+        at[m][g][0] = at[m][g][1] = make_uint2(0, 0);
+        if (!inside) continue;
+        if (GROUP != 16)
+          asm("ld.global.v4.u32 {%0, %1, %2, %3}, [%4];"
+              : "=r"(at[m][g][0].x), "=r"(at[m][g][0].y), "=r"(at[m][g][1].x), "=r"(at[m][g][1].y)
+              : "l"(of));
+        else
 #pragma unroll
           for (int half = 0; half < 2; half++)
-            at[m][g][half] = inside ? *(const uint2*)(of + half * HALF_COLUMNS) : make_uint2(0, 0);
+            asm("ld.global.v2.u32 {%0, %1}, [%2];"
+                : "=r"(at[m][g][half].x), "=r"(at[m][g][half].y)
+                : "l"(of + half * HALF_COLUMNS));
       }
   }
 };
