@@ -27,7 +27,6 @@ TUNINGS = {
     "prefetch": DecodeTuning(),
     "normed before": DecodeTuning(normed_tokens=0, most_warps=4),
     "units": DecodeTuning(units=3, warps=4, most_warps=8, normed_tokens=8),
-    "wide": DecodeTuning(ring_hidden=0),
     "split": DecodeTuning(attention_span=1, attention_warps=4, most_warps=1, warps=2, ring_bytes=16 << 10),
 }
 SHAPES = {"smollm2": (HeadShape(9, 3, 64), 576, 1536), "llama": (HeadShape(8, 2, 128), 1024, 448)}
@@ -88,7 +87,7 @@ def tuning(request: pytest.FixtureRequest) -> DecodeTuning:
 
 
 @pytest.mark.parametrize("shape", list(SHAPES))
-@pytest.mark.parametrize("n", [1, 3, 8, 9, 16, 33, 64])
+@pytest.mark.parametrize("n", [1, 3, 8, 9, 16])
 @pytest.mark.parametrize("kinds", [(Q.Q4_1,), (Q.Q4_K, Q.Q6_K), (Q.Q8_0,), (Q.Q5_0, Q.Q5_1)], ids=str)
 def test_queries_keys_and_values(shape: str, n: int, kinds: tuple[Q, ...], tuning: DecodeTuning) -> None:
     (heads, kv_heads, dim), hidden, _ = SHAPES[shape]
@@ -114,7 +113,7 @@ def test_queries_keys_and_values(shape: str, n: int, kinds: tuple[Q, ...], tunin
     assert int(stored.sum()) == int(real.sum())
 
 
-@pytest.mark.parametrize("n", [1, 3, 16, 64])
+@pytest.mark.parametrize("n", [1, 3, 16])
 @pytest.mark.parametrize(
     "shape", [*(shape for shape, _, _ in SHAPES.values()), HeadShape(8, 1, 64), HeadShape(4, 4, 128)], ids=str
 )
@@ -132,7 +131,7 @@ def test_attention_adds_up_any_number_of_parts(shape: HeadShape, n: int, tuning:
         assert not step._finished.any()
 
 
-@pytest.mark.parametrize("n", [1, 5, 8, 16, 40])
+@pytest.mark.parametrize("n", [1, 5, 8, 16])
 @pytest.mark.parametrize("kinds", [(Q.Q4_1,), (Q.Q4_K, Q.Q6_K)], ids=str)
 def test_a_product_is_added_to_the_stream(n: int, kinds: tuple[Q, ...], tuning: DecodeTuning) -> None:
     step = DecodeStep(HeadShape(9, 3, 64), 576, DEVICE, tuning)
@@ -145,7 +144,7 @@ def test_a_product_is_added_to_the_stream(n: int, kinds: tuple[Q, ...], tuning: 
 
 
 @pytest.mark.parametrize("shape", list(SHAPES))
-@pytest.mark.parametrize("n", [1, 5, 8, 16, 64])
+@pytest.mark.parametrize("n", [1, 5, 8, 16])
 @pytest.mark.parametrize("kind", [Q.Q4_1, Q.Q6_K, Q.Q8_0])
 def test_gate_and_up(shape: str, n: int, kind: Q, tuning: DecodeTuning) -> None:
     heads, hidden, width = SHAPES[shape]
@@ -156,7 +155,7 @@ def test_gate_and_up(shape: str, n: int, kind: Q, tuning: DecodeTuning) -> None:
     close(step.gate_up(x, Norm(weight, eps), gate_up, None), expected, 0.01)
 
 
-@pytest.mark.parametrize("n", [1, 5, 16, 20])
+@pytest.mark.parametrize("n", [1, 5, 16])
 @pytest.mark.parametrize("kind", [Q.Q6_K, Q.Q8_0])
 def test_logits_of_the_wanted_tokens(n: int, kind: Q, tuning: DecodeTuning) -> None:
     step = DecodeStep(HeadShape(9, 3, 64), 576, DEVICE, tuning)
