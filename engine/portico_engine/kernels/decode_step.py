@@ -13,7 +13,7 @@ and of `paged_attention`. It owns launch configurations and launches. It knows n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import NamedTuple
@@ -21,15 +21,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from portico_engine.kernels import product_cut
 from portico_engine.kernels.cuda_module import CUDA_SOURCES, CUDAModule
-from portico_engine.kernels.product_cut import Cut
 from portico_engine.kernels.quantized_layout import TILE_COLUMNS, TILE_ROWS, TiledMatrix
 from portico_engine.kernels.quantized_matmul import matrix_format
 from portico_engine.plan import BLOCK_TOKENS
 
-MOST_TOKENS = 64  # where `product_cut` fits,
-RING_TOKENS = 16  # else
+MOST_TOKENS = 16
 _MOST_PARTS = 32  # of a context
 _PROGRAMS = 264  # attention's, beside which more parts bring nothing
 _NORM_WARPS = 8
@@ -46,7 +43,6 @@ class DecodeTuning(NamedTuple):
     ring_bytes: int = 84 << 10  # of weights that are on their way to a block
     units: int = 1  # that a block takes one after another,
     many_units: int = 2048  # unless these are so many: then in as few blocks
-    ring_hidden: int = 1024  # columns up to which weights come by bulk copies, for few tokens; beyond by `product_cut`
     normed_tokens: int = 2  # that a product norms for itself
     attention_warps: int = 8
     attention_span: int = 32  # blocks of the cache that make another part worthwhile
@@ -113,11 +109,12 @@ class DecodeStep:
         inputs, normed = self._inputs(x, norm, first=first)
         at = 0
         for part in parts:
+            settings = self._settings(part, n, 2, normed) | _head_settings(shape)
             self._product(
-                "decode_qkv", part, self._cut(part, n, 2, normed=normed), _head_settings(shape),
+                "decode_qkv", part, settings,
                 inputs, norm.weight, norm.eps, part.low, part.high, part.scales, _rows(bias, at, part),
                 n, part.n_in, part.n_out, at, cos, sin, *places, places.tables.stride(0), queries, kv, kv.stride(0),
-                first=first and normed and at == 0,
+                units=part.n_out // (2 * TILE_ROWS), n=n, first=first and normed and at == 0,
             )  # fmt: skip
             at += part.n_out
         return queries
@@ -147,9 +144,10 @@ class DecodeStep:
         n, first = x.shape[0], 0
         for part in parts:
             self._product(
-                "decode_residual", part, self._cut(part, n, 1), {},
+                "decode_residual", part, self._settings(part, n, 1, normed=False),
                 x, part.low, part.high, part.scales, _rows(bias, first, part),
                 n, part.n_in, part.n_out, stream[:, first:], stream.stride(0),
+                units=-(-part.n_out // TILE_ROWS), n=n,
             )  # fmt: skip
             first += part.n_out
 
@@ -159,9 +157,10 @@ class DecodeStep:
         out = torch.empty(n, matrix.n_out // 2, dtype=torch.bfloat16, device=x.device)
         inputs, normed = self._inputs(x, norm)
         self._product(
-            "decode_gate_up", matrix, self._cut(matrix, n, 2, normed=normed), {},
+            "decode_gate_up", matrix, self._settings(matrix, n, 2, normed),
             inputs, norm.weight, norm.eps, matrix.low, matrix.high, matrix.scales, bias,
             n, matrix.n_in, matrix.n_out, out,
+            units=matrix.n_out // (2 * TILE_ROWS), n=n,
         )  # fmt: skip
         return out
 
@@ -172,10 +171,10 @@ class DecodeStep:
         n = len(rows)
         inputs, normed = self._inputs(x, norm, rows, first=True)
         self._product(
-            "decode_logits", head, self._cut(head, n, 1, normed=normed), {},
+            "decode_logits", head, self._settings(head, n, 1, normed),
             inputs, rows if normed else None, norm.weight, norm.eps, head.low, head.high, head.scales, bias,
             n, head.n_in, head.n_out, out, out.stride(0),
-            first=normed,
+            units=-(-head.n_out // TILE_ROWS), n=n, first=normed,
         )  # fmt: skip
 
     def precompile(
@@ -187,7 +186,7 @@ class DecodeStep:
     ) -> None:
         """Compile what products with these need, side by side."""
         wanted = {
-            (name, tuple(self._settings(part, self._cut(part, n, rows, normed=normed), more).items()))
+            (name, tuple((self._settings(part, n, rows, normed) | more).items()))
             for name, parts, rows, more in (
                 ("decode_qkv", qkv, 2, _head_settings(self._shape)),
                 ("decode_residual", residual, 1, {}),
@@ -202,16 +201,11 @@ class DecodeStep:
                 pass
 
     def _sizes(self, *, norms: bool) -> Iterator[tuple[int, bool]]:
-        most = MOST_TOKENS if product_cut.fits(self._device) else RING_TOKENS
-        return iter({(n, norms and self._norms(n)) for n in (1, self._tuning.normed_tokens, *product_cut.SIZES) if n <= most})
-
-    def _ring(self, n: int) -> bool:
-        """Do so many tokens' weights come by bulk copies (cuda/decode_product.cuh)?"""
-        return n <= RING_TOKENS and self._hidden <= self._tuning.ring_hidden
+        return iter({(8 if n <= 8 else 16, norms and self._norms(n)) for n in range(1, MOST_TOKENS + 1)})
 
     def _norms(self, n: int) -> bool:
         """Does a product norm so many tokens for itself? Else it is done before, once for all of its blocks."""
-        return n <= self._tuning.normed_tokens and self._ring(n)
+        return n <= self._tuning.normed_tokens
 
     def _units(self, part: TiledMatrix) -> int:
         """That a block takes: more where there are so many that making a block's inputs for each would cost."""
@@ -229,10 +223,7 @@ class DecodeStep:
         )
         return out, False
 
-    def _cut(self, part: TiledMatrix, n: int, rows: int, *, normed: bool = False) -> Cut:
-        """`rows`: tiles of a unit."""
-        if not self._ring(n):
-            return product_cut.cut(part, n, rows)
+    def _settings(self, part: TiledMatrix, n: int, rows: int, normed: bool) -> dict[str, int]:
         few, tuning = n <= 8, self._tuning
         columns = -(-part.n_in // TILE_COLUMNS)
         narrow = columns <= tuning.most_warps
@@ -242,31 +233,27 @@ class DecodeStep:
         if not narrow and 2 * stage_bytes > tuning.ring_bytes:
             chunk, stage_bytes = warps, stage_bytes // 2
         chunks = -(-columns // chunk) * self._units(part)
-        stages = max(1, min(chunks, tuning.ring_bytes // stage_bytes))
-        settings = {
-            "PRODUCT": product_cut.RING,
-            "TOKENS": 1 if few else 2, "ROWS": rows, "WARPS": warps, "SCALE_FIRST": int(not few),
-            "CHUNK": chunk, "STAGES": stages,
+        return matrix_format(part).settings() | {
+            "TOKENS": 1 if few else 2, "ROWS": rows, "WARPS": warps, "SCALE_FIRST": int(not few), "WIDE": 0,
+            "CHUNK": chunk, "STAGES": max(1, min(chunks, tuning.ring_bytes // stage_bytes)),
             "NORM": int(normed), "HIDDEN": self._hidden if normed else 0, "PREFETCH": int(tuning.prefetch),
         }  # fmt: skip
-        blocks = -(-part.n_out // (TILE_ROWS * rows * self._units(part)))
-        return Cut(settings, (blocks, 1, 1), 32 * warps, stages * stage_bytes + (n * _stride(self._hidden) * 2 if normed else 0), 1)
-
-    def _settings(self, part: TiledMatrix, cut: Cut, more: Mapping[str, int]) -> dict[str, int]:
-        return matrix_format(part).settings() | dict(cut.settings) | dict(more) | {"WIDE": 0, "EXPERTS": 0}
 
     def _product(
         self,
         name: str,
         part: TiledMatrix,
-        cut: Cut,
-        more: Mapping[str, int],
+        settings: dict[str, int],
         *arguments: Tensor | int | None,
+        units: int,
+        n: int,
         first: bool = False,
     ) -> None:
-        _module(name, tuple(self._settings(part, cut, more).items()), self._device).launch(
-            name, cut.grid, cut.threads, *arguments,
-            shared_bytes=cut.shared_bytes, overlap=self._tuning.overlap and not first, cluster=cut.cluster,
+        staged = settings["STAGES"] * settings["ROWS"] * settings["CHUNK"] * part.tile_bytes
+        normed = n * _stride(self._hidden) * 2 if settings["NORM"] else 0
+        _module(name, tuple(settings.items()), self._device).launch(
+            name, (-(-units // self._units(part)), 1, 1), 32 * settings["WARPS"], *arguments,
+            shared_bytes=staged + normed, overlap=self._tuning.overlap and not first,
         )  # fmt: skip
 
 

@@ -1,7 +1,8 @@
-"""How a product with a quantized matrix is cut into blocks on a GPU of compute capability 9.0: cuda/product.cuh's kernels.
+"""How a product with a quantized matrix is cut into blocks on a GPU of compute capability 9.0: cuda/product_tokens.cu's.
 
-Few tokens go through blocks that stay (cuda/stream_product.cuh), more through warpgroups (cuda/group_product.cuh). It owns what
-they are compiled for and launched with, by the matrix and the number of tokens. It knows neither devices' streams nor layers.
+One or two tokens of a large matrix go through blocks that stay (cuda/stream_product.cuh), more than 16 through warpgroups
+(cuda/group_product.cuh); what is between and beside them is few_tokens.cu's. It owns what these kernels are compiled for and
+launched with, by the matrix and the number of tokens. It knows neither devices' streams nor layers.
 """
 
 from __future__ import annotations
@@ -14,38 +15,35 @@ import torch
 
 from portico_engine.kernels.quantized_layout import TILE_COLUMNS, TILE_ROWS, TiledMatrix
 
-RING, STREAM, WARPGROUP = range(3)  # as cuda/product.cuh has them
 _CAPABILITY = (9, 0)
-_CLUSTERS = (5, 4, 2)  # blocks that share the columns of the same rows; of eight, fewer fit on the GPU at once
-_STAGED_BYTES = 112 << 10  # of tiles in a block that stays, of which a processor has two: this kernel's and the next one's
-_MOST_SHARED_BYTES = 200 << 10  # of a block that stays: of more columns warpgroups take any number of tokens
+_STREAM_TOKENS, _STREAM_BYTES = (
+    2,
+    30_000_000,
+)  # at most, and of a matrix at least: smaller ones are over before blocks pay that stay
+_FEW_TOKENS = 16  # up to which sums are scaled, not weights
+_SHARED_BYTES = 226 << 10  # of a block
+_CLUSTERS = (6, 4, 2)  # blocks that share the columns of the same rows; of seven or eight fewer fit on the GPU at once
+_CLUSTERED = 3, 4  # share of the processors that such blocks may take: clusters can't span what processors are grouped in
 
 
 class StreamConfig(NamedTuple):
     """As cuda/stream_product.cuh says."""
 
-    tokens: int
-    grouped: int
-    warps: int
-    blocks: int
-    stages: int  # at most
-    slots: int
+    warps: int = 16
+    stages: int = 6
+    slots: int = 8
 
 
 class GroupConfig(NamedTuple):
     """As cuda/group_product.cuh says."""
 
     tokens: int
-    warpgroups: int
-    blocks: int
-    stages: int
+    warpgroups: int = 4
+    stages: int = 4
 
 
-# The fastest up to so many tokens.
-_STREAMS = {2: StreamConfig(1, 1, 16, 2, 4, 8), 8: StreamConfig(1, 0, 16, 2, 4, 2), 16: StreamConfig(2, 0, 16, 1, 4, 1)}
-_GROUPS = {32: GroupConfig(4, 4, 1, 4), 64: GroupConfig(8, 4, 1, 4)}
-MOST_TOKENS = max(_GROUPS)  # that a block takes
-SIZES = (*_STREAMS, *_GROUPS)
+_STREAM = StreamConfig()
+_GROUPS = {32: GroupConfig(4), 64: GroupConfig(8)}  # up to so many tokens of a block
 
 
 class Cut(NamedTuple):
@@ -64,47 +62,48 @@ def fits(device: torch.device) -> bool:
     return torch.cuda.get_device_capability(device) == _CAPABILITY
 
 
-def cut(matrix: TiledMatrix, n: int, rows: int = 1) -> Cut:
-    """For n tokens; `rows`: tiles of a unit, 1 or 2."""
-    columns, units = -(-matrix.n_in // TILE_COLUMNS), -(-matrix.n_out // (TILE_ROWS * rows))
-    processors = _processors(matrix.low.device)
-    for most, config in _STREAMS.items():
-        found = _stream(config, matrix, columns, units, rows, processors)
-        if n <= most and found.shared_bytes <= _MOST_SHARED_BYTES:
-            return found
-    group = next((config for most, config in _GROUPS.items() if n <= most), _GROUPS[MOST_TOKENS])
-    return _group(group, n, matrix, columns, units, rows, processors)
+def cut(matrix: TiledMatrix, n: int) -> Cut | None:
+    """For n tokens; None where few_tokens.cu is faster."""
+    if n > _FEW_TOKENS:
+        return _group(_GROUPS[min((most for most in _GROUPS if n <= most), default=max(_GROUPS))], n, matrix)
+    return _stream(_STREAM, matrix) if n <= _STREAM_TOKENS and matrix.n_bytes >= _STREAM_BYTES else None
 
 
-def settings(matrix: TiledMatrix, rows: int = 1) -> Iterator[Mapping[str, int]]:
+def settings(matrix: TiledMatrix) -> Iterator[Mapping[str, int]]:
     """All that `cut` has for such a matrix."""
-    for n in SIZES:
-        yield cut(matrix, n, rows).settings
+    for n in (_STREAM_TOKENS, *_GROUPS):
+        found = cut(matrix, n)
+        if found is not None:
+            yield found.settings
 
 
-def _stream(config: StreamConfig, matrix: TiledMatrix, columns: int, units: int, rows: int, processors: int) -> Cut:
-    warps, halves, tokens = min(config.warps, columns), 2 if matrix.group_size == 16 else 1, 8 * config.tokens
-    stages = max(2, min(config.stages, _STAGED_BYTES // (warps * matrix.tile_bytes)))
-    height = TILE_ROWS * rows
-    part = 2 * height if config.grouped else tokens * (height + 4)  # sums of a warp
-    sums = 8 * halves if config.grouped else 4 * halves * tokens  # of the inputs in a tile of columns
-    compiled = _compiled(config._replace(warps=warps, stages=stages)._asdict(), STREAM, rows)
-    shared = warps * stages * matrix.tile_bytes + 4 * (columns * sums + config.slots * warps * part)
-    return Cut(compiled, (min(units, processors), 1, 1), 32 * warps, shared, 1)
+def _stream(config: StreamConfig, matrix: TiledMatrix) -> Cut:
+    columns, tiles = _tiles(matrix)
+    halves = 2 if matrix.group_size == 16 else 1
+    warps = min(config.warps, columns)
+    sums = 4 * (columns * 8 * halves + config.slots * warps * 2 * TILE_ROWS)  # of the inputs' groups, and of the warps
+    stages = min(config.stages, (_SHARED_BYTES - sums) // (warps * matrix.tile_bytes))
+    compiled = {"WARPGROUP": 0, "TOKENS": 1, "WARPS": warps, "STAGES": stages, "SLOTS": config.slots}
+    return Cut(
+        compiled, (min(tiles, _processors(matrix.low.device)), 1, 1), 32 * warps, warps * stages * matrix.tile_bytes + sums, 1
+    )
 
 
-def _group(config: GroupConfig, n: int, matrix: TiledMatrix, columns: int, units: int, rows: int, processors: int) -> Cut:
-    tokens, height = 8 * config.tokens, 64 * config.warpgroups
-    blocks, passes = -(-units * rows * TILE_ROWS // height), -(-n // tokens)
-    room = config.blocks * processors // (blocks * passes)
+def _group(config: GroupConfig, n: int, matrix: TiledMatrix) -> Cut:
+    columns, tiles = _tiles(matrix)
+    tokens, of_block = 8 * config.tokens, 4 * config.warpgroups
+    blocks, passes = -(-tiles // of_block), -(-n // tokens)
+    room = _processors(matrix.low.device) * _CLUSTERED[0] // _CLUSTERED[1] // (blocks * passes)
     cluster = next((size for size in _CLUSTERS if size <= min(room, columns)), 1)
-    staged = config.stages * (tokens * TILE_COLUMNS * 2 + height // TILE_ROWS * matrix.tile_bytes)
-    shared = max(staged, tokens * (height + 4) * 4) + 1024
-    return Cut(_compiled(config._asdict(), WARPGROUP, rows), (blocks, passes, cluster), 2 * height, shared, cluster)
+    staged = tokens * TILE_COLUMNS * 2 + of_block * matrix.tile_bytes
+    stages = min(config.stages, (_SHARED_BYTES - 1024) // staged)
+    shared = max(stages * staged, tokens * (of_block * TILE_ROWS + 4) * 4) + 1024  # sums take the stages' place
+    compiled = {"WARPGROUP": 1, "TOKENS": config.tokens, "WARPGROUPS": config.warpgroups, "STAGES": stages}
+    return Cut(compiled, (blocks, passes, cluster), 32 * of_block, shared, cluster)
 
 
-def _compiled(config: Mapping[str, int], kind: int, rows: int) -> Mapping[str, int]:
-    return {name.upper(): value for name, value in config.items()} | {"PRODUCT": kind, "ROWS": rows}
+def _tiles(matrix: TiledMatrix) -> tuple[int, int]:
+    return -(-matrix.n_in // TILE_COLUMNS), -(-matrix.n_out // TILE_ROWS)
 
 
 @cache

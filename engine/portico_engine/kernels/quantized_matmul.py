@@ -16,6 +16,7 @@ from torch import Tensor
 
 from portico_engine.kernels import product_cut
 from portico_engine.kernels.cuda_module import CUDA_SOURCES, CUDAModule
+from portico_engine.kernels.product_cut import Cut
 from portico_engine.kernels.quantized_layout import TILE_COLUMNS, TILE_ROWS, TiledMatrix
 
 _PRODUCT = "product_tokens.cu"
@@ -41,7 +42,7 @@ class ManyTokensConfig(NamedTuple):
     warps: int
 
 
-# The fastest up to so many tokens, for a mixture's experts and where `product_cut` does not fit.
+# The fastest up to so many tokens; those of many are for a mixture's experts and where `product_cut` does not fit.
 _FEW = {8: FewTokensConfig(1, 1, 8, False), 16: FewTokensConfig(2, 1, 8, True)}
 _MANY = {32: ManyTokensConfig(4, 2, 4), 64: ManyTokensConfig(8, 2, 4)}
 
@@ -58,8 +59,9 @@ def matmul(x: Tensor, matrix: TiledMatrix, out: Tensor, bias: Tensor | None = No
     assert (n, n_in, out.stride(1)) == (out.shape[0], matrix.n_in, 1)
     if n == 0:
         return
-    if product_cut.fits(x.device):
-        _by_cut(x, matrix, out, bias)
+    cut = product_cut.cut(matrix, n) if product_cut.fits(x.device) else None
+    if cut is not None:
+        _by_cut(cut, x, matrix, out, bias)
     elif n <= max(_FEW):
         _few_tokens(_FEW[min(most for most in _FEW if n <= most)], x, matrix, out, bias)
     else:
@@ -72,11 +74,11 @@ def precompile(matrices: Iterable[tuple[TiledMatrix, torch.dtype]]) -> None:
     for matrix, dtype in matrices:
         form, device = matrix_format(matrix), matrix.low.device
         wanted.add(("rows.cu", form, (), dtype, device))
+        wanted |= {("few_tokens.cu", form, _settings(config), dtype, device) for config in _FEW.values()}
         if product_cut.fits(device):
             wanted |= {(_PRODUCT, form, tuple(settings.items()), dtype, device) for settings in product_cut.settings(matrix)}
         else:
-            sources = ("few_tokens.cu", _FEW.values()), ("many_tokens.cu", _MANY.values())
-            wanted |= {(source, form, _settings(config), dtype, device) for source, configs in sources for config in configs}
+            wanted |= {("many_tokens.cu", form, _settings(config), dtype, device) for config in _MANY.values()}
     with ThreadPoolExecutor() as pool:
         for _ in pool.map(lambda each: _module(*each), wanted):
             pass
@@ -149,9 +151,8 @@ def precompile_experts(matrices: Iterable[tuple[TiledMatrix, torch.dtype]]) -> N
             pass
 
 
-def _by_cut(x: Tensor, matrix: TiledMatrix, out: Tensor, bias: Tensor | None) -> None:
+def _by_cut(cut: Cut, x: Tensor, matrix: TiledMatrix, out: Tensor, bias: Tensor | None) -> None:
     n, n_in = x.shape
-    cut = product_cut.cut(matrix, n)
     _module(_PRODUCT, matrix_format(matrix), tuple(cut.settings.items()), out.dtype, x.device).launch(
         "product_tokens", cut.grid, cut.threads,
         x, matrix.low, matrix.high, matrix.scales, bias, out, n, n_in, matrix.n_out, out.stride(0),

@@ -10,8 +10,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from portico_engine.kernels import product_cut
-from portico_engine.kernels.decode_step import MEASURED, MOST_TOKENS, RING_TOKENS, DecodeStep, DecodeTuning, HeadShape, Norm, Places
+from portico_engine.kernels.decode_step import MEASURED, DecodeStep, DecodeTuning, HeadShape, Norm, Places
 from portico_engine.kernels.quantized_layout import TILE_ROWS
 from portico_engine.linear.cuda_linear import CUDAQuantizedLinear
 from portico_engine.linear.protocol import Linear
@@ -21,7 +20,7 @@ from portico_engine.models.decoder_weights import GatedWeights, LayerWeights
 _HEAD_DIMS = (64, 128)
 _CAPABILITY = (9, 0)  # for launches that overlap and bulk copies
 _MOST_GROUP = 8  # query heads of a key/value head
-_MOST_HIDDEN = 1024  # where `product_cut` does not fit: for wider layers single operations were faster
+_MOST_HIDDEN = 1024  # for wider layers single operations were faster: there reading weights takes longer than launching
 
 
 class DecodeLayers:
@@ -44,13 +43,8 @@ class DecodeLayers:
             [] if self._head is None else self._head.parts,
         )
 
-    @property
-    def most_tokens(self) -> int:
-        """Of a step."""
-        return MOST_TOKENS if product_cut.fits(self._norm.weight.device) else RING_TOKENS
-
     def run(self, x: Tensor, places: Places, kv: Tensor) -> None:
-        """x float32 [n, hidden], embedded tokens, becomes the residual stream after the last layer; n <= `most_tokens`.
+        """x float32 [n, hidden], embedded tokens, becomes the residual stream after the last layer; n <= MOST_TOKENS.
 
         kv is `CUDAPagedKV`'s tensor.
         """
@@ -69,9 +63,7 @@ class DecodeLayers:
         return self._head is not None
 
     def logits(self, hidden: Tensor, wanted: Tensor, out: Tensor) -> None:
-        """out float32 [wanted, vocab_size] = the logits of those rows of hidden float32 [n, hidden]; at most
-        `most_tokens` of them.
-        """
+        """out float32 [wanted, vocab_size] = the logits of those rows of hidden float32 [n, hidden]; at most MOST_TOKENS."""
         assert self._head is not None
         (part,) = self._head.parts
         self._step.logits(hidden, wanted, self._norm, part, self._head.bias, out)
@@ -86,7 +78,7 @@ def _obstacles(decoder: Decoder) -> Iterator[str]:
     config = decoder.config
     if torch.cuda.get_device_capability(decoder.weights.norm.device) < _CAPABILITY:
         yield f"the GPU is older than compute capability {'.'.join(map(str, _CAPABILITY))}"
-    if config.hidden > _MOST_HIDDEN and not product_cut.fits(decoder.weights.norm.device):
+    if config.hidden > _MOST_HIDDEN:
         yield f"layers are {config.hidden} wide, more than {_MOST_HIDDEN}, where single operations are faster"
     if config.head_dim not in _HEAD_DIMS:
         yield f"heads have {config.head_dim} dimensions, not one of {', '.join(map(str, _HEAD_DIMS))}"

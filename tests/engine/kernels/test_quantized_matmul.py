@@ -9,14 +9,15 @@ pytest.importorskip("cuda.bindings")
 
 from tests.engine.kernels.test_quantized_layout import PACKED_FORMS, packed_forms, random_matrix
 
-from portico_engine.kernels import quantized_matmul
+from portico_engine.kernels import product_cut, quantized_matmul
 from portico_engine.kernels.quantized_layout import TiledMatrix, pack_tiles, unpack_tiles
 from portico_engine.quantization.block_formats import FORMATS
 
 DEVICE = "cuda"
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")]
 BF16 = torch.bfloat16
-SHAPES = ((48, 64), (65, 1536), (960, 576), (4096, 512))  # rows and columns that fill no tile, and few of them
+# Rows and columns that fill no tile, and few of them; more units than blocks, more columns than a block's warps.
+SHAPES = ((48, 64), (65, 1536), (960, 576), (4096, 512), (2600, 4096))
 
 
 KINDS = [*sorted(FORMATS), *PACKED_FORMS]
@@ -38,7 +39,8 @@ def test_a_product_is_that_of_the_matrix(kind: int | str, n_out: int, n_in: int)
     n_in = packed.n_in
     matrix = unpack_tiles(packed).dequantize()
     bias = torch.randn(n_out, device=DEVICE).to(BF16)
-    for n in (1, 2, 8, 9, 16, 17, 33, 64, 65, 130):
+    quantized_matmul.precompile([(packed, BF16), (packed, torch.float32)])  # side by side
+    for n in (1, 2, 3, 8, 9, 16, 17, 32, 33, 64, 65, 130):
         x = torch.randn(n, n_in, device=DEVICE).to(BF16)
         for dtype in (BF16, torch.float32):
             wider = torch.full((n, n_out + 16), 7.0, dtype=dtype, device=DEVICE)
@@ -47,6 +49,27 @@ def test_a_product_is_that_of_the_matrix(kind: int | str, n_out: int, n_in: int)
             assert (wider[:, 8:-8].float() - expected).norm() < 0.01 * expected.norm()
             assert (wider[:, :8] == 7).all()
             assert (wider[:, -8:] == 7).all()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available() or not product_cut.fits(torch.device(DEVICE)), reason="not for this GPU")
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: getattr(kind, "name", kind))
+@pytest.mark.parametrize(("n_out", "n_in"), SHAPES)
+def test_one_token_has_the_same_bits_beside_another(
+    kind: int | str, n_out: int, n_in: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(product_cut, "_STREAM_BYTES", 0)  # as of a large matrix
+    packed = packed_matrix(kind, n_out, n_in)
+    n_in = packed.n_in
+    x = torch.randn(2, n_in, device=DEVICE).to(BF16)
+    both, alone = torch.full((2, n_out + 16), 7.0, device=DEVICE), torch.empty(1, n_out, device=DEVICE)
+    quantized_matmul.matmul(x, packed, both[:, 8:-8])
+    expected = x.float() @ unpack_tiles(packed).dequantize().T
+    assert (both[:, 8:-8] - expected).norm() < 0.004 * expected.norm()
+    assert (both[:, :8] == 7).all()
+    assert (both[:, -8:] == 7).all()
+    for token in range(2):
+        quantized_matmul.matmul(x[token : token + 1], packed, alone)
+        assert torch.equal(alone[0], both[token, 8:-8])
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: getattr(kind, "name", kind))

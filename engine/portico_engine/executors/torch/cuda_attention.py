@@ -94,7 +94,11 @@ class MixedAttention:
 
         starts = on_device([0, *accumulate(counts)], np.int32)
         self._seen: dict[int, _Seen] = {}  # by the layer's window
+        fresh = all(row.start == 0 for row in long)
         for window in set(config.windows) or {0}:
+            if fresh:
+                self._seen[window] = _Seen(None, (starts, starts), (max(counts), max(counts)))
+                continue
             slots = [_slots(row, max(0, row.start + 1 - window) if window else 0) for row in long]
             sizes = [len(one) for one in slots]
             ends = on_device([0, *accumulate(sizes)], np.int32)
@@ -109,9 +113,9 @@ class MixedAttention:
         kv, window = self._kv[self._places[layer]], self._config.window(layer)
         store(kv, keys_values, positions, slots, tables)
         if not len(self._short):
-            return self._prefill(kv, queries, window, sinks)
+            return self._prefill(kv, queries, keys_values, window, sinks)
         out = torch.empty(queries.shape[0], queries.shape[1] * queries.shape[2], dtype=queries.dtype, device=queries.device)
-        out[self._long] = self._prefill(kv, queries[self._long], window, sinks)
+        out[self._long] = self._prefill(kv, queries[self._long], keys_values[self._long], window, sinks)
         _, positions, slots, _ = self._short_addresses
         out[self._short] = paged_attention(queries[self._short], kv, positions, slots, tables, window, sinks)
         return out
@@ -120,10 +124,11 @@ class MixedAttention:
         """See `decoder.Attention`."""
         return _recent(self._kv[self._places[layer] : self._places[layer + 1]], self._batch, values, count)
 
-    def _prefill(self, kv: Tensor, queries: Tensor, window: int, sinks: Tensor | None) -> Tensor:
+    def _prefill(self, kv: Tensor, queries: Tensor, new: Tensor, window: int, sinks: Tensor | None) -> Tensor:
+        """`new` are these rows' own keys and values of the step."""
         slots, starts, longest = self._seen[window]
-        gathered = kv[:, slots].transpose(0, 1)  # [seen, 2 kv_heads, head_dim]
-        keys, values = gathered.chunk(2, dim=1)
+        seen = new if slots is None else kv[:, slots].transpose(0, 1)  # [seen, 2 kv_heads, head_dim]
+        keys, values = seen.chunk(2, dim=1)
         windows = {"window_size_left": window - 1, "window_size_right": 0} if window else {}
         out: Tensor
         out, total, *_ = torch.ops.aten._flash_attention_forward(
@@ -151,7 +156,7 @@ def _recent(kv: Tensor, batch: RaggedBatch, values: Tensor, count: int) -> Tenso
 class _Seen(NamedTuple):
     """What a prefill's rows read, one row behind the other."""
 
-    slots: Tensor  # int64
+    slots: Tensor | None  # int64; None where all rows begin here: they see nothing but what the step itself makes
     starts: tuple[Tensor, Tensor]  # int32 [rows + 1]: where each row's tokens begin, and what it reads
     longest: tuple[int, int]
 

@@ -19,7 +19,7 @@ from portico_engine.executors.torch.cuda_attention import PagedAttention
 from portico_engine.executors.torch.cuda_batch import ADDRESSES, NO_ADAPTER, RaggedBatch, addresses, place_followed
 from portico_engine.executors.torch.lora_places import CUDALoraPlaces
 from portico_engine.executors.torch.transfer import copy_into, to_device
-from portico_engine.kernels.decode_step import Places
+from portico_engine.kernels.decode_step import MOST_TOKENS, Places
 from portico_engine.models.decode_layers import DecodeLayers
 from portico_engine.models.decoder import Decoder
 from portico_engine.models.weight_loader import Progress
@@ -101,7 +101,7 @@ class StepGraphs:
         batch.addresses.zero_()
         batch.positions.fill_(-1)  # all of it is padding
         batch.adapters.fill_(NO_ADAPTER)
-        if self._decode_layers is not None and size <= self._decode_layers.most_tokens:
+        if self._decode_layers is not None and size <= MOST_TOKENS:
             return self._captured(partial(self._run_decode_layers, self._decode_layers, batch, kv))
         attend = PagedAttention(self._decoder.config, kv, batch)
 
@@ -120,7 +120,7 @@ class StepGraphs:
     def _captured_head(self, size: int) -> Any:
         wanted = self._wanted[:size]
         layers = self._decode_layers
-        if layers is not None and layers.has_head and size <= layers.most_tokens:
+        if layers is not None and layers.has_head and size <= MOST_TOKENS:
             return self._captured(partial(layers.logits, self._hidden, wanted, self._logits[:size]))
         return self._captured(lambda: self._logits[:size].copy_(self._decoder.logits(self._hidden.index_select(0, wanted))))
 

@@ -1,13 +1,13 @@
 // The gated feed-forward's first half in a decode step: norm, product, SwiGLU. A unit is a tile of the gate and one of `up`.
 
-#include "product.cuh"
+#include "decode_product.cuh"
 
-extern "C" PRODUCT_KERNEL decode_gate_up(
+extern "C" __global__ void __launch_bounds__(32 * WARPS) decode_gate_up(
     const void* x, const float* __restrict__ norm, const float* __restrict__ eps, const u32* __restrict__ low,
     const u32* __restrict__ high, const u32* __restrict__ scales, const u16* __restrict__ bias, int n, int n_in, int n_out,
     u16* y) {
   const int width = n_out / 2;
-  product(
+  decode_product(
       {low, high, scales, n_in, width / 16, width / 16}, {x, norm, eps, nullptr, n},
       [&](int token, int unit, int row_of_tile, const float (&sums)[2]) {
         const int row = unit * 16 + row_of_tile;

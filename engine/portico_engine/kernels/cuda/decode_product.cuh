@@ -6,17 +6,37 @@
 //   PREFETCH  1 to ask for the first weights before the inputs are there
 //   CHUNK     tiles of columns of a row of tiles that are asked for at once, a multiple of WARPS
 //   STAGES    chunks that are on their way at a time
-// A block has unit blockIdx.x and every so many more.
+// A block has unit blockIdx.x and every so many more. A unit is ROWS tiles of 16 rows, `apart` from each other: where there
+// are two, all units' first ones lie in runs of `apart`, followed by the run of their second ones.
 
 #include "few_tokens.cuh"
-#include "staged_tile.cuh"
+#include "launch_overlap.cuh"
 #include "bulk_copy.cuh"
 #if NORM
 #include "decode_norm.cuh"
 #endif
 
-#define PRODUCT_KERNEL __global__ void __launch_bounds__(32 * WARPS)
+#define LOW_BYTES 1024  // of a tile
+#define HIGH_BYTES (256 * HIGH)
+#define SCALES_BYTES (64 * SCALE_WORDS)
+#define TILE_BYTES (LOW_BYTES + HIGH_BYTES + SCALES_BYTES)
 #define STAGE_BYTES (ROWS * CHUNK * TILE_BYTES)
+
+struct Matrix {
+  const u32 *low, *high, *scales;
+  int n_in, units, apart;
+
+  __device__ __forceinline__ int tile(int unit, int r) const {
+    return ROWS == 1 ? unit : unit / apart * 2 * apart + unit % apart + r * apart;
+  }
+};
+
+struct Inputs {
+  const void* x;  // float32 or bfloat16 [n][n_in]
+  const float *weight, *eps;  // the norm's
+  const int* rows;            // of the stream, where not all
+  int n;
+};
 
 // A row of tiles' part of a stage: its codes' lower bits, then those above, then scales.
 struct StagedTiles {
@@ -26,24 +46,35 @@ struct StagedTiles {
     copy_bulk(at, (const char*)matrix.low + tile * LOW_BYTES, count * LOW_BYTES, barrier);
     if (HIGH) copy_bulk(at + CHUNK * LOW_BYTES, (const char*)matrix.high + tile * HIGH_BYTES, count * HIGH_BYTES, barrier);
     copy_bulk(at + CHUNK * (LOW_BYTES + HIGH_BYTES), (const char*)matrix.scales + tile * SCALES_BYTES, count * SCALES_BYTES,
-              barrier);
-  }
+              barrier);  }
 
   __device__ __forceinline__ void read(Tile& to, int i, int lane) const {
-    const u32 first = (u32)__cvta_generic_to_shared(at), low = first + i * LOW_BYTES;
-    const u32 high = first + CHUNK * LOW_BYTES + i * HIGH_BYTES;
-    const u32 scales = first + CHUNK * (LOW_BYTES + HIGH_BYTES) + i * SCALES_BYTES;
+    const u32* low = (const u32*)(at + i * LOW_BYTES);
+    const u32* high = (const u32*)(at + CHUNK * LOW_BYTES + i * HIGH_BYTES);
+    const u32* scales = (const u32*)(at + CHUNK * (LOW_BYTES + HIGH_BYTES) + i * SCALES_BYTES);
 #pragma unroll
     for (int side = 0; side < 2; side++) {
-      load_shared(to.low[side], low + (side * 32 + lane) * 16);
-      if (HIGH) load_shared(to.high[side], high + (side * 32 + lane) * HIGH * 4);
-      load_shared(to.scales[side], scales + (side * 8 + lane / 4) * SCALE_WORDS * 4);
+      load(to.low[side], low + (side * 32 + lane) * 4);
+      if (HIGH) load(to.high[side], high + (side * 32 + lane) * HIGH);
+      load(to.scales[side], scales + (side * 8 + lane / 4) * SCALE_WORDS);
     }
+  }
+
+  template <int N>
+  static __device__ __forceinline__ void load(u32 (&to)[N], const u32* from) {
+    if constexpr (N % 4 == 0)
+#pragma unroll
+      for (int i = 0; i < N / 4; i++) ((uint4*)to)[i] = ((const uint4*)from)[i];
+    else if constexpr (N == 2)
+      *(uint2*)to = *(const uint2*)from;
+    else
+      to[0] = from[0];
   }
 };
 
+// finish(token, unit, row of 16, its sum in each tile)
 template <class Finish>
-__device__ __forceinline__ void product(const Matrix& matrix, const Inputs& inputs, const Finish& finish) {
+__device__ __forceinline__ void decode_product(const Matrix& matrix, const Inputs& inputs, const Finish& finish) {
   extern __shared__ uint4 dynamic_memory[];  // stages, then normed inputs
   __shared__ u64 barriers[STAGES];
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
@@ -127,3 +158,5 @@ __device__ __forceinline__ void product(const Matrix& matrix, const Inputs& inpu
     if (threadIdx.x == 0 && item + STAGES < n_items) ask(item + STAGES);
   }
 }
+
+__device__ __forceinline__ float through_bfloat16(float value) { return widened(rounded(value)); }

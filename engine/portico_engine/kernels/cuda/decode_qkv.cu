@@ -2,9 +2,9 @@
 // A unit is two tiles of a head that are rotated together. Also with
 //   HEAD_DIM, HEADS, KV_HEADS, BLOCK (positions of a block)
 
-#include "product.cuh"
+#include "decode_product.cuh"
 
-extern "C" PRODUCT_KERNEL decode_qkv(
+extern "C" __global__ void __launch_bounds__(32 * WARPS) decode_qkv(
     const void* x, const float* __restrict__ norm, const float* __restrict__ eps, const u32* __restrict__ low,
     const u32* __restrict__ high, const u32* __restrict__ scales, const u16* __restrict__ bias, int n, int n_in, int n_out,
     int first_row,  // of these rows among all queries, keys and values
@@ -19,7 +19,7 @@ extern "C" PRODUCT_KERNEL decode_qkv(
     position_of[threadIdx.x] = position;
     slot_of[threadIdx.x] = tables[(long)slots[threadIdx.x] * table_stride + block] * BLOCK + position % BLOCK;
   }
-  product(
+  decode_product(
       {low, high, scales, n_in, n_out / 32, half / 16}, {x, norm, eps, nullptr, n},
       [&](int token, int unit, int row, const float (&sums)[2]) {
         const int in_part = unit / (half / 16) * HEAD_DIM + unit % (half / 16) * 16 + row;

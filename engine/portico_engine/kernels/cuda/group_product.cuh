@@ -3,18 +3,16 @@
 // memory.
 //   TOKENS      tokens, in eights: 1, 2, 4 or 8
 //   WARPGROUPS  of a block
-//   BLOCKS      on a processor
 //   STAGES      tiles of columns, of which all but two are on their way
 
 #include "staged_tile.cuh"
 #include "warpgroup.cuh"
 
 #define THREADS (128 * WARPGROUPS)
-#define UNITS (4 * WARPGROUPS / ROWS)  // of a block: a warp has a tile
 #define MOST_TOKENS (8 * TOKENS)
 #define TOKENS_BYTES (MOST_TOKENS * TILE_COLUMNS * 2)  // of a stage
-#define SUM_STRIDE (UNITS * ROWS * 16 + 4)
-#define PRODUCT_KERNEL __global__ void __launch_bounds__(THREADS, BLOCKS)
+#define BLOCK_TILES (4 * WARPGROUPS)  // of rows, one for each warp
+#define SUM_STRIDE (BLOCK_TILES * 16 + 4)
 
 // Tokens' columns on their way to shared memory, a tile at a time. The tensor cores take columns in the order in which lanes have
 // the codes: two columns that are neighbours stay so, and go together. What lies where there is no token is not read.
@@ -65,23 +63,22 @@ __device__ __forceinline__ float of_cluster(const float* own, int block) {  // w
 }
 
 template <class Finish>
-__device__ __forceinline__ void product(const Matrix& matrix, const Inputs& inputs, const Finish& finish) {
+__device__ __forceinline__ void product(const Matrix& matrix, const u16* x, int n, const Finish& finish) {
   extern __shared__ char memory[];
   char* tokens_at = memory + (-(u32)__cvta_generic_to_shared(memory) & 1023);  // stages of tokens, then of tiles; at last sums
   const u32 tokens_from = (u32)__cvta_generic_to_shared(tokens_at);
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   const int columns = (matrix.n_in + TILE_COLUMNS - 1) / TILE_COLUMNS, blocks = gridDim.z, span = (columns + blocks - 1) / blocks;
   const int begin = min((int)blockIdx.z * span, columns), end = min(begin + span, columns);
-  const int first_unit = blockIdx.x * UNITS;
-  const int tile = matrix.tile(min(first_unit + warp / ROWS, matrix.units - 1), warp % ROWS) * columns;
+  const int tile = min((int)blockIdx.x * BLOCK_TILES + warp, matrix.tiles - 1) * columns;
   const auto tile_stage = [&](int column) {
-    return TileStage{tokens_from + STAGES * TOKENS_BYTES + (column % STAGES * 4 * WARPGROUPS + warp) * TILE_BYTES};
+    return TileStage{tokens_from + STAGES * TOKENS_BYTES + (column % STAGES * BLOCK_TILES + warp) * TILE_BYTES};
   };
   for (int i = 0; i < STAGES - 2; i++)
     if (begin + i < end) tile_stage(begin + i).ask(matrix, tile + begin + i, lane);
   let_next_start();
   wait_for_previous();
-  const StagedTokens tokens(tokens_from, (const u16*)made_before(inputs.x), inputs.n, matrix.n_in);
+  const StagedTokens tokens(tokens_from, made_before(x), n, matrix.n_in);
   for (int i = 0; i < STAGES - 2; i++) {
     if (begin + i < end) tokens.ask(begin + i, matrix.n_in);
     copies_end();  // the tiles, too, with the first of them
@@ -131,16 +128,12 @@ __device__ __forceinline__ void product(const Matrix& matrix, const Inputs& inpu
     for (int i = 0; i < 4; i++)
       sums[(m * 8 + lane % 4 * 2 + i % 2) * SUM_STRIDE + warp * 16 + lane / 4 + i / 2 * 8] = total[m].at[i];
   wait_for_cluster();
-  const int places = UNITS * 16, of_block = threadIdx.x % places / 16, row = threadIdx.x % 16;
-  if (first_unit + of_block < matrix.units)
-    for (int token = blockIdx.z + blocks * (threadIdx.x / places); token < inputs.n; token += blocks * (THREADS / places)) {
-      float added[ROWS] = {};
+  const int row = threadIdx.x % (BLOCK_TILES * 16), apart = blocks * (THREADS / (BLOCK_TILES * 16));
+  for (int token = blockIdx.z + blocks * (threadIdx.x / (BLOCK_TILES * 16)); token < n; token += apart) {
+    float sum = 0;
 #pragma unroll 4
-      for (int block = 0; block < blocks; block++)
-#pragma unroll
-        for (int r = 0; r < ROWS; r++)
-          added[r] += of_cluster(&sums[token * SUM_STRIDE + (of_block * ROWS + r) * 16 + row], block);
-      finish(token, first_unit + of_block, row, added);
-    }
+    for (int block = 0; block < blocks; block++) sum += of_cluster(&sums[token * SUM_STRIDE + row], block);
+    finish(token, blockIdx.x * BLOCK_TILES * 16 + row, sum);
+  }
   wait_for_cluster();  // until the others have read
 }

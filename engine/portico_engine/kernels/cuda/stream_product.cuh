@@ -1,33 +1,21 @@
-// A product for few tokens of matrices with many columns: blocks stay, each for unit blockIdx.x and every so many more; their
-// warps share the columns, and each has its next tiles on their way to shared memory across units, so that memory never waits for
-// a unit's end.
-//   TOKENS   tokens, in eights
-//   GROUPED  1 for at most 2 tokens: the 8 columns of the tensor cores' product are 2 tokens x 4 groups of 32 columns, each with
-//            zeros beside its own group. So a tile's scales are applied once, not once for each of 8 tokens
+// A product for at most 2 tokens of a large matrix: blocks stay, each for tile of rows blockIdx.x and every so many more; their
+// warps share the columns, and each has its next tiles on their way to shared memory across rows, so that memory never waits for
+// the end of a row of tiles. The 8 columns of the tensor cores' product are 2 tokens x 4 groups of 32 columns, each with zeros beside
+// its own group: so a tile's scales are applied once, not once for each of 8 tokens.
 //   WARPS    of a block, at most the matrix's columns in tiles
-//   BLOCKS   on a processor, this kernel's and the next one's
 //   STAGES   tiles of a warp, of which all but one are on their way
-//   SLOTS    units whose sums wait to be added up together
+//   SLOTS    tiles of rows whose sums wait to be added up together
 
 #include "staged_tile.cuh"
 
-#define PRODUCT_KERNEL __global__ void __launch_bounds__(32 * WARPS, BLOCKS)
+#define THREADS (32 * WARPS)
 #define HALVES (GROUP == 16 ? 2 : 1)  // of 32 columns, with a scale each
 #define NEEDS_SUMS (OFFSET || BIASED)
-#if GROUPED
 // A lane's sums are of two groups of 32: it reads their scales only, where groups are no wider.
 #define LANE_WORDS (GROUP <= 32 ? SCALE_WORDS / 2 : SCALE_WORDS)
-#define PART (2 * ROWS * 16)  // sums of a warp in a slot: [token][row]
-#define PART_STRIDE (ROWS * 16)
-#else
-#define LANE_WORDS SCALE_WORDS
-#define PART_STRIDE (ROWS * 16 + 4)  // spreads the lanes over the banks
-#define PART (8 * TOKENS * PART_STRIDE)
-#endif
+#define PART 32  // sums of a warp in a slot: [token][row]
 
 typedef HeldTile<LANE_WORDS> Held;
-
-#if GROUPED
 
 // Inputs of one tile, and what is added up of them.
 struct StreamInputs {
@@ -123,137 +111,41 @@ __device__ __forceinline__ void accumulate(Total& total, const Held& tile, const
       }
 }
 
-__device__ __forceinline__ void leave(Total& total, float* part, int r, int lane) {
+__device__ __forceinline__ void leave(Total& total, float* part, int lane) {
 #pragma unroll
   for (int side = 0; side < 2; side++) {
     const float sum = total.at[side] + __shfl_xor_sync(~0u, total.at[side], 1);
-    if (lane % 2 == 0) part[lane % 4 / 2 * PART_STRIDE + r * 16 + side * 8 + lane / 4] = sum;
+    if (lane % 2 == 0) part[lane % 4 / 2 * 16 + side * 8 + lane / 4] = sum;
   }
   total = Total();
 }
-
-#else
-
-struct StreamInputs {
-  const u16* from[TOKENS];  // those past the last token read the last one's; their results are dropped
-  int n_in;
-  uint2 at[TOKENS][4][2];
-
-  __device__ __forceinline__ StreamInputs(const u16* x, int n, int n_in_, int lane) : n_in(n_in_) {
-#pragma unroll
-    for (int m = 0; m < TOKENS; m++) from[m] = x + (long)min(m * 8 + lane / 4, n - 1) * n_in + lane % 4 * LANE_COLUMNS;
-  }
-
-  __device__ __forceinline__ void read(int column) {
-#pragma unroll
-    for (int m = 0; m < TOKENS; m++)
-#pragma unroll
-      for (int g = 0; g < 4; g++) {
-        const u16* of = from[m] + column * TILE_COLUMNS + g * 32;
-        const bool inside = !RAGGED || column * TILE_COLUMNS + g * 32 < n_in;
-        if (GROUP != 16) {
-          const uint4 both = inside ? *(const uint4*)of : make_uint4(0, 0, 0, 0);
-          at[m][g][0] = make_uint2(both.x, both.y);
-          at[m][g][1] = make_uint2(both.z, both.w);
-        } else
-#pragma unroll
-          for (int half = 0; half < 2; half++)
-            at[m][g][half] = inside ? *(const uint2*)(of + half * HALF_COLUMNS) : make_uint2(0, 0);
-      }
-  }
-};
-
-#define SUMS_OF_TILE (4 * HALVES * 8 * TOKENS)  // floats: [group of 32][half][token]
-
-__device__ __forceinline__ void sum_inputs(const StreamInputs& inputs, float* to, int lane) {
-  const u32 ones[4] = {ONE, ONE, ONE, ONE};
-#pragma unroll
-  for (int m = 0; m < TOKENS; m++)
-#pragma unroll
-    for (int g = 0; g < 4; g++) {
-      Sums sums[HALVES] = {};
-#pragma unroll
-      for (int half = 0; half < 2; half++) sums[half % HALVES] = multiply(ones, inputs.at[m][g][half], sums[half % HALVES]);
-      if (lane < 4)
-#pragma unroll
-        for (int half = 0; half < HALVES; half++)
-          *(float2*)&to[((g * HALVES + half) * TOKENS + m) * 8 + lane * 2] = make_float2(sums[half].at[0], sums[half].at[1]);
-    }
-}
-
-struct Total {
-  Sums of[TOKENS];
-};
-
-__device__ __forceinline__ void accumulate(Total& total, const Held& tile, const StreamInputs& inputs, const float* sums_of,
-                                           int lane) {
-#pragma unroll
-  for (int g = 0; g < 4; g++) {
-    Sums sums[TOKENS];
-#pragma unroll
-    for (int half = 0; half < 2; half++) {
-      u32 a[4];
-#pragma unroll
-      for (int i = 0; i < 4; i++) a[i] = codes_of(tile.low[i % 2], tile.high[i % 2], g, half * 2 + i / 2);
-      const int group = GROUP_OF(g, half);
-#pragma unroll
-      for (int m = 0; m < TOKENS; m++) {
-        const float2 of =
-            NEEDS_SUMS ? *(const float2*)&sums_of[((g * HALVES + half % HALVES) * TOKENS + m) * 8 + lane % 4 * 2] : float2();
-        const float x = BIASED ? -TOO_MUCH * of.x : 0.0f, y = BIASED ? -TOO_MUCH * of.y : 0.0f;
-        sums[m] = multiply(a, inputs.at[m][g][half], half < HALVES ? Sums{{x, y, x, y}} : sums[m]);
-        if (half + 1 < 2 / HALVES) continue;  // the scale holds for the other half, too
-#pragma unroll
-        for (int i = 0; i < 4; i++) {
-          const u32(&words)[LANE_WORDS] = tile.scales[i / 2];
-          total.of[m].at[i] += half_at(words, OFFSET ? 2 * group : group) * sums[m].at[i];
-          if (OFFSET) total.of[m].at[i] += half_at(words, 2 * group + 1) * (i % 2 ? of.y : of.x);
-        }
-      }
-    }
-  }
-}
-
-__device__ __forceinline__ void leave(Total& total, float* part, int r, int lane) {
-#pragma unroll
-  for (int m = 0; m < TOKENS; m++)
-#pragma unroll
-    for (int i = 0; i < 4; i++)
-      part[(m * 8 + lane % 4 * 2 + i % 2) * PART_STRIDE + r * 16 + lane / 4 + i / 2 * 8] = total.of[m].at[i];
-  total = Total();
-}
-
-#endif
 
 template <class Finish>
-__device__ __forceinline__ void product(const Matrix& matrix, const Inputs& inputs, const Finish& finish) {
+__device__ __forceinline__ void product(const Matrix& matrix, const u16* x, int n, const Finish& finish) {
   extern __shared__ uint4 memory[];  // the warps' stages, sums of the inputs' groups by tile of columns, the warps' parts by slot
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   const int columns = (matrix.n_in + TILE_COLUMNS - 1) / TILE_COLUMNS;
-  const int n_units = (matrix.units - (int)blockIdx.x + (int)gridDim.x - 1) / (int)gridDim.x;
+  const int n_rows = (matrix.tiles - (int)blockIdx.x + (int)gridDim.x - 1) / (int)gridDim.x;  // of tiles, of this block
   const u32 stages = (u32)__cvta_generic_to_shared(memory) + warp * (STAGES * TILE_BYTES);
   float* input_sums = (float*)((char*)memory + WARPS * STAGES * TILE_BYTES);
   float* parts = input_sums + columns * SUMS_OF_TILE;
 
-  int next_unit = blockIdx.x, next_r = 0, next_column = warp, next_stage = 0;
+  int next_row = blockIdx.x, next_column = warp, next_stage = 0;
   const auto ask = [&]() {
-    if (next_unit < matrix.units)
-      TileStage{stages + next_stage * TILE_BYTES}.ask(matrix, matrix.tile(next_unit, next_r) * columns + next_column, lane);
+    if (next_row < matrix.tiles) TileStage{stages + next_stage * TILE_BYTES}.ask(matrix, next_row * columns + next_column, lane);
     copies_end();
     if (++next_stage == STAGES) next_stage = 0;
     next_column += WARPS;
     if (next_column < columns) return;
     next_column = warp;
-    if (++next_r < ROWS) return;
-    next_r = 0;
-    next_unit += gridDim.x;
+    next_row += gridDim.x;
   };
 #pragma unroll
   for (int i = 0; i < STAGES - 1; i++) ask();
   let_next_start();
   wait_for_previous();
 
-  StreamInputs now((const u16*)made_before(inputs.x), inputs.n, matrix.n_in, lane);
+  StreamInputs now(made_before(x), n, matrix.n_in, lane);
   if (NEEDS_SUMS) {
 #pragma unroll 1
     for (int column = warp; column < columns; column += WARPS) {
@@ -264,30 +156,26 @@ __device__ __forceinline__ void product(const Matrix& matrix, const Inputs& inpu
   }
 
   Total total = {};
-  int unit = 0, r = 0, column = warp, stage = 0;
-  const auto finish_unit = [&]() {
-    unit++;
-    if (unit % SLOTS && unit < n_units) return;
-    const int slots = (unit - 1) % SLOTS + 1;
+  int done = 0, column = warp, stage = 0;
+  const auto add_up = [&]() {
+    const int slots = (done - 1) % SLOTS + 1;
     __syncthreads();
-    for (int i = threadIdx.x; i < slots * inputs.n * 16; i += 32 * WARPS) {
-      const int row = i % 16, token = i / 16 % inputs.n, slot = i / (16 * inputs.n);
-      const float* at = parts + slot * WARPS * PART + token * PART_STRIDE + row;
-      float sums[ROWS] = {};
+    for (int i = threadIdx.x; i < slots * n * 16; i += THREADS) {
+      const int row = i % 16, token = i / 16 % n, slot = i / (16 * n);
+      const float* at = parts + slot * WARPS * PART + token * 16 + row;
+      float sum = 0;
 #pragma unroll
-      for (int w = 0; w < WARPS; w++)
-#pragma unroll
-        for (int r = 0; r < ROWS; r++) sums[r] += at[w * PART + r * 16];
-      finish(token, (unit - slots + slot) * (int)gridDim.x + (int)blockIdx.x, row, sums);
+      for (int w = 0; w < WARPS; w++) sum += at[w * PART];
+      finish(token, ((done - slots + slot) * (int)gridDim.x + (int)blockIdx.x) * 16 + row, sum);
     }
-    if (unit < n_units) __syncthreads();
+    if (done < n_rows) __syncthreads();
   };
 #pragma unroll 1
-  while (unit < n_units) {
+  while (done < n_rows) {
     copies_wait<STAGES - 2>();
     __syncwarp();
     Held tile;
-    TileStage{stages + stage * TILE_BYTES}.read(tile, lane, GROUPED && GROUP <= 32 ? lane % 2 * LANE_WORDS : 0);
+    TileStage{stages + stage * TILE_BYTES}.read(tile, lane, GROUP <= 32 ? lane % 2 * LANE_WORDS : 0);
     if (++stage == STAGES) stage = 0;
     ask();  // into the stage that all have read before they waited
     now.read(column);
@@ -295,9 +183,8 @@ __device__ __forceinline__ void product(const Matrix& matrix, const Inputs& inpu
     column += WARPS;
     if (column < columns) continue;
     column = warp;
-    leave(total, parts + (unit % SLOTS * WARPS + warp) * PART, r, lane);
-    if (++r < ROWS) continue;
-    r = 0;
-    finish_unit();
+    leave(total, parts + (done % SLOTS * WARPS + warp) * PART, lane);
+    done++;
+    if (done % SLOTS == 0 || done == n_rows) add_up();
   }
 }
