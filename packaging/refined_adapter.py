@@ -37,7 +37,7 @@ from portico_engine.tune.calling.own_answers import own_answers
 from portico_engine.tune.calling.task import Task, tasks_of
 from portico_engine.tune.data.mixture import over_servers
 from portico_engine.tune.data.row_checks import RowChecks
-from portico_engine.tune.data.row_file import PairRow, read_rows, write_rows
+from portico_engine.tune.data.row_file import AnyRow, PairRow, read_rows, write_rows
 from portico_engine.tune.data.rows import Neighbours, Row, RowMaker
 from portico_engine.tune.data.sources.own_servers.workspace import HELD_OUT as WORKSPACES_HELD_OUT
 from portico_engine.tune.data.sources.own_servers.workspace import read_workspaces
@@ -173,6 +173,10 @@ def turns_without_tools(args: argparse.Namespace, asked: Sequence[str]) -> list[
     return turns
 
 
+def right_answer(row: AnyRow) -> str:
+    return row.chosen if isinstance(row, PairRow) else row.completion
+
+
 def train(args: argparse.Namespace) -> None:
     began = time.monotonic()
     model_path = find_model()
@@ -184,8 +188,8 @@ def train(args: argparse.Namespace) -> None:
     pairs = [row for row in log if isinstance(row, PairRow)]
     print(f"{len(log) - len(pairs)} answers kept, {len(pairs)} put right", flush=True)
     renderer = ChatRenderer(model_path)
-    right = [(row.prompt, row.chosen if isinstance(row, PairRow) else row.completion) for row in log]
-    calls = {renderer.row(prompt, said): said.startswith(("{", "[")) for prompt, said in right}
+    right = {(row.prompt[0]["content"], row.question, right_answer(row)): row.prompt for row in log}
+    calls = {renderer.row(prompt, said): said.startswith(("{", "[")) for (*_, said), prompt in right.items()}
     few = 4 if args.small else HELD_OUT
     good = list(calls)
     random.Random(SEED).shuffle(good)
