@@ -36,9 +36,9 @@ def train_catalog(
     say: Callable[[str], None],
     other_words: float = 0.0,
 ) -> tuple[Path, list[Row]]:
-    """The adapter's folder, and the rows that it was not trained on. `other_words`: which share of the questions that are put as
-    a person puts them say other words than the descriptions. The same tools and seed make the same rows, so that a run that was
-    killed goes on. Raises EngineError.
+    """The adapter's folder, and the rows that it was not trained on. `other_words`: which share of the questions that are put
+    as a person puts them say other words than the descriptions. The same tools and seed make the same rows, so that a run that
+    was killed goes on. Raises EngineError.
     """
     made = DataSet()
     shares = {"renamed": _RENAMED, "spoken": _SPOKEN, "listed": _LISTED, "other_words": other_words}
