@@ -219,7 +219,8 @@ def tool_calls_grammar(
     """Join the tools' grammars into one.
 
     choice     "required": calls only. "auto": free text, or free text up to the family's marker and then calls (a family
-               without a marker calls where its first visible character is the call's own). "none": free text without calls.
+               without a marker calls where its first visible character is the call's own, and free text begins with neither {
+               nor [, however many calls are allowed: it would be read as one). "none": free text without calls.
                NamedTool: calls of this tool only.
     answer     with "auto": in place of free text, JSON of this schema, and then nothing stands before a call. Where the
                family has no marker, ANSWER_MARK stands before the answer.
