@@ -1,6 +1,6 @@
 """What an adapter made its model forget: perplexity of plain text, and the first words of the answers to ordinary turns.
 
-usage: python benchmarks/adapter_capability.py [--adapter DIR] [--device cpu] [--model FILE] [--no-write]
+usage: python benchmarks/adapter_capability.py [--adapter DIR] [--device cpu] [--model FILE] [--name NAME] [--no-write]
 
 The check of `portico tune eval`, alone: four texts and fifty turns of our own, without tools. An adapter beyond the limits is
 not installed. 95% intervals are Wilson's.
@@ -24,6 +24,7 @@ def main() -> None:
     parser.add_argument("--adapter", type=Path, default=None, help="default: the package's own")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--model", type=Path, default=None)
+    parser.add_argument("--name", default="adapter_capability", help="of the result")
     parser.add_argument("--no-write", action="store_true", help="print the figures alone")
     args = parser.parse_args()
     evaluator = Evaluator(args.model or find_model(), device=args.device, texts=TEXTS, conversations=CONVERSATIONS, longest=768)
@@ -48,7 +49,7 @@ def main() -> None:
     if not args.no_write:
         command = " ".join(["python", "benchmarks/adapter_capability.py", *sys.argv[1:]])
         write(
-            "adapter_capability",
+            args.name,
             {"command": command, "adapter": "default" if args.adapter is None else args.adapter.name, **figures},
         )
 

@@ -1,7 +1,7 @@
 """A model's tool calls with and without an adapter, on BFCL's sections, many questions at a time.
 
 usage: python benchmarks/model_quality.py [--adapter NAME=PATH]... [--guidance auto|off]... [--section SECTION]... [--count 400]
-                                          [--first 0] [--at-once 64] [--model NAME] [--answers FILE] [--no-write]
+                                          [--first 0] [--at-once 64] [--model NAME] [--answers FILE] [--name NAME] [--no-write]
 
 Greedy, through `POST /v1/chat/completions` as `portico serve` answers it. Single calls and several (`parallel`) with
 tool_choice "required". With "auto": `irrelevance`, where no tool fits and right is no call, and `answerable`, where one does.
@@ -47,6 +47,7 @@ def main() -> None:
     parser.add_argument("--model", default="smollm2")
     parser.add_argument("--answers", type=Path, help="where every call is kept")
     parser.add_argument("--judge", type=Path, action="append", default=[], help="judge kept calls; ask nothing")
+    parser.add_argument("--name", default="model-quality", help="of the result")
     parser.add_argument("--no-write", action="store_true", help="print the figures alone")
     args = parser.parse_args()
     if args.answers and len(args.guidance) != 1:
@@ -73,7 +74,7 @@ def main() -> None:
     if not args.no_write:
         command = " ".join(["python", "benchmarks/model_quality.py", *sys.argv[1:]])
         about = {"command": command, "model": args.model, "first": args.first, "figures": figures}
-        write("model-quality", about | ({"over_seeds": groups} if groups else {}))
+        write(args.name, about | ({"over_seeds": groups} if groups else {}))
 
 
 def questions_of(section: str, first: int, count: int) -> list[Case]:

@@ -69,7 +69,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=None)
     parser.add_argument("--start", type=Path, default=None, help="what training goes on from; default: the package's adapter")
     parser.add_argument(
-        "--other-words", type=float, default=None, help="share of the spoken questions with other words; default: the package's"
+        "--other-words", type=float, default=None, help="share of the spoken questions with other words; default: none"
     )
     parser.add_argument("--trained", type=Path, help="adapters of a run before: DIR/SERVER/adapter; train nothing")
     parser.add_argument("--guided", action="store_true", help="ask through serve with guidance as well, the default model")

@@ -5,7 +5,7 @@ usage: python benchmarks/tune_methods.py prepare --tools DIR --work DIR [--quest
        python benchmarks/tune_methods.py run     --work DIR --out DIR --model FILE [--only METHOD]... [--device cuda]
                                                  [--minutes 8] [--small]
        python benchmarks/tune_methods.py memory  --out DIR
-       python benchmarks/tune_methods.py report  --out DIR...
+       python benchmarks/tune_methods.py report  --out DIR... [--name tune_methods]
 
 `prepare` makes questions over the tool lists of a folder, as prompts of `serve`, and takes BFCL's besides; everything that
 the rest needs lies in `--work` then. `log` has the default adapter answer the questions (temperature 1, under the grammar):
@@ -85,6 +85,7 @@ def main() -> None:
     for parser_ in (runs, memory):
         parser_.add_argument("--out", type=Path, required=True)
     report.add_argument("--out", type=Path, nargs="+", required=True, help="of each run")
+    report.add_argument("--name", default="tune_methods", help="of the result")
     args = parser.parse_args()
     {"prepare": prepare, "log": write_log, "run": run, "memory": peaks, "report": judge_all}[args.step](args)
 
@@ -601,6 +602,8 @@ def judge_all(args: argparse.Namespace) -> None:
     rights: dict[str, dict[str, bool]] = {}
     for folder in args.out:
         figures |= json.loads((folder / "figures.json").read_text(encoding="utf-8"))
+        if not (folder / "bfcl-answers.json.gz").exists():  # a run that was cut short
+            continue
         for name, answers in json.loads(gzip.decompress((folder / "bfcl-answers.json.gz").read_bytes())).items():
             rights[name] = {
                 at: not calls if known[at][0] == "irrelevance" else judge(known[at][1], [tuple(call) for call in calls]).call
@@ -636,7 +639,10 @@ def judge_all(args: argparse.Namespace) -> None:
     memory = args.out[0] / "memory" / "figures.json"
     if memory.exists():
         figures["memory"] = json.loads(memory.read_text(encoding="utf-8"))
-    write("tune_methods", {**figures, "bfcl": bfcl})
+    for name in (name for name in METHODS if name in figures and name not in bfcl and "sft" in figures):
+        figures[name]["against_sft"] = paired(figures["sft"]["preferred_of"], figures[name]["preferred_of"])
+        print(f"{name} (BFCL not asked) against sft, preferred: {figures[name]['against_sft']['points']:+.1f} points")
+    write(args.name, {**figures, "bfcl": bfcl})
 
 
 def mean_of(sections: Mapping[str, Any], names: Sequence[str]) -> float:

@@ -2,7 +2,7 @@
 
 usage: python packaging/refined_adapter.py answer --tools DIR --trained DIR --work DIR [--workspaces FILE] [--questions 6000]
                                                   [--part 1/1] [--minutes M] [--seed 1] [--device cuda] [--small]
-       python packaging/refined_adapter.py train  --trained DIR --work DIR --out DIR [--talk 10000] [--rate 2e-4] [--epochs 2]
+       python packaging/refined_adapter.py train  --trained DIR --work DIR --out DIR [--talk 10000] [--rate 5e-4] [--epochs 2]
                                                   [--minutes M] [--seed 1] [--device cuda] [--small]
 
 `answer`: the adapter in `--trained`/adapter answers questions over the tool lists in `--tools`, an eighth of them for several
@@ -37,7 +37,7 @@ from portico_engine.tune.calling.own_answers import own_answers
 from portico_engine.tune.calling.task import Task, tasks_of
 from portico_engine.tune.data.mixture import over_servers
 from portico_engine.tune.data.row_checks import RowChecks
-from portico_engine.tune.data.row_file import PairRow, read_rows, write_rows
+from portico_engine.tune.data.row_file import AnyRow, PairRow, read_rows, write_rows
 from portico_engine.tune.data.rows import Neighbours, Row, RowMaker
 from portico_engine.tune.data.sources.own_servers.workspace import HELD_OUT as WORKSPACES_HELD_OUT
 from portico_engine.tune.data.sources.own_servers.workspace import read_workspaces
@@ -61,8 +61,9 @@ AT_ONCE = 256  # questions between two looks at the clock
 OVER_SERVERS = 0.3  # of the questions
 SEVERAL = 0.12  # of the questions over tool lists, for several calls of one tool
 EACH = 3  # answers to a question
-TALKED = 48  # tokens of an answer without tools
+TALKED = 24  # tokens of an answer without tools
 TALK_EPOCHS = 2  # over turns without tools in one over the calls
+NO_CALL_TIMES = 3  # that a row without a call is there: learning to talk makes calls where no tool fits
 HELD_OUT = 200  # rows, and turns without tools, that are not trained on
 BASE = "HuggingFaceTB/SmolLM2-135M-Instruct"
 
@@ -81,7 +82,7 @@ def main() -> None:
     training.add_argument(
         "--talk", type=int, default=10_000, help="turns without tools, at which it is to say what its base says"
     )
-    training.add_argument("--rate", type=float, default=2e-4)
+    training.add_argument("--rate", type=float, default=5e-4)
     training.add_argument("--epochs", type=float, default=2.0)
     for step in (answering, training):
         step.add_argument("--trained", type=Path, required=True, help="what packaging/default_adapter.py train left")
@@ -172,6 +173,10 @@ def turns_without_tools(args: argparse.Namespace, asked: Sequence[str]) -> list[
     return turns
 
 
+def right_answer(row: AnyRow) -> str:
+    return row.chosen if isinstance(row, PairRow) else row.completion
+
+
 def train(args: argparse.Namespace) -> None:
     began = time.monotonic()
     model_path = find_model()
@@ -183,11 +188,12 @@ def train(args: argparse.Namespace) -> None:
     pairs = [row for row in log if isinstance(row, PairRow)]
     print(f"{len(log) - len(pairs)} answers kept, {len(pairs)} put right", flush=True)
     renderer = ChatRenderer(model_path)
-    good = list(
-        dict.fromkeys(renderer.row(row.prompt, row.chosen if isinstance(row, PairRow) else row.completion) for row in log)
-    )
-    random.Random(SEED).shuffle(good)
+    right = {(row.prompt[0]["content"], row.question, right_answer(row)): row.prompt for row in log}
+    calls = {renderer.row(prompt, said): said.startswith(("{", "[")) for (*_, said), prompt in right.items()}
     few = 4 if args.small else HELD_OUT
+    good = list(calls)
+    random.Random(SEED).shuffle(good)
+    taught = [row for row in good[few:] for _ in range(1 if calls[row] else NO_CALL_TIMES)]
     engine = loaded(args)
     turns = turns_without_tools(args, sorted({row.question for row in log}))
     kept = talked(ToolCaller(engine, config, max_tokens=TALKED), renderer, turns)
@@ -199,7 +205,7 @@ def train(args: argparse.Namespace) -> None:
         most_seconds=max(left, 20),
     )  # fmt: skip
     base = load_base(model_path, args.device, torch.bfloat16 if cuda else torch.float32)
-    trainer = Trainer(base, [*good[few:], *TALK_EPOCHS * kept[few:]], settings, held_out=good[:few])
+    trainer = Trainer(base, [*taught, *TALK_EPOCHS * kept[few:]], settings, held_out=good[:few])
     begin_at(trainer.adapter, read_start(args.trained / "adapter", config))
     before = trainer.held_out_loss(), trainer.kept_agreement(kept[:few])
     history = trainer.run()
@@ -208,7 +214,7 @@ def train(args: argparse.Namespace) -> None:
     save_peft(args.out / "adapter", matrices, rank=settings.rank, alpha=settings.alpha, base=BASE, prompts=TRAINED_ON)
     save_gguf(args.out / "adapter.gguf", matrices, alpha=settings.alpha, config=config, base=BASE, prompts=TRAINED_ON)
     about = {
-        "kept": len(log) - len(pairs), "put_right": len(pairs), "rows": len(good), "talk": len(kept),
+        "kept": len(log) - len(pairs), "put_right": len(pairs), "rows": len(good), "taught": len(taught), "talk": len(kept),
         "held_out_loss": [before[0], after[0]], "as_the_base": [before[1], after[1]],
         "device": torch.cuda.get_device_name() if cuda else "cpu",
         "steps": history.steps, "seconds": round(history.seconds), "command": " ".join(["python", *sys.argv]),

@@ -16,7 +16,6 @@ from portico_gateway.tuning.prompts import TRAINED_ON
 
 _RENAMED = 0.2  # of the rows: these very tools are what is asked about later
 _SPOKEN = 0.7  # of them as a person puts them
-_OTHER_WORDS = 0.5  # of those with other words than the descriptions have
 _LISTED = 0.5  # of them with all the tools, as they are asked later
 _EPOCHS = 2.0
 
@@ -35,10 +34,11 @@ def train_catalog(
     longest: int,
     seed: int,
     say: Callable[[str], None],
-    other_words: float = _OTHER_WORDS,
+    other_words: float = 0.0,
 ) -> tuple[Path, list[Row]]:
-    """The adapter's folder, and the rows that it was not trained on. The same tools and seed make the same rows, so that a run
-    that was killed goes on. Raises EngineError.
+    """The adapter's folder, and the rows that it was not trained on. `other_words`: which share of the questions that are put
+    as a person puts them say other words than the descriptions. The same tools and seed make the same rows, so that a run that
+    was killed goes on. Raises EngineError.
     """
     made = DataSet()
     shares = {"renamed": _RENAMED, "spoken": _SPOKEN, "listed": _LISTED, "other_words": other_words}

@@ -23,6 +23,7 @@ from portico_engine.grammar.bounds import DEFAULT_BOUNDS, Bounds, Limits
 from portico_engine.grammar.cache import ByteCache
 from portico_engine.grammar.calls.formats import (
     ANSWER_MARK,
+    CALLS_BEGIN,
     THINK_CLOSE,
     THINK_OPEN,
     CallFormat,
@@ -218,7 +219,8 @@ def tool_calls_grammar(
     """Join the tools' grammars into one.
 
     choice     "required": calls only. "auto": free text, or free text up to the family's marker and then calls (a family
-               without a marker calls where its first visible character is the call's own). "none": free text without calls.
+               without a marker calls where its first visible character is the call's own, and free text begins with neither {
+               nor [, however many calls are allowed: it would be read as one). "none": free text without calls.
                NamedTool: calls of this tool only.
     answer     with "auto": in place of free text, JSON of this schema, and then nothing stands before a call. Where the
                family has no marker, ANSWER_MARK stands before the answer.
@@ -313,8 +315,9 @@ def _run_of_calls(family: Envelope, fewest: int, most: int, write: Callable[[str
 def _free_text(family: Envelope) -> ir.Node:
     if family.marker:
         return without(family.marker)
-    calls_begin = ir.merge_ranges((ord(c), ord(c)) for c in " \t\r\n{" + family.first)
-    return ir.seq(ir.repeat(_SPACE), ir.optional(ir.seq(ir.Chars(ir.complement(calls_begin)), ir.ANY_TEXT)))
+    calls_begin = ir.merge_ranges((ord(c), ord(c)) for c in " \t\r\n" + CALLS_BEGIN)
+    text = ir.seq(ir.repeat(_SPACE), ir.optional(ir.seq(ir.Chars(ir.complement(calls_begin)), ir.ANY_TEXT)))
+    return ir.And((text, ir.Not(ir.seq(ir.repeat(_SPACE), ir.text(family.tag), ir.ANY_TEXT)))) if family.tag else text
 
 
 def _auto(family: Envelope, calls: ir.Node, token: ir.TokenRef | None) -> ir.Node:

@@ -43,15 +43,12 @@ class Envelope:
     separator: str = ""
     finish: str = ""
     bare: bool = False
+    tag: str = ""  # may stand before calls in an answer that no grammar made; free text never begins with it
     control: tuple[str, ...] = ()  # of the fixed text, what is a token of its own where the vocabulary has it
 
-    @property
-    def first(self) -> str:
-        """The character that tells a call from prose where there is no marker."""
-        return (self.begin + self.name)[0]
 
-
-TOOL_CALLS, ARGS = "[TOOL_CALLS]", "[ARGS]"
+TOOL_CALLS, ARGS, PYTHON_TAG = "[TOOL_CALLS]", "[ARGS]", "<|python_tag|>"
+CALLS_BEGIN = "{["  # a call or a run of them where there is no marker, however many may be made
 
 _COMPACT = Envelope(name='{"name":', arguments=',"arguments":')
 _COMPACT_ARRAY = Envelope(name='{"name":', arguments=',"arguments":', begin="[", separator=",", finish="]")
@@ -63,7 +60,7 @@ _HERMES = Envelope(
     separator="\n</tool_call>\n<tool_call>\n",
     finish="\n</tool_call>",
 )
-_LLAMA3 = Envelope(name='{"name": ', arguments=', "parameters": ', separator="; ")
+_LLAMA3 = Envelope(name='{"name": ', arguments=', "parameters": ', separator="; ", tag=PYTHON_TAG)
 _MISTRAL = Envelope(
     name='{"name": ',
     arguments=', "arguments": ',

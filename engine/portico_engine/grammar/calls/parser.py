@@ -11,7 +11,15 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from portico_engine.grammar.calls.body import CallBody, Malformed, NamedBody
-from portico_engine.grammar.calls.formats import ANSWER_MARK, THINK_CLOSE, THINK_OPEN, TOOL_CALLS, CallFormat
+from portico_engine.grammar.calls.formats import (
+    ANSWER_MARK,
+    CALLS_BEGIN,
+    PYTHON_TAG,
+    THINK_CLOSE,
+    THINK_OPEN,
+    TOOL_CALLS,
+    CallFormat,
+)
 from portico_engine.grammar.calls.value_scanner import WHITESPACE
 
 
@@ -71,7 +79,6 @@ _MARKERS = {
     CallFormat.MISTRAL_ARGS: (TOOL_CALLS,),
 }
 _HERMES_CLOSE = "</tool_call>"
-_PYTHON_TAG = "<|python_tag|>"
 
 
 class _In(enum.Enum):
@@ -170,11 +177,11 @@ class ToolCallParser:
         if self.format in _MARKERS:
             self._in = _In.TEXT
             return True
-        tag = _PYTHON_TAG if self.format is CallFormat.LLAMA3 else ""
+        tag = PYTHON_TAG if self.format is CallFormat.LLAMA3 else ""
         if tag and visible.startswith("<") and tag.startswith(visible):
             return False
         self._in = _In.TEXT
-        if visible.removeprefix(tag).startswith(("{", "[")):
+        if visible.removeprefix(tag).startswith(tuple(CALLS_BEGIN)):
             self._in = _In.RUN
             self._raw = [self._pending[: len(self._pending) - len(visible)]]
             self._pending = visible.removeprefix(tag)

@@ -15,11 +15,11 @@
 
 What our own questions are made of:
 
-    spec_file.py         the notation of own/: a tool and its questions
-    schema_questions.py  plain questions for any tool, from its schema
-    several_questions.py several calls of one tool asked for at once
-    spoken_questions.py  questions as people put them who don't know its parameters' names
-    other_words.py       what people call things that a description calls otherwise
-    value_kinds.py       values, each with how people write it
-    word_lists.py        the words that values are drawn from
+    spec_file.py          the notation of own/: a tool and its questions
+    schema_questions.py   plain questions for any tool, from its schema
+    several_questions.py  several calls of one tool asked for at once
+    spoken_questions.py   questions as people put them who don't know its parameters' names
+    other_words.py        what people call things that a description calls otherwise
+    value_kinds.py        values, each with how people write it
+    word_lists.py         the words that values are drawn from
 """

@@ -28,11 +28,14 @@ class Batch(NamedTuple):
 
 
 def batches(rows: Sequence[TokenRow], budget: int, seed: int) -> list[list[TokenRow]]:
-    """All rows once, in an order of the seed's; none that is kept beside one that isn't."""
+    """All rows once, in an order of the seed's; none that is kept beside one that isn't. Of those that are kept a batch holds
+    half as much: the base is computed there, too.
+    """
     rng = random.Random(seed)
     out: list[list[TokenRow]] = []
     for kept in (False, True):
-        out += grouped([row for row in rows if row.kept == kept], budget, rng, lambda row: len(row.ids))
+        most = budget // 2 if kept else budget
+        out += grouped([row for row in rows if row.kept == kept], most, rng, lambda row: len(row.ids))
     rng.shuffle(out)
     return out
 

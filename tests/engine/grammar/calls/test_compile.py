@@ -22,7 +22,7 @@ from portico_engine.grammar.calls.formats import (
     detect_format,
     thinks_first,
 )
-from portico_engine.grammar.calls.parser import CallFinished, ContentText, ThinkingText, ToolCallParser
+from portico_engine.grammar.calls.parser import CallFinished, CallStarted, ContentText, ThinkingText, ToolCallParser
 from portico_engine.grammar.calls.tool_rules import tool_rules
 from portico_engine.tool import Tool
 
@@ -132,6 +132,22 @@ def test_auto_constrains_a_call_once_it_begins(format: CallFormat) -> None:
 def test_none_allows_no_call(format: CallFormat) -> None:
     lark = compile_tool_calls(TOOLS, choice="none", format=format).text
     assert prefix_accepted(lark, ONE[format]) is None
+
+
+BODY = '{"name":"code__find","arguments":{}}'
+
+
+@pytest.mark.parametrize("choice", ["auto", "none"])
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize(
+    "text", [f"[{BODY}]", f"[{BODY},{BODY}]", f" [ {BODY}", f"<|python_tag|>{BODY}", f"\n<|python_tag|>[{BODY}"]
+)
+def test_free_text_is_never_read_as_a_call(text: str, format: CallFormat, choice: ToolChoice) -> None:
+    """A call that the grammar didn't make would be of any tool, with any arguments, and several where one is allowed."""
+    lark = compile_tool_calls(TOOLS, choice=choice, format=format).text
+    parser = ToolCallParser(format, constrained=True)
+    calls = [event for event in parser.feed(text) + parser.finish() if isinstance(event, CallStarted)]
+    assert not (accepts(lark, text) and calls)
 
 
 @pytest.mark.parametrize("choice", ["required", "auto", "none"])
