@@ -249,6 +249,7 @@ def _serve_http(server: Server[Any], sock: socket.socket, host: str, allowed_hos
     app = Starlette(routes=[sessions.route], lifespan=lambda _: sessions.run())
     config = uvicorn.Config(
         HttpEdge(app),
+        loop="asyncio",
         http=BoundedConnection,
         ws="none",
         log_level="warning",
