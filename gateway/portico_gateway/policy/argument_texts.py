@@ -24,7 +24,7 @@ _NAMES = re.compile(  # addresses, accounts, numbers
 )
 _TELLING = re.compile(r"[@:\d]")  # no name is without
 _URL = re.compile(r"\s*https?://", re.IGNORECASE)
-_STRUCTURE = re.compile(r"[A-Za-z_$][A-Za-z_-]*")  # a key that is a schema's word rather than a value
+_STRUCTURE = re.compile(r"[A-Za-z_$][A-Za-z_-]*|[A-Za-z_$]+\d{1,3}")  # a key that is a schema's word rather than a value
 _Members = Iterator[tuple[str, Any]]
 
 

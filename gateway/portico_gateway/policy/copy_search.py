@@ -166,17 +166,21 @@ class CopySearch:
 
     def _verify(self, pieces: _Pieces, piece: str, text: str, here: dict[int, list[str]]) -> Work[None]:
         """Which of the texts that have this piece are copies."""
-        for place in pieces.places(piece):
+        name = piece if pieces is self._names and self._is_copy(piece, text) else None
+        for count, place in enumerate(pieces.places(piece)):
             number = self._text_of(pieces, place)
-            if number in self._sources or len(here.get(number, ())) >= _ENOUGH:
-                continue
-            for run in (piece,) if pieces is self._names else self._runs(place):
-                if not self._spend(len(text) + sum(map(len, self.own)) + _OF_CHECK):
-                    return
-                if run in text and not any(run in own for own in self.own):
-                    here.setdefault(number, []).append(run)
-                    break
+            if number not in self._sources and len(here.get(number, ())) < _ENOUGH:
+                runs = () if pieces is self._names else self._runs(place)
+                if (copy := name or next((run for run in runs if self._is_copy(run, text)), None)) is not None:
+                    here.setdefault(number, []).append(copy)
+            if self._is_spent:
+                return
+            if pieces is self._anchors or count % _STEP == _STEP - 1:
                 yield
+
+    def _is_copy(self, run: str, text: str) -> bool:
+        self._spend(len(text) + sum(map(len, self.own)) + _OF_CHECK)
+        return run in text and not any(run in own for own in self.own)
 
     def _runs(self, anchor: int) -> Iterator[str]:
         """The runs of eight words that have these four."""
