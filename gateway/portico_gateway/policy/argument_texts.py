@@ -25,6 +25,8 @@ _NAMES = re.compile(  # addresses, accounts, numbers
 _TELLING = re.compile(r"[@:\d]")  # no name is without
 _URL = re.compile(r"\s*https?://", re.IGNORECASE)
 _STRUCTURE = re.compile(r"[A-Za-z_$][A-Za-z_-]*|[A-Za-z_$]+\d{1,3}")  # a key that is a schema's word rather than a value
+_LONG_WORD, _MOST_WORDS = 64, 10_000
+structure_words: set[str] = set()
 _Members = Iterator[tuple[str, Any]]
 
 
@@ -79,14 +81,17 @@ def _of_mapping(pointer: str, value: Mapping[str, Any]) -> _Members:
     for name, item in value.items():
         key = str(name)
         own = f"{pointer}/{key[:MAX_KEY].replace('~', '~0').replace('/', '~1')}"
-        if not is_structure(key):
+        if key not in structure_words and not is_structure(key):
             yield own, key
         yield own, item
 
 
 def is_structure(key: str) -> bool:
-    """Is an object's key a word of its schema rather than a value?"""
-    return _STRUCTURE.fullmatch(key) is not None
+    """Is an object's key a word of its schema rather than a value? `structure_words` has those that were found before."""
+    found = _STRUCTURE.fullmatch(key) is not None
+    if found and len(key) <= _LONG_WORD and len(structure_words) < _MOST_WORDS:
+        structure_words.add(key)
+    return found
 
 
 def is_url(text: str) -> bool:

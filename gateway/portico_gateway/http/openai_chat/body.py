@@ -39,7 +39,7 @@ from portico_gateway.http.wire import (
     FrequencyPenalty,
     LenientBody,
     LogitBias,
-    MaxTokens,
+    MaxTokensOrAll,
     MinP,
     PresencePenalty,
     RepetitionPenalty,
@@ -179,8 +179,8 @@ class ChatCompletionRequest(SamplingBody):
     top_logprobs: TopLogprobs | None = None
     # when it ends
     stop: StopString | None = None
-    max_tokens: MaxTokens | None = None
-    max_completion_tokens: MaxTokens | None = None
+    max_tokens: MaxTokensOrAll = None
+    max_completion_tokens: MaxTokensOrAll = None
     n: Choices | None = None
     # how it is sent
     stream: bool | None = None
