@@ -37,6 +37,7 @@ from portico_gateway.http.wire import (
     AdapterName,
     Choices,
     FrequencyPenalty,
+    GrammarText,
     LenientBody,
     LogitBias,
     MaxTokensOrAll,
@@ -159,7 +160,7 @@ class ChatCompletionRequest(SamplingBody):
     tool_choice: Literal["none", "auto", "required"] | ChatObjectChoice | None = None
     parallel_tool_calls: bool | None = None
     response_format: ChatResponseFormat | None = None
-    grammar: str | None = Field(default=None, description="GBNF text that the answer follows")
+    grammar: GrammarText = Field(default=None, description="GBNF text that the answer follows")
     chat_template_kwargs: dict[str, Any] | None = Field(
         default=None,
         max_length=MAX_TEMPLATE_VARIABLES,
