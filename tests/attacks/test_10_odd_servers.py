@@ -177,7 +177,7 @@ def test_texts_of_servers_and_hosts_are_searched_in_linear_time(pump: str) -> No
     began = time.thread_time()
     names_in(tool)
     quoted(text)
-    [*map(names, text.split(" "))]
+    names(text)
     assert time.thread_time() - began < 10, pump
 
 

@@ -99,11 +99,16 @@ def is_url(text: str) -> bool:
     return _URL.match(text) is not None
 
 
-def names(word: str) -> list[str]:
-    """Each address and number of a text without spaces."""
-    if (len(word) < _SHORTEST_NUMBER and "@" not in word) or not _TELLING.search(word):
+def names(text: str) -> list[str]:
+    """Each address and number of a text."""
+    if not _TELLING.search(text):
         return []
-    return [name.strip("-")[:LONGEST] for name in _NAMES.findall(word)]
+    return [
+        name.strip("-")[:LONGEST]
+        for word in text.split(" ")
+        if (len(word) >= _SHORTEST_NUMBER or "@" in word) and _TELLING.search(word)
+        for name in _NAMES.findall(word)
+    ]
 
 
 def windows(text: str) -> Iterator[tuple[int, int]]:

@@ -101,7 +101,7 @@ class CopySearch:
     def _spend(self, work: int) -> bool:
         """Whether there was still so much."""
         self._work += work
-        return not self._is_spent
+        return self._work <= MAX_WORK
 
     def _text_of(self, pieces: _Pieces, place: int) -> int:
         return place if pieces is self._names else self._window_of(place).text
@@ -119,10 +119,9 @@ class CopySearch:
         elif any(self._spend(len(own)) and text in own for own in self.own):
             return
         at = 0  # where the words begin that are not taken yet
-        for start, end in windows(text):
-            for word in text[start:end].split(" "):
-                for name in names(word):
-                    self._add_name(name, number)
+        for start, end in ((0, len(text)),) if len(text) <= WINDOW else windows(text):
+            for name in names(text[start:end]):
+                self._add_name(name, number)
             if n_words >= RUN:
                 at = self._take_words(number, text, at, end)
             if not self._spend((end - start) * _OF_CHAR):

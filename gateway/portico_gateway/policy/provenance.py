@@ -16,7 +16,15 @@ from typing import Any, NamedTuple
 import mcp_types
 from pydantic import BaseModel
 
-from portico_gateway.policy.argument_texts import comparable, comparable_in_steps, is_structure, is_url, leaves, structure_words
+from portico_gateway.policy.argument_texts import (
+    WINDOW,
+    comparable,
+    comparable_in_steps,
+    is_structure,
+    is_url,
+    leaves,
+    structure_words,
+)
 from portico_gateway.policy.copy_search import CopySearch
 from portico_gateway.policy.read_texts import MAX_OWN, MAX_OWN_TEXT, MAX_TEXT, ReadTexts
 from portico_gateway.policy.slices import Work
@@ -107,8 +115,8 @@ class Provenance:
         texts: list[tuple[str, str]] = []
         leaves_here = False
         for count, (pointer, value) in enumerate(leaves(arguments)):
-            leaves_here = leaves_here or is_url(value)
-            texts.append((pointer, (yield from comparable_in_steps(value))))
+            leaves_here = leaves_here or ("://" in value and is_url(value))
+            texts.append((pointer, comparable(value) if len(value) <= WINDOW else (yield from comparable_in_steps(value))))
             if count % _STEP == _STEP - 1:
                 yield
         read = self._read.get(caller)
