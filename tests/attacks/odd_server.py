@@ -163,6 +163,8 @@ def answer(message: dict[str, Any]) -> None:
             "capabilities": {"tools": {}},
             "serverInfo": {"name": "m", "version": "1"},
         }
+        if MODE.startswith("version "):
+            result["protocolVersion"] = json.loads(MODE.removeprefix("version "))
         if MODE != "bare_initialize":
             result["serverInfo"] = {"name": "m", "version": "1"}
         send({**envelope, "result": result})

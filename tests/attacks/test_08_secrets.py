@@ -83,6 +83,17 @@ def test_every_error_is_without_secrets() -> None:
         assert SECRET not in str(error)
 
 
+@pytest.mark.parametrize("shift", [1, 7, 30, 60])
+def test_a_secret_on_the_cut_of_a_long_text_is_taken_out_whole(shift: int) -> None:
+    """It was cut first, so that what stood before the cut was no known value any more, and no token's form."""
+    known, token = "v4lue" * 13, "ghp_" + "aB3" * 20
+    know_secrets(env={"MAIL_PASSWORD": known})
+    for secret in (known, token):
+        text = redacted("x " * ((redaction._MAX_TEXT - shift) // 2) + secret + " and more" * 1000)
+        assert secret[0] not in text
+        assert len(text) < redaction._MAX_TEXT + 10
+
+
 def test_redaction_of_anything_takes_no_time() -> None:
     for text in (
         "://" + "a@" * 50_000,

@@ -18,7 +18,7 @@ from mcp_types import JSONRPCError
 from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.errors import UpstreamFault
 from portico_gateway.guidance.description_convention import quoted
-from portico_gateway.policy.provenance import _pieces
+from portico_gateway.policy.argument_texts import names
 from portico_gateway.upstreams.cross_references import names_in, shadowed_tools
 from portico_gateway.upstreams.supervision import UpstreamState
 from portico_gateway.upstreams.upstreams import Upstreams
@@ -177,7 +177,7 @@ def test_texts_of_servers_and_hosts_are_searched_in_linear_time(pump: str) -> No
     began = time.thread_time()
     names_in(tool)
     quoted(text)
-    list(_pieces(text))
+    names(text)
     assert time.thread_time() - began < 10, pump
 
 
@@ -187,6 +187,8 @@ def test_the_same_names_are_found_as_ever() -> None:
     assert names_in(tool) == {"send_mail", "fetch_page", "readFile", "fooBar", "b-c"}
     other = mcp_types.Tool(name="send_mail", input_schema={"type": "object"})
     assert shadowed_tools([("a", "a__t", tool), ("b", "b__send_mail", other)]) == {"a__t": "b__send_mail"}
-    pieces = set(_pieces("mail ann+x@example.org, account DE-4420-1199 at https://x.test/a?b"))
+    pieces = {
+        name for word in "mail ann+x@example.org, account DE-4420-1199 at https://x.test/a?b".split(" ") for name in names(word)
+    }
     assert {"ann+x@example.org", "DE-4420-1199", "https://x.test/a?b"} <= pieces
     assert json.dumps([q.option for q in quoted('Said as "per ...". count: "how many"; sum: "total"')])

@@ -102,6 +102,13 @@ async def test_a_list_that_is_none_is_empty_and_the_server_lives() -> None:
         assert (status.state, status.tools, status.restarts) == (UpstreamState.READY, 0, 0)
 
 
+@pytest.mark.parametrize("version", ["null", "20250618", "[]"])
+async def test_a_server_that_names_no_version_is_spoken_to_in_the_oldest(version: str) -> None:
+    async with upstreams_of(f"version {version}") as upstreams:
+        assert [entry.name for entry in upstreams.catalog.tools] == ["s__good", "s__odd", "s__slow"]
+        assert not (await upstreams.call_tool("s__good", {})).is_error
+
+
 async def test_a_server_without_a_name_connects() -> None:
     async with upstreams_of("bare_initialize") as upstreams:
         assert upstreams.status()[0].state is UpstreamState.READY

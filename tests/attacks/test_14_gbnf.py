@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.attacks.http_server import CHAT, USER, running
 from tests.engine.fake_executor import FakeExecutor
 from tests.engine.fakes import INFO, tiny_tokenizer
 from tests.engine.grammar import oracle
@@ -40,6 +41,17 @@ def test_what_people_write_is_taken_as_they_mean_it(name: str) -> None:
     compiled = compile_gbnf(text)
     assert oracle.accepts(compiled.text, sentence)
     assert not oracle.accepts(compiled.text, "?")
+
+
+@pytest.mark.parametrize("path", [CHAT, "/v1/completions"])
+def test_an_empty_grammar_is_none_and_no_limit_is_minus_one(path: str) -> None:
+    """What llama.cpp's and LM Studio's clients send where nothing was chosen."""
+    body = {"model": "fake", "grammar": "", **({"messages": USER, "max_tokens": -1} if path == CHAT else {"prompt": "Hi"})}
+    with running() as server:
+        assert server.client.post(path, json=body).status_code == 200
+        refused = server.client.post(path, json={**body, "grammar": " "})
+        assert (refused.status_code, "no rule `root`" in refused.text) == (400, True)
+        assert server.client.post(path, json={**body, "max_tokens": -2}).status_code == 400
 
 
 REFUSED = {

@@ -150,6 +150,26 @@ def test_what_hosts_and_editors_write_is_understood(tmp_path: Path, entry: dict[
         assert getattr(spec, name) == expected
 
 
+def test_vs_codes_settings_and_white_space_around_an_address_are_understood(tmp_path: Path) -> None:
+    """`mcp` is opencode's key for servers, and in VS Code's settings.json what holds `servers`."""
+    file = tmp_path / "settings.json"
+    file.write_text(json.dumps({"editor.fontSize": 12, "mcp": {"inputs": [], "servers": {"one": GOOD}}}))
+    assert [(spec.name, spec.problem) for spec in load_config(file, folder=tmp_path).specs()] == [("one", "")]
+    file.write_text(json.dumps({"mcp": {"servers": {"command": "x"}, "h": {"url": " http://127.0.0.1:1/mcp\n"}}}))
+    specs = load_config(file, folder=tmp_path).specs()
+    assert [(spec.name, spec.problem) for spec in specs] == [("servers", ""), ("h", "")]
+    assert specs[1].url == "http://127.0.0.1:1/mcp"
+
+
+def test_a_list_without_servers_has_no_tools(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "servers.json"
+    file.write_text('{"mcpServers": {}}')
+    for args, out in ((), ""), (("--json",), "[]\n"):
+        assert run(["tools", "--config", str(file), *args]) == 0
+        said = capsys.readouterr()
+        assert (said.out, said.err) == (out, "portico tools: no server is configured, so there are no tools\n")
+
+
 def test_a_disabled_entrys_variables_are_not_read(tmp_path: Path) -> None:
     off = {"command": "x", "disabled": True, "env": {"T": "${NOT_SET_ANYWHERE}"}, "envFile": "none"}
     assert [spec.name for spec in load(tmp_path, {"good": GOOD, "bad": off}).specs()] == ["good"]

@@ -84,6 +84,8 @@ def test_the_second_question_is_answered_by_the_process_that_the_first_left(home
     assert still["questions"] == process["questions"] + 1
     assert "model:" in first.stderr, "loading is shown on stderr"
     assert second.stderr == "", "nothing is loaded"
+    family = [psutil.Process(process["pid"]), *psutil.Process(process["pid"]).children(recursive=True)]
+    assert [each for one in family for each in one.net_connections("inet")] == [], "it listens on its socket alone"
     assert without_figures(second.stdout) == without_figures(first.stdout)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import ipaddress
 import logging
 import signal
 import sys
@@ -22,6 +21,7 @@ from portico_gateway.assembly.gateway import Beside, open_gateway
 from portico_gateway.assembly.listening import check_tls, listening
 from portico_gateway.caller import Caller
 from portico_gateway.config.logs import set_up_logging
+from portico_gateway.config.loopback import is_loopback
 from portico_gateway.config.portico_config import PorticoConfig
 from portico_gateway.config.sections import KeyConfig
 from portico_gateway.config.server_spec import UpstreamSpec
@@ -221,14 +221,7 @@ def _limits(config: PorticoConfig, keys: dict[str, KeyConfig], quotas: KeyQuotas
 
 def _is_private(config: PorticoConfig) -> bool:
     """Does this machine alone reach it?"""
-    return config.serve.socket is not None or _is_loopback(config.serve.host)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    return config.serve.socket is not None or is_loopback(config.serve.host)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ import httpx2
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import BaseModel
 
+from portico_gateway.config.loopback import proxy_of
 from portico_gateway.errors import GatewayError
 
 TIMEOUT = 10.0  # seconds
@@ -104,8 +105,15 @@ class ServeReader:
     def __init__(self, url: str, key: str | None = None, *, transport: httpx2.BaseTransport | None = None) -> None:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         try:
-            self._client = httpx2.Client(base_url=url.rstrip("/"), headers=headers, timeout=TIMEOUT, transport=transport)
-        except httpx2.InvalidURL as error:
+            self._client = httpx2.Client(
+                base_url=url.rstrip("/"),
+                headers=headers,
+                timeout=TIMEOUT,
+                transport=transport,
+                trust_env=False,
+                proxy=None if transport else proxy_of(url),
+            )
+        except (httpx2.InvalidURL, ValueError) as error:
             raise ServeUnreachable(f"{url!r} is no address: {error}") from None
         self._url = url
         self._before: dict[str | None, EngineCounters] = {}  # by model

@@ -11,6 +11,7 @@
     edit.py              servers added to a file's text and taken out
     key_lines.py         on which line a key is
     mcp_servers_json.py  the server lists that MCP hosts keep
+    loopback.py          which hosts are this machine, and the proxy to others
     places.py            are the given folders and databases there?
     workspace.py         which servers a command works with, and where to read that anew
     hosts/               Portico in the files of the hosts that start it

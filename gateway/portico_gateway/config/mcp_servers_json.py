@@ -47,6 +47,8 @@ def read_host_json(text: str, path: Path) -> HostServers:
     if key is None:
         raise ConfigError("expected an object with 'mcpServers' (or 'servers', as VS Code writes it)", path=path)
     given = document[key]
+    if key == "mcp" and isinstance(given, dict) and _is_list_of_servers(given.get("servers")):  # VS Code's settings.json
+        given = given["servers"]
     if not isinstance(given, dict):
         raise ConfigError(f"{key!r} must be an object of name to server", path=path, line=json_line(text, (key,)), key=key)
     found = HostServers({}, {})
@@ -57,6 +59,11 @@ def read_host_json(text: str, path: Path) -> HostServers:
             found.entries[name] = {"command": name or "server"}
             found.problems[name] = f"{path}:{json_line(text, (key, name)) or 1}: {key}.{name} {error}"
     return found
+
+
+def _is_list_of_servers(value: Any) -> bool:
+    """Is it no server itself?"""
+    return isinstance(value, dict) and all(isinstance(entry, dict) for entry in value.values())
 
 
 def _server(entry: Any) -> dict[str, Any]:
@@ -72,6 +79,8 @@ def _server(entry: Any) -> dict[str, Any]:
     elif isinstance(command, list):  # opencode: the whole command line
         words = _texts("command", command)
         out |= {"command": words[0] if words else "", "args": [*words[1:], *out.get("args", [])]}
+    if isinstance(url := out.get("url"), str):
+        out["url"] = url.strip()
     if "args" in out:
         out["args"] = _texts("args", out["args"])
     for key in ("env", "headers"):

@@ -9,7 +9,6 @@ import fnmatch
 import os
 import re
 from datetime import UTC, datetime
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -26,6 +25,7 @@ from pydantic import (
     model_validator,
 )
 
+from portico_gateway.config.loopback import is_loopback
 from portico_gateway.config.server_spec import OAuthClient, UpstreamSpec
 from portico_gateway.config.usable import why_unusable
 
@@ -83,7 +83,7 @@ def _not_usable(url: str, *, elsewhere: bool) -> str | None:
     """Why a model server's URL can't be used: what is asked and found must not leave this machine, unless it is meant to."""
     try:
         host = urlsplit(url).hostname or ""
-        allowed = bool(host) and (elsewhere or host == "localhost" or ip_address(host).is_loopback)
+        allowed = bool(host) and (elsewhere or is_loopback(host))
     except ValueError:
         allowed = False
     if allowed and url.startswith(("http://", "https://")):

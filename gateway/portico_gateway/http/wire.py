@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, TypeVar
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ModelWrapValidatorHandler,
@@ -162,6 +163,10 @@ LogitBias: TypeAlias = dict[
 ]
 Choices: TypeAlias = Annotated[int, Field(ge=1, le=MAX_CHOICES)]
 MaxTokens: TypeAlias = Annotated[int, Field(ge=1)]
+# -1 is what peers' clients send for "as many as there is room for".
+MaxTokensOrAll: TypeAlias = Annotated[MaxTokens | None, BeforeValidator(lambda given: None if given == -1 else given)]
+# An empty text is what peers' clients send for "none".
+GrammarText: TypeAlias = Annotated[str | None, BeforeValidator(lambda given: None if given == "" else given)]
 Item = TypeVar("Item")
 Tools: TypeAlias = Annotated[list[Item], Field(max_length=MAX_TOOLS)]
 AdapterName: TypeAlias = Annotated[str, Field(min_length=1, max_length=64)]

@@ -24,7 +24,9 @@ _NAMES = re.compile(  # addresses, accounts, numbers
 )
 _TELLING = re.compile(r"[@:\d]")  # no name is without
 _URL = re.compile(r"\s*https?://", re.IGNORECASE)
-_STRUCTURE = re.compile(r"[A-Za-z_$][A-Za-z_-]*")  # a key that is a schema's word rather than a value
+_STRUCTURE = re.compile(r"[A-Za-z_$][A-Za-z_-]*|[A-Za-z_$]+\d{1,3}")  # a key that is a schema's word rather than a value
+_LONG_WORD, _MOST_WORDS = 64, 10_000
+structure_words: set[str] = set()
 _Members = Iterator[tuple[str, Any]]
 
 
@@ -79,14 +81,17 @@ def _of_mapping(pointer: str, value: Mapping[str, Any]) -> _Members:
     for name, item in value.items():
         key = str(name)
         own = f"{pointer}/{key[:MAX_KEY].replace('~', '~0').replace('/', '~1')}"
-        if not is_structure(key):
+        if key not in structure_words and not is_structure(key):
             yield own, key
         yield own, item
 
 
 def is_structure(key: str) -> bool:
-    """Is an object's key a word of its schema rather than a value?"""
-    return _STRUCTURE.fullmatch(key) is not None
+    """Is an object's key a word of its schema rather than a value? `structure_words` has those that were found before."""
+    found = _STRUCTURE.fullmatch(key) is not None
+    if found and len(key) <= _LONG_WORD and len(structure_words) < _MOST_WORDS:
+        structure_words.add(key)
+    return found
 
 
 def is_url(text: str) -> bool:
@@ -94,11 +99,16 @@ def is_url(text: str) -> bool:
     return _URL.match(text) is not None
 
 
-def names(word: str) -> list[str]:
-    """Each address and number of a text without spaces."""
-    if (len(word) < _SHORTEST_NUMBER and "@" not in word) or not _TELLING.search(word):
+def names(text: str) -> list[str]:
+    """Each address and number of a text."""
+    if not _TELLING.search(text):
         return []
-    return [name.strip("-")[:LONGEST] for name in _NAMES.findall(word)]
+    return [
+        name.strip("-")[:LONGEST]
+        for word in text.split(" ")
+        if (len(word) >= _SHORTEST_NUMBER or "@" in word) and _TELLING.search(word)
+        for name in _NAMES.findall(word)
+    ]
 
 
 def windows(text: str) -> Iterator[tuple[int, int]]:

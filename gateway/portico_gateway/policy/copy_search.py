@@ -101,7 +101,7 @@ class CopySearch:
     def _spend(self, work: int) -> bool:
         """Whether there was still so much."""
         self._work += work
-        return not self._is_spent
+        return self._work <= MAX_WORK
 
     def _text_of(self, pieces: _Pieces, place: int) -> int:
         return place if pieces is self._names else self._window_of(place).text
@@ -119,10 +119,9 @@ class CopySearch:
         elif any(self._spend(len(own)) and text in own for own in self.own):
             return
         at = 0  # where the words begin that are not taken yet
-        for start, end in windows(text):
-            for word in text[start:end].split(" "):
-                for name in names(word):
-                    self._add_name(name, number)
+        for start, end in ((0, len(text)),) if len(text) <= WINDOW else windows(text):
+            for name in names(text[start:end]):
+                self._add_name(name, number)
             if n_words >= RUN:
                 at = self._take_words(number, text, at, end)
             if not self._spend((end - start) * _OF_CHAR):
@@ -166,17 +165,21 @@ class CopySearch:
 
     def _verify(self, pieces: _Pieces, piece: str, text: str, here: dict[int, list[str]]) -> Work[None]:
         """Which of the texts that have this piece are copies."""
-        for place in pieces.places(piece):
+        name = piece if pieces is self._names and self._is_copy(piece, text) else None
+        for count, place in enumerate(pieces.places(piece)):
             number = self._text_of(pieces, place)
-            if number in self._sources or len(here.get(number, ())) >= _ENOUGH:
-                continue
-            for run in (piece,) if pieces is self._names else self._runs(place):
-                if not self._spend(len(text) + sum(map(len, self.own)) + _OF_CHECK):
-                    return
-                if run in text and not any(run in own for own in self.own):
-                    here.setdefault(number, []).append(run)
-                    break
+            if number not in self._sources and len(here.get(number, ())) < _ENOUGH:
+                runs = () if pieces is self._names else self._runs(place)
+                if (copy := name or next((run for run in runs if self._is_copy(run, text)), None)) is not None:
+                    here.setdefault(number, []).append(copy)
+            if self._is_spent:
+                return
+            if pieces is self._anchors or count % _STEP == _STEP - 1:
                 yield
+
+    def _is_copy(self, run: str, text: str) -> bool:
+        self._spend(len(text) + sum(map(len, self.own)) + _OF_CHECK)
+        return run in text and not any(run in own for own in self.own)
 
     def _runs(self, anchor: int) -> Iterator[str]:
         """The runs of eight words that have these four."""

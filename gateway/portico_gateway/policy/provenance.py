@@ -16,7 +16,15 @@ from typing import Any, NamedTuple
 import mcp_types
 from pydantic import BaseModel
 
-from portico_gateway.policy.argument_texts import comparable, comparable_in_steps, is_structure, is_url, leaves
+from portico_gateway.policy.argument_texts import (
+    WINDOW,
+    comparable,
+    comparable_in_steps,
+    is_structure,
+    is_url,
+    leaves,
+    structure_words,
+)
 from portico_gateway.policy.copy_search import CopySearch
 from portico_gateway.policy.read_texts import MAX_OWN, MAX_OWN_TEXT, MAX_TEXT, ReadTexts
 from portico_gateway.policy.slices import Work
@@ -64,9 +72,10 @@ class Provenance:
     def note(self, caller: str, source: str, result: mcp_types.Result) -> Work[None]:
         """The caller has read this. Of a result that is too long its middle is not kept."""
         parts: list[str] = []
-        for count, text in enumerate(_said(result)):
-            parts.append((yield from comparable_in_steps(text)))
-            if count % _STEP == _STEP - 1:
+        said = _said(result)
+        while batch := [*islice(said, _STEP)]:
+            parts.append((yield from comparable_in_steps("\n".join(batch))))
+            if len(batch) == _STEP:
                 yield
         text = " ".join(part for part in parts if part)
         half = MAX_TEXT // 2
@@ -106,8 +115,8 @@ class Provenance:
         texts: list[tuple[str, str]] = []
         leaves_here = False
         for count, (pointer, value) in enumerate(leaves(arguments)):
-            leaves_here = leaves_here or is_url(value)
-            texts.append((pointer, (yield from comparable_in_steps(value))))
+            leaves_here = leaves_here or ("://" in value and is_url(value))
+            texts.append((pointer, comparable(value) if len(value) <= WINDOW else (yield from comparable_in_steps(value))))
             if count % _STEP == _STEP - 1:
                 yield
         read = self._read.get(caller)
@@ -173,6 +182,6 @@ def _of_object(value: dict[str, Any]) -> Iterator[Any]:
     beside |= {"type"} if value.get("type") in _BLOCKS else set()
     for key, item in value.items():
         if key not in beside:
-            if not is_structure(key):
+            if key not in structure_words and not is_structure(key):
                 yield key
             yield item

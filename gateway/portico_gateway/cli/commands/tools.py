@@ -40,6 +40,10 @@ def command(
     loaded = load_config(config, folder=root, ask=ask_trust)
     every = workspace_specs(loaded, root, docs, db)
     specs = [spec for spec in every if name is None or name == spec.name or name.startswith(f"{spec.name}{SEPARATOR}")]
+    if not specs and name is None:
+        click.echo("portico tools: no server is configured, so there are no tools", err=True)
+        click.echo("[]" if as_json else "", nl=as_json)
+        return exit_codes.OK
     if not specs:
         raise UnknownName("server", name or "", [spec.name for spec in every])
     set_up_logging("tools", loaded.log)

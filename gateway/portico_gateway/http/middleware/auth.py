@@ -5,7 +5,6 @@ It owns what a scope opens and the refusals; `keys.py` knows what a token stands
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser, BearerAuthBackend
@@ -16,6 +15,7 @@ from starlette.requests import HTTPConnection
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from portico_gateway.config.loopback import is_loopback
 from portico_gateway.config.sections import KeyConfig, OAuthConfig
 from portico_gateway.http.apis import api_of, error_body
 from portico_gateway.http.errors import ApiError
@@ -45,10 +45,7 @@ def may_see_details(scope: Scope, *, keys_needed: bool) -> bool:
     if server is not None and server[1] is None:
         return True  # a Unix socket, which has a path and no port
     host = (scope.get("client") or ("",))[0]
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return is_loopback(host)
 
 
 def metadata_routes(oauth: OAuthConfig) -> list[Route]:

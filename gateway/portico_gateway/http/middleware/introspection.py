@@ -17,6 +17,7 @@ from typing import Any
 import httpx2
 from mcp.server.auth.provider import AccessToken
 
+from portico_gateway.config.loopback import proxy_of
 from portico_gateway.config.sections import OAuthConfig
 from portico_servers.common.unicode_text import plain_value
 
@@ -78,7 +79,7 @@ class Introspection:
     async def _ask(self, token: str) -> Any:
         known = bool(self._oauth.client_id)
         auth = httpx2.BasicAuth(self._oauth.client_id, self._oauth.client_secret) if known else httpx2.Auth()
-        client = self._client or httpx2.AsyncClient()
+        client = self._client or httpx2.AsyncClient(trust_env=False, proxy=proxy_of(self._oauth.introspection_url))
         plain = {"Accept": "application/json", "Accept-Encoding": "identity"}
         try:
             async with client.stream(

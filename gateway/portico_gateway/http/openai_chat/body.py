@@ -37,9 +37,10 @@ from portico_gateway.http.wire import (
     AdapterName,
     Choices,
     FrequencyPenalty,
+    GrammarText,
     LenientBody,
     LogitBias,
-    MaxTokens,
+    MaxTokensOrAll,
     MinP,
     PresencePenalty,
     RepetitionPenalty,
@@ -159,7 +160,7 @@ class ChatCompletionRequest(SamplingBody):
     tool_choice: Literal["none", "auto", "required"] | ChatObjectChoice | None = None
     parallel_tool_calls: bool | None = None
     response_format: ChatResponseFormat | None = None
-    grammar: str | None = Field(default=None, description="GBNF text that the answer follows")
+    grammar: GrammarText = Field(default=None, description="GBNF text that the answer follows")
     chat_template_kwargs: dict[str, Any] | None = Field(
         default=None,
         max_length=MAX_TEMPLATE_VARIABLES,
@@ -179,8 +180,8 @@ class ChatCompletionRequest(SamplingBody):
     top_logprobs: TopLogprobs | None = None
     # when it ends
     stop: StopString | None = None
-    max_tokens: MaxTokens | None = None
-    max_completion_tokens: MaxTokens | None = None
+    max_tokens: MaxTokensOrAll = None
+    max_completion_tokens: MaxTokensOrAll = None
     n: Choices | None = None
     # how it is sent
     stream: bool | None = None

@@ -14,6 +14,7 @@ from portico_gateway.http.wire import (
     AdapterName,
     Choices,
     FrequencyPenalty,
+    GrammarText,
     LogitBias,
     MaxTokens,
     MinP,
@@ -41,7 +42,7 @@ class CompletionRequest(SamplingBody):
     model: str
     adapter: AdapterName | None = None
     prompt: str | _Tokens | Annotated[list[str] | list[_Tokens], Field(min_length=1, max_length=MAX_CHOICES)]
-    grammar: str | None = Field(default=None, description="GBNF text that the answer follows")
+    grammar: GrammarText = Field(default=None, description="GBNF text that the answer follows")
     temperature: Temperature | None = None
     top_p: TopP | None = None
     top_k: TopK | None = None

@@ -21,6 +21,7 @@ _MAX_NOTES = 20  # of one answer
 MAX_PARTS = 2_000  # blocks of one result, parts of a resource, messages of a prompt: each costs the event loop microseconds
 MAX_PAGE = 5_001  # entries of one page of a list: one more than are ever listed
 _MAX_REPAIRS = 8  # fields of one item that are left out before the item is
+_OLDEST = "2024-11-05"  # protocol version
 _MODERN_ENVELOPE: Mapping[str, Any] = {"resultType": "complete", "ttlMs": 0, "cacheScope": "private"}  # since 2026-07-28
 _ANY_OBJECT: Mapping[str, Any] = {"type": "object"}
 _LISTS = {
@@ -95,6 +96,9 @@ def _fits(method: str, version: str, result: Mapping[str, Any]) -> ValidationErr
 
 def _mend_initialize(mended: MendedResult) -> None:
     result = mended.result
+    if not isinstance(version := result.get("protocolVersion"), str):
+        result["protocolVersion"] = _OLDEST
+        mended.note(f"its protocol version is {'missing' if version is None else 'no text'}; {_OLDEST} is spoken, the oldest")
     capabilities = result.get("capabilities")
     if not isinstance(capabilities, dict):
         result["capabilities"] = {}

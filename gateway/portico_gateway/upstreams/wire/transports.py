@@ -6,13 +6,11 @@ knows nothing of sessions, tools or restarts.
 
 from __future__ import annotations
 
-import urllib.request
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import anyio
 import httpx2
@@ -21,6 +19,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.message import SessionMessage
 from mcp_types import ClientCapabilities, JSONRPCMessage
 
+from portico_gateway.config.loopback import proxy_of
 from portico_gateway.config.server_spec import OAuthClient, UpstreamSpec
 from portico_gateway.upstreams.oauth.authorization import Authorization, AuthorizedTransport
 from portico_gateway.upstreams.wire.asked_requests import QuickAnswers
@@ -92,18 +91,8 @@ def _http_client(
     auth: httpx2.Auth | None = None,
     oauth: OAuthClient | None = None,
 ) -> httpx2.AsyncClient:
-    wire: httpx2.AsyncBaseTransport = httpx2.AsyncHTTPTransport(proxy=_proxy(url))
+    wire: httpx2.AsyncBaseTransport = httpx2.AsyncHTTPTransport(proxy=proxy_of(url))
     if oauth is not None:
         wire = AuthorizedTransport(wire, Authorization(url, oauth))
     transport = AnswerTransport(wire)
     return httpx2.AsyncClient(headers=headers, timeout=timeout, auth=auth, transport=transport)
-
-
-def _proxy(url: str) -> str | None:
-    """The proxy that the environment names for this URL: httpx2 asks for it only where no transport is given."""
-    parts = urlsplit(url)
-    proxies = urllib.request.getproxies()
-    if parts.hostname is None or urllib.request.proxy_bypass(parts.hostname):
-        return None
-    proxy = proxies.get(parts.scheme) or proxies.get("all")
-    return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
