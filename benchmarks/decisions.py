@@ -155,8 +155,8 @@ def figures(rows: Sequence[Judged], calibration: Calibration) -> dict[str, float
 async def run(args: argparse.Namespace) -> None:
     engine = await start_engine(find_model(args.model), {"executor": args.executor})
     priors, found = PriorCache(), {}
-    print(f"fingerprint {engine.info.fingerprint}")
-    shipped = calibration_of(engine.info.fingerprint)
+    print(f"content digest {engine.info.content_digest}")
+    shipped = calibration_of(engine.info.content_digest)
     lines = []
     for kind in KINDS:
         fit = await judged(engine, labelled(args.data, "train", args.fit, kind), priors)
@@ -181,7 +181,7 @@ async def run(args: argparse.Namespace) -> None:
     table(["kind", "calibration", "n", "accuracy", "ECE", "NLL", "Brier", "scale", "prior"], lines)
     write(
         "decisions",
-        {"model": args.model, "executor": engine.info.executor, "fingerprint": engine.info.fingerprint, "kinds": found},
+        {"model": args.model, "executor": engine.info.executor, "content_digest": engine.info.content_digest, "kinds": found},
     )
 
 

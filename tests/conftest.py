@@ -8,9 +8,14 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from portico_engine.kernels.cpu.build import FOLDER, KernelsUnavailable, build, kernels_folder
 from tests.attacks.table import AttackTable
+
+# How long an example takes to make, or to run, is the machine's: a busy one fails no test by it.
+settings.register_profile("portico", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("portico")
 
 
 def pytest_configure(config: pytest.Config) -> None:

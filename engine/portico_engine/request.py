@@ -243,7 +243,8 @@ class ModelInfo:
     bytes_on_disk: int
     executor: str  # "torch" | "llama_cpp"
     numerics_id: str
-    fingerprint: str = ""  # of the file's content: files of one name and size may hold different models
+    fingerprint: str = ""  # of the file on this machine: files of one name and size may hold different models
+    content_digest: str = ""  # of what the file says: the same on every machine
     extra: dict[str, Any] = field(default_factory=dict)
 
     @property

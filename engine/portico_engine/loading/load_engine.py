@@ -363,6 +363,7 @@ def _info(file: ModelFile, caps: Capabilities, executor: str) -> ModelInfo:
         executor=executor,
         numerics_id=caps.numerics_id,
         fingerprint=file.fingerprint(),
+        content_digest=file.content_digest(),
         extra={
             "trained_context_length": file.get(f"{arch}.context_length", int, 0),
             "title": str(file.metadata.get("general.name", "")),

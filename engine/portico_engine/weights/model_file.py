@@ -87,9 +87,18 @@ class ModelFile(ABC):
         self.buffers: list[mmap.mmap | bytes] = []
 
     def fingerprint(self) -> str:
-        """sha256 over the headers, both ends of every tensor, and the times of the last changes: all that tells two models
-        apart without reading them whole.
-        """
+        """sha256 over what `content_digest` takes and the times of the last changes: all that tells two models apart on one
+        machine without reading them whole."""
+        digest = self._content()
+        for file in self._files():
+            digest.update(str(file.stat().st_mtime_ns).encode())
+        return digest.hexdigest()
+
+    def content_digest(self) -> str:
+        """sha256 over the headers and both ends of every tensor: the same wherever and whenever the model was put there."""
+        return self._content().hexdigest()
+
+    def _content(self) -> hashlib._Hash:
         digest = hashlib.sha256()
         for header in self._headers():
             digest.update(header)
@@ -97,9 +106,7 @@ class ModelFile(ABC):
             data, end = self.buffers[info.buffer], info.offset + info.n_bytes
             digest.update(data[info.offset : min(info.offset + _SAMPLE, end)])
             digest.update(data[max(info.offset, end - _SAMPLE) : end])
-        for file in self._files():
-            digest.update(str(file.stat().st_mtime_ns).encode())
-        return digest.hexdigest()
+        return digest
 
     @abstractmethod
     def _headers(self) -> Sequence[bytes]:

@@ -21,6 +21,7 @@ _OF_ALL = {
 _OF_BODIES = {
     408: "The body did not come in time.",
     413: "The body is too large, or holds too many values.",
+    415: "The body is compressed, which isn't taken.",
     429: "The key has as many requests or tokens as it may; Retry-After says when to come again.",
     502: "The model server behind this one answered with something that is none.",
     503: "The model is loading or its server is down, or this one is shutting down; Retry-After says when to come again.",

@@ -29,6 +29,8 @@ from portico_servers.common.transport import security
 
 pytestmark = pytest.mark.anyio
 KEYS = {name: KeyConfig(sha256=key_hash(f"k-{name}"), scopes=[scope]) for name, scope in (("ada", "chat"), ("bob", "chat"))}
+KEYS["host"] = KeyConfig(sha256=key_hash("k-host"), scopes=["mcp"])
+KEYS["meter"] = KeyConfig(sha256=key_hash("k-meter"), scopes=["metrics"])
 KEYS["owner"] = KeyConfig(sha256=key_hash("k-owner"), scopes=["admin"])
 MESSAGES = [{"role": "user", "content": "hi"}]
 
@@ -74,6 +76,12 @@ async def test_a_call_is_rated_by_who_made_it_and_by_an_owner(tmp_path: Path, as
     with open_read_only(log) as rows:
         noted = rows.execute("select caller, call from calls where kind = 'feedback'").fetchall()
     assert [tuple(row) for row in noted] == [(by, call) for by in ("ada", "owner", "ada", "ada", "owner")]
+
+
+async def test_a_host_rates_its_calls_with_its_key_for_mcp(tmp_path: Path, asking_http: Callable[[], UpstreamSpec]) -> None:
+    async with served(tmp_path / "audit.db", asking_http(), keys=KEYS) as (client, calls):
+        call = await called(calls, "host")
+        assert [(await said(client, call, key)).status_code for key in ("host", "ada", "meter")] == [200, 404, 403]
 
 
 async def test_an_id_of_nothing_is_a_404_that_says_what_ids_there_are(tmp_path: Path) -> None:

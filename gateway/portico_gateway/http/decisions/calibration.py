@@ -37,10 +37,10 @@ UNCALIBRATED: Mapping[Kind, Calibration] = {
     "choice": Calibration(1.0, 1.0),
     "score": Calibration(1.0, 1.0),
 }
-# By the fingerprint of the model's file.
+# By the digest of what the model's file says.
 _FITTED: Mapping[str, Mapping[Kind, Calibration]] = {
     # SmolLM2-135M-Instruct, Q4_1: benchmarks/results/decisions-2026-11-30.json
-    "2712c44bea379cef99a4e977c6629e439a472fbe905b649f027bdfb64188af4e": {
+    "3eab85b30e8c52d392e4dc55239a0ad77c7d2812c05813c42ebc657c16ae50c8": {
         "predicate": Calibration(0.105, 0.0),
         "choice": Calibration(0.548, 0.9),
         "score": Calibration(0.646, 0.6),
@@ -48,9 +48,9 @@ _FITTED: Mapping[str, Mapping[Kind, Calibration]] = {
 }
 
 
-def calibration_of(fingerprint: str) -> Mapping[Kind, Calibration] | None:
+def calibration_of(content_digest: str) -> Mapping[Kind, Calibration] | None:
     """What was fitted for the model; None where nothing was."""
-    return _FITTED.get(fingerprint)
+    return _FITTED.get(content_digest)
 
 
 def confidence(probabilities: Sequence[float]) -> float:

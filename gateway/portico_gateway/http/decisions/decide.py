@@ -92,7 +92,7 @@ class Decider:
     async def decide(self, state: str, questions: Sequence[StateQuestion]) -> Decided:
         """Raises ApiError where the state, or a question behind it, does not fit the context."""
         usage, found = await self.evidence(state, questions)
-        fitted = calibration_of(self._engine.info.fingerprint)
+        fitted = calibration_of(self._engine.info.content_digest)
         by_kind = fitted or UNCALIBRATED
         probabilities = [
             by_kind[question.kind].probabilities(each.behind_state, each.behind_nothing)

@@ -117,7 +117,7 @@ class PredicateQuestion(_Asked):
         return predicate(self.asked)
 
 
-class Choice(LenientBody):
+class Choice(StrictBody):
     value: Annotated[StrictStr, Field(min_length=1)] | StrictBool
     description: str | None = None
 
@@ -137,7 +137,7 @@ class ChoiceQuestion(_Asked):
         return choice(self.asked, [each.value for each in self.choices], [each.description or "" for each in self.choices])
 
 
-class Level(LenientBody):
+class Level(StrictBody):
     label: Annotated[str, Field(min_length=1)]
     description: str | None = None
 

@@ -24,6 +24,7 @@ from portico_gateway.http.json_text import StrictJsonResponse
 from portico_gateway.http.middleware.keys import BearerTokenVerifier
 
 _SCOPES = {"/mcp": "mcp", "/metrics": "metrics", "/v1/approvals": EVERYTHING}
+_ALSO = {"/v1/feedback": {"mcp"}, "/feedback": {"mcp"}}  # further scopes: calls over MCP are their callers' to speak of, too
 _HEALTH = "/healthz"
 _OPEN = (_HEALTH, "/readyz", "/.well-known/")
 _DETAILS = {"metrics", EVERYTHING}  # scopes that see on /healthz what /metrics tells anyway
@@ -80,7 +81,7 @@ class AuthMiddleware:
             await self._refuse(scope, receive, send, 401, needed)
             return
         credentials, user = found
-        if not {needed, EVERYTHING} & set(credentials.scopes):
+        if not ({needed, EVERYTHING} | _ALSO.get(scope["path"], set())) & set(credentials.scopes):
             await self._refuse(scope, receive, send, 403, needed)
             return
         scope.update({"auth": credentials, "user": user})  # the scope itself: metrics, outside of this, read its route

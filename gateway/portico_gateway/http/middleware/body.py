@@ -67,6 +67,7 @@ class BodyMiddleware:
 
     async def _handle(self, scope: Scope, receive: Receive, send: Send, hold: Hold) -> None:
         try:
+            _refuse_compressed(scope)
             if scope["method"] == "POST" and api_of(scope["path"]) is not None:
                 self._limits.check(caller_name(scope))
             body = await _read(receive, hold)
@@ -91,6 +92,14 @@ class BodyMiddleware:
                 _within_bounds(measure)
                 await asyncio.sleep(0)
             return measure.values
+
+
+def _refuse_compressed(scope: Scope) -> None:
+    """Read as it is, a compressed body would be called broken JSON. Raises ApiError."""
+    how = ", ".join(value.decode("latin-1") for name, value in scope["headers"] if name == b"content-encoding")
+    if how.lower() not in ("", "identity"):
+        message = f"the body is compressed (content-encoding: {how[:40]}), which isn't taken here; send it as it is"
+        raise ApiError(415, message, code="compressed_body", headers=_CLOSE)
 
 
 def _within_bounds(measure: JsonMeasure) -> int:

@@ -254,7 +254,11 @@ class _Answer:
     def last(self, server: ModelServer) -> Delta:
         """The end. Raises ServerUnreachable where the server did not say that it is one."""
         if self._reason is None:
-            raise ServerUnreachable(server.url, "ended an answer without saying why")
+            raise ServerUnreachable(
+                server.url,
+                "ended an answer without saying why (llama-cpp-python's does when it is asked something else meanwhile, unless "
+                "it is started with --interrupt_requests False)",
+            )
         return Delta(self._request.id, finish_reason=self._reason, usage=self._counted())
 
     def _counted(self) -> Usage:

@@ -64,13 +64,14 @@ class ServerPool:
             raise problem
 
     async def watch(self) -> None:
-        """Look at the servers again and again, until cancelled."""
+        """Look at the servers again and again, until cancelled. One that is well and answers something is left alone: that it
+        answers says as much, and llama-cpp-python's server breaks an answer off for whatever else it is asked."""
         looks = 0
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             looks += 1
             every = looks % LOOKS_AT_WELL == 0
-            await asyncio.gather(*(self.look_at(server) for server in self.servers if every or server.problem is not None))
+            await asyncio.gather(*(self.look_at(server) for server in self.servers if _wants_look(server, every=every)))
 
     async def look_at(self, server: ModelServer) -> None:
         """Is it well, with the model that it had?"""
@@ -83,6 +84,10 @@ class ServerPool:
             if server.problem is not None and server.model:
                 log.warning("the model server at %s is well again", server.url)
             server.problem = None
+
+
+def _wants_look(server: ModelServer, *, every: bool) -> bool:
+    return server.problem is not None or (every and not server.in_flight)
 
 
 def rank(url: str, key: str) -> int:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.gateway.http.fake_engine import FakeEngine
 
-from portico_gateway.http.decisions.calibration import Calibration, confidence
+from portico_engine import find_model
+from portico_engine.weights.gguf_file import GGUFFile
+from portico_gateway.http.decisions import calibration
+from portico_gateway.http.decisions.calibration import UNCALIBRATED, Calibration, calibration_of, confidence
 from portico_gateway.http.decisions.question import choice, predicate, score
 
 pytestmark = pytest.mark.anyio
@@ -69,6 +74,24 @@ async def test_each_kind_of_question_is_answered_in_order_with_probabilities(ser
     assert [each["label"] for each in third["probabilities"]] == ["low", "mid", "high"]
     assert found["usage"]["total_tokens"] == found["usage"]["input_tokens"] > len(STATE)
     assert "not calibrated" in found["warnings"][0]
+
+
+def test_the_default_model_is_calibrated_wherever_it_was_installed(tmp_path: Path) -> None:
+    copy = tmp_path / "copy.gguf"
+    shutil.copyfile(find_model(), copy)  # with a time of its own, as every installation gives it
+    there, here = GGUFFile(find_model()), GGUFFile(copy)
+    assert here.fingerprint() != there.fingerprint()
+    assert here.content_digest() == there.content_digest()
+    assert calibration_of(here.content_digest()) is not None
+
+
+async def test_a_model_that_was_calibrated_is_not_warned_of(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = OpinionatedEngine(opinion=likes(Yes=0.8, No=0.2))
+    digest = "of a fitted model"
+    monkeypatch.setattr(type(engine), "info", replace(engine.info, content_digest=digest))
+    monkeypatch.setitem(calibration._FITTED, digest, UNCALIBRATED)  # type: ignore[index]
+    found = await decide(serve, engine, questions=[PREDICATE])
+    assert "warnings" not in found
 
 
 async def test_the_state_is_rendered_once_and_computed_once_before_any_question(serve: Any) -> None:
@@ -143,6 +166,12 @@ async def test_system_one_answers_under_the_questions_names(serve: Any) -> None:
             {"questions": [{**CHOICE, "choices": [{"value": "a"}] * 2}]},
             400,
             "questions.0: the choice 'a' is there twice",
+        ),
+        (
+            "/v1/decisions",
+            {"questions": [{**SCORE, "levels": [{"label": "low", "value": 1}, {"label": "high", "value": 5}]}]},
+            400,
+            "questions.0.levels.0.value: this field is not known here",
         ),
         (
             "/v1/decisions",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import httpx2
 import pytest
 from tests.gateway.model.remote.scripted_server import ScriptedServer
 
+from portico_gateway.model.remote import pool as pool_module
 from portico_gateway.model.remote.errors import ModelServerFault, ServerUnreachable
 from portico_gateway.model.remote.pool import ServerPool
 from portico_gateway.model.remote.server import ModelServer
@@ -51,6 +54,23 @@ def test_a_fault_of_one_request_costs_the_server_nothing() -> None:
     servers.failed(server, ModelServerFault(server.url, "answered with 500"))
     assert servers.order("prompt") == [server]
     assert server.failures == 1
+
+
+async def test_a_server_that_is_well_and_answers_is_not_disturbed_by_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_module, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(pool_module, "LOOKS_AT_WELL", 1)
+    servers = pool(3)
+    busy, idle, failed = servers.servers
+    busy.in_flight = failed.in_flight = 1
+    servers.failed(failed, ServerUnreachable(failed.url, "is down"))
+    watch = asyncio.create_task(servers.watch())
+    while not idle.model or failed.problem is not None:  # noqa: ASYNC110 - what is looked for is a look
+        await asyncio.sleep(0)
+    assert not busy.model, "it was asked while it answered"
+    busy.in_flight = 0
+    while not busy.model:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    watch.cancel()
 
 
 async def test_a_server_that_was_down_is_found_well_again() -> None:

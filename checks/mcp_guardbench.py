@@ -1,6 +1,6 @@
 """MCP-GuardBench's attacks through the gateway, by its scripted agent, which obeys every text that it reads.
 
-usage: python checks/guardbench.py --cases FOLDER [--json FILE]
+usage: python checks/mcp_guardbench.py --cases FOLDER [--json FILE]
 
 It needs Python 3.12 and `pip install mcp-guardbench` (MIT licence, Maurya 2026); the cases are in its source distribution alone
 (`pip download --no-binary mcp-guardbench --no-deps mcp-guardbench`, folder test_cases).
