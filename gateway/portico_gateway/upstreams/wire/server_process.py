@@ -67,7 +67,8 @@ class _OwnProcess:
 
     async def aclose(self) -> None:
         self._process._transport.close()  # type: ignore[attr-defined]  # its pipes too, which others may hold open
-        await self._process.wait()
+        with anyio.CancelScope(shield=True):  # it is killed; else nobody would fetch its exit code
+            await self._process.wait()
 
 
 async def start_server(spec: UpstreamSpec, environ: Mapping[str, str], stderr: int) -> ServerProcess:
