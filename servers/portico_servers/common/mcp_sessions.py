@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import Context, copy_context
 from functools import partial
@@ -112,12 +112,18 @@ class SoonestTransport(StreamableHTTPServerTransport):
         identity = str(message.id)
         version = request.headers.get(MCP_PROTOCOL_VERSION_HEADER, DEFAULT_NEGOTIATED_VERSION)
         first = _FirstMessage()
-        self._request_streams[identity] = (first, first)  # type: ignore[assignment]
+        ours: Any = (first, first)
+        self._request_streams[identity] = ours
         try:
             await self._read_stream_writer.send(self._create_session_message(message, request, identity, version))
             event = await first.wait(SOON)
             if event is None or not isinstance(event.message, JSONRPCResponse | JSONRPCError):
-                await self._stream(identity, [*([] if event is None else [event]), *first.later], request, send)
+                there = [*([] if event is None else [event]), *first.later]
+                ours = anyio.create_memory_object_stream[EventMessage](REQUEST_STREAM_BUFFER_SIZE + len(there))
+                self._request_streams[identity] = ours
+                for each in there:
+                    ours[0].send_nowait(each)
+                await self._stream(identity, ours[1], request, send)
                 return
             answer: Answer = event.message
             status = HTTPStatus.OK
@@ -126,7 +132,8 @@ class SoonestTransport(StreamableHTTPServerTransport):
             answer = JSONRPCError(jsonrpc="2.0", id=None, error=said)
             status = HTTPStatus.INTERNAL_SERVER_ERROR
         finally:
-            await self._clean_up_memory_streams(identity)
+            if self._request_streams.get(identity) is ours:  # who has the whole answer may use its id again
+                await self._clean_up_memory_streams(identity)
         await self._send_json(answer, status, send)
 
     async def _send_json(self, answer: Answer, status: HTTPStatus, send: Send) -> None:
@@ -139,19 +146,15 @@ class SoonestTransport(StreamableHTTPServerTransport):
         await send({"type": "http.response.start", "status": status.value, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    async def _stream(self, identity: str, there: Sequence[EventMessage], request: Request, send: Send) -> None:
-        """All that is sent until the answer, which ends it; `there` is what has been sent."""
-        channel = anyio.create_memory_object_stream[EventMessage](REQUEST_STREAM_BUFFER_SIZE + len(there))
-        self._request_streams[identity] = channel
-        for event in there:
-            channel[0].send_nowait(event)
+    async def _stream(self, identity: str, events: Any, request: Request, send: Send) -> None:
+        """All that is sent until the answer, which ends it."""
         writer, reader = anyio.create_memory_object_stream[SSEEvent](0)
         self._sse_stream_writers[identity] = writer
         headers = {"Cache-Control": "no-cache, no-transform", MCP_SESSION_ID_HEADER: self.mcp_session_id or ""}
         response = EventSourceResponse(
             reader,
             headers=headers,
-            data_sender_callable=partial(self._run_sse_writer, identity, writer, channel[1], None),
+            data_sender_callable=partial(self._run_sse_writer, identity, writer, events, None),
         )
         try:
             await response(request.scope, request.receive, send)

@@ -13,11 +13,12 @@ import httpx2
 import pytest
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.streamable_http import EventMessage
-from mcp.shared.message import SessionMessage
-from mcp_types import JSONRPCNotification, JSONRPCResponse
+from mcp.shared.message import ServerMessageMetadata, SessionMessage
+from mcp_types import JSONRPCNotification, JSONRPCRequest, JSONRPCResponse
+from starlette.requests import Request
 
 from portico_servers.common.edges import HttpEdge
-from portico_servers.common.mcp_sessions import _FirstMessage, _Incoming
+from portico_servers.common.mcp_sessions import SoonestTransport, _FirstMessage, _Incoming
 from portico_servers.common.transport import http_app, low_level, security
 
 pytestmark = pytest.mark.anyio
@@ -75,6 +76,36 @@ async def test_an_answer_is_plain_json_and_what_comes_before_it_makes_it_a_strea
     assert plain.json()["result"]["content"][0]["text"] == "half a pair: \ufffd"
     assert stream.headers["content-type"].startswith("text/event-stream")
     assert stream.text.index("notifications/progress") < stream.text.index("told")
+
+
+async def test_an_id_may_be_used_again_as_soon_as_its_answer_is_there() -> None:
+    transport = SoonestTransport("one")
+    answer = event(7)
+    told = EventMessage(JSONRPCNotification(jsonrpc="2.0", method="notifications/message", params={}))
+    request = JSONRPCRequest(jsonrpc="2.0", id=7, method="tools/call")
+    again = (_FirstMessage(), _FirstMessage())
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            transport._request_streams["7"] = again  # type: ignore[assignment]
+
+    async def receive() -> Any:
+        await anyio.sleep_forever()
+
+    async def session() -> None:
+        async with transport.connect() as (read, write):
+            async for _ in read:
+                metadata = ServerMessageMetadata(related_request_id=7)
+                await write.send(SessionMessage(told.message, metadata))
+                await write.send(SessionMessage(answer.message))
+
+    running = asyncio.create_task(session())
+    await anyio.lowlevel.checkpoint()
+    asked = Request({"type": "http", "method": "POST", "headers": []}, receive)
+    await transport._answer(request, asked, send)
+    assert transport._request_streams["7"] is again
+    running.cancel()
+    await asyncio.wait([running])
 
 
 async def test_messages_to_a_session_are_taken_in_order_and_their_senders_wait_for_a_busy_one() -> None:
