@@ -16,6 +16,7 @@ from portico_gateway.upstreams.wire.fork_server import fork
 from portico_servers.common.fork_server import ForkRequest
 
 _CHUNK = 1 << 16  # bytes that are read at once
+_END_SECONDS = 5.0  # that a killed process may take to be gone, with its pipes
 
 
 class ServerProcess(Protocol):
@@ -58,8 +59,7 @@ class _OwnProcess:
         await self._input.drain()
 
     async def close_input(self) -> None:
-        self._input.close()
-        await self._input.wait_closed()
+        self._input.close()  # when the server has read what was sent, if it reads
 
     async def output(self) -> AsyncIterator[bytes]:
         while chunk := await self._output.read(_CHUNK):
@@ -67,7 +67,7 @@ class _OwnProcess:
 
     async def aclose(self) -> None:
         self._process._transport.close()  # type: ignore[attr-defined]  # its pipes too, which others may hold open
-        with anyio.CancelScope(shield=True):  # it is killed; else nobody would fetch its exit code
+        with anyio.move_on_after(_END_SECONDS, shield=True):  # it is killed; else nobody would fetch its exit code
             await self._process.wait()
 
 
