@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
 
 import anyio
+import anyio.lowlevel
 
 from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.upstreams.wire.fork_server import fork
@@ -79,7 +80,9 @@ async def start_server(spec: UpstreamSpec, environ: Mapping[str, str], stderr: i
             return forked
     command = [spec.command, *spec.args]
     pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(
-        *command, stdin=pipe, stdout=pipe, stderr=stderr, env=environ, cwd=spec.cwd, start_new_session=True
-    )
+    await anyio.lowlevel.checkpoint()  # it is cancelled before it starts, or not at all: amid it asyncio leaves its pipes open
+    with anyio.CancelScope(shield=True):
+        process = await asyncio.create_subprocess_exec(
+            *command, stdin=pipe, stdout=pipe, stderr=stderr, env=environ, cwd=spec.cwd, start_new_session=True
+        )
     return _OwnProcess(process)
