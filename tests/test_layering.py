@@ -130,7 +130,7 @@ TABLES = {
         model        safe_output errors config
         bench        errors model
         background   safe_output errors config
-        upstreams    caller safe_output errors config
+        upstreams    caller safe_output errors tracing config
         policy       caller safe_output errors tracing config upstreams
         agent        caller guidance errors model upstreams policy
         mcp          caller errors model upstreams policy agent

@@ -94,6 +94,7 @@ class BoundedConnection(H11Protocol):
             self._acknowledge()
 
     def on_response_complete(self) -> None:
+        self.transport.flush()  # type: ignore[attr-defined]  # the whole answer is there
         super().on_response_complete()
         if not self._between_requests:
             self._cancel("_head")  # the next request was there already

@@ -7,8 +7,11 @@ checks and streams are the SDK's, and so are all other requests.
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from contextvars import Context, copy_context
 from functools import partial
 from http import HTTPStatus
 from typing import Any, TypeAlias
@@ -43,6 +46,7 @@ from starlette.types import Receive, Scope, Send
 from portico_servers.common.edges import MESSAGE, PATH, encoded
 
 Answer: TypeAlias = JSONRPCResponse | JSONRPCError
+_Sent: TypeAlias = tuple[Context, SessionMessage | Exception]
 SOON = 4.0  # seconds until the stream begins, whose signs of life proxies want; clients give up on a head after 5 and more
 
 
@@ -81,7 +85,11 @@ class SoonestTransport(StreamableHTTPServerTransport):
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[tuple[Any, Any]]:
         async with super().connect() as (read, write):
-            yield read, _AddressedWrites(write, self._request_streams)
+            assert self._read_stream_writer is not None
+            await self._read_stream_writer.aclose()
+            await read.aclose()
+            self._read_stream_writer = self._read_stream = incoming = _Incoming()  # type: ignore[assignment]
+            yield incoming, _AddressedWrites(write, self._request_streams)
 
     async def _handle_post_request(self, scope: Scope, request: Request, receive: Receive, send: Send) -> None:
         message = self._plain_request(request)
@@ -103,25 +111,29 @@ class SoonestTransport(StreamableHTTPServerTransport):
         assert self._read_stream_writer is not None  # of a session that is connected
         identity = str(message.id)
         version = request.headers.get(MCP_PROTOCOL_VERSION_HEADER, DEFAULT_NEGOTIATED_VERSION)
-        channel = anyio.create_memory_object_stream[EventMessage](REQUEST_STREAM_BUFFER_SIZE)
-        self._request_streams[identity] = channel
-        events = channel[1]
+        first = _FirstMessage()
+        ours: Any = (first, first)
+        self._request_streams[identity] = ours
         try:
             await self._read_stream_writer.send(self._create_session_message(message, request, identity, version))
-            first: EventMessage | None = None
-            with anyio.move_on_after(SOON):
-                first = await events.receive()
-            if first is None or not isinstance(first.message, JSONRPCResponse | JSONRPCError):
-                await self._stream(identity, first, events, request, send)
+            event = await first.wait(SOON)
+            if event is None or not isinstance(event.message, JSONRPCResponse | JSONRPCError):
+                there = [*([] if event is None else [event]), *first.later]
+                ours = anyio.create_memory_object_stream[EventMessage](REQUEST_STREAM_BUFFER_SIZE + len(there))
+                self._request_streams[identity] = ours
+                for each in there:
+                    ours[0].send_nowait(each)
+                await self._stream(identity, ours[1], request, send)
                 return
-            answer: Answer = first.message
+            answer: Answer = event.message
             status = HTTPStatus.OK
         except (anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError):
             said = ErrorData(code=INTERNAL_ERROR, message="Session terminated before the request completed")
             answer = JSONRPCError(jsonrpc="2.0", id=None, error=said)
             status = HTTPStatus.INTERNAL_SERVER_ERROR
         finally:
-            await self._clean_up_memory_streams(identity)
+            if self._request_streams.get(identity) is ours:  # who has the whole answer may use its id again
+                await self._clean_up_memory_streams(identity)
         await self._send_json(answer, status, send)
 
     async def _send_json(self, answer: Answer, status: HTTPStatus, send: Send) -> None:
@@ -134,21 +146,133 @@ class SoonestTransport(StreamableHTTPServerTransport):
         await send({"type": "http.response.start", "status": status.value, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    async def _stream(self, identity: str, first: EventMessage | None, events: Any, request: Request, send: Send) -> None:
-        """All that is sent until the answer, which ends it; `first` is there already."""
+    async def _stream(self, identity: str, events: Any, request: Request, send: Send) -> None:
+        """All that is sent until the answer, which ends it."""
         writer, reader = anyio.create_memory_object_stream[SSEEvent](0)
         self._sse_stream_writers[identity] = writer
-        begun = None if first is None else self._create_event_data(first)
         headers = {"Cache-Control": "no-cache, no-transform", MCP_SESSION_ID_HEADER: self.mcp_session_id or ""}
         response = EventSourceResponse(
             reader,
             headers=headers,
-            data_sender_callable=partial(self._run_sse_writer, identity, writer, events, begun),
+            data_sender_callable=partial(self._run_sse_writer, identity, writer, events, None),
         )
         try:
             await response(request.scope, request.receive, send)
         finally:
             await reader.aclose()
+
+
+class _Incoming:
+    """A session's read stream, both ends: a message goes straight to a session that waits for one, and the sender of any other
+    waits until it is taken. The SDK's takes two more turns of the event loop for each.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._reader: asyncio.Future[_Sent | None] | None = None  # who waits for a message
+        self._senders: deque[tuple[_Sent, asyncio.Future[bool]]] = (
+            deque()
+        )  # who waits until theirs is taken, and whether it was
+        self._closed = False
+        self.last_context: Context | None = None  # of whoever sent what was received last; the SDK handles it there
+
+    async def send(self, item: SessionMessage | Exception, /) -> None:
+        if self._closed:
+            raise anyio.ClosedResourceError
+        sent = copy_context(), item
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(sent)
+            return
+        taken = self._loop.create_future()
+        self._senders.append((sent, taken))
+        if not await taken:
+            raise anyio.BrokenResourceError
+
+    def __aiter__(self) -> _Incoming:
+        return self
+
+    async def __anext__(self) -> SessionMessage | Exception:
+        while self._senders:
+            sent, taken = self._senders.popleft()
+            if not taken.done():  # whoever sent it was not cancelled
+                taken.set_result(True)
+                break
+        else:
+            if self._closed:
+                raise StopAsyncIteration
+            self._reader = self._loop.create_future()
+            if (given := await self._reader) is None:
+                raise StopAsyncIteration
+            sent = given
+        self.last_context, item = sent
+        return item
+
+    async def receive(self) -> SessionMessage | Exception:
+        try:
+            return await anext(self)
+        except StopAsyncIteration:
+            raise anyio.EndOfStream from None
+
+    def close(self) -> None:
+        self._closed = True
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+        for _, taken in self._senders:
+            if not taken.done():
+                taken.set_result(False)
+        self._senders.clear()
+
+    async def aclose(self) -> None:
+        self.close()
+
+    async def __aenter__(self) -> _Incoming:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
+
+
+class _FirstMessage:
+    """Where the first message of a request's answer is waited for, and the SDK's both ends of that request's stream until
+    then: a stream of its own takes three turns of the event loop.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._message: asyncio.Future[EventMessage | None] = self._loop.create_future()
+        self._ended = False
+        self.later: list[EventMessage] = []  # what came behind it before anybody took it
+
+    async def wait(self, seconds: float) -> EventMessage | None:
+        """It, or None where it does not come in time. Raises EndOfStream where nothing comes any more."""
+        late = self._loop.call_later(seconds, self._resolve, None)
+        try:
+            message = await self._message
+        finally:
+            late.cancel()
+        if self._ended:
+            raise anyio.EndOfStream
+        return message
+
+    def _resolve(self, message: EventMessage | None) -> None:
+        if not self._message.done():
+            self._message.set_result(message)
+        elif message is not None:
+            self.later.append(message)
+
+    def send_nowait(self, item: EventMessage, /) -> None:
+        self._resolve(item)
+
+    async def send(self, item: EventMessage, /) -> None:
+        self._resolve(item)
+
+    def close(self) -> None:
+        if not self._message.done():
+            self._ended = True
+            self._message.set_result(None)
+
+    async def aclose(self) -> None:
+        self.close()
 
 
 class _AddressedWrites:

@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import anyio
 import mcp_types
@@ -30,6 +30,9 @@ from mcp.shared.message import SessionMessage
 from portico_servers.common.edges import HttpEdge
 from portico_servers.common.host_messages import Refusal
 from portico_servers.common.stdio_streams import stdio_streams
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
 
 EXIT_PORT_IN_USE = 1
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
@@ -237,18 +240,24 @@ def _has_port(name: str) -> bool:
     return name.rpartition(":")[2].isdigit() and not name.endswith("]")
 
 
-def _serve_http(server: Server[Any], sock: socket.socket, host: str, allowed_hosts: Sequence[str]) -> None:
-    import uvicorn
+def http_app(server: Server[Any], settings: TransportSecuritySettings) -> Starlette:
+    """The server as an application, behind an `HttpEdge`; `settings` say which Host and Origin are answered."""
     from starlette.applications import Starlette
 
-    from portico_servers.common.http_connection import IDLE_SECONDS, BoundedConnection
     from portico_servers.common.mcp_sessions import McpSessions
 
+    sessions = McpSessions(server, settings)
+    return Starlette(routes=[sessions.route], lifespan=lambda _: sessions.run())
+
+
+def _serve_http(server: Server[Any], sock: socket.socket, host: str, allowed_hosts: Sequence[str]) -> None:
+    import uvicorn
+
+    from portico_servers.common.http_connection import IDLE_SECONDS, BoundedConnection
+
     port = sock.getsockname()[1]
-    sessions = McpSessions(server, security(host, port, allowed_hosts))
-    app = Starlette(routes=[sessions.route], lifespan=lambda _: sessions.run())
     config = uvicorn.Config(
-        HttpEdge(app),
+        HttpEdge(http_app(server, security(host, port, allowed_hosts))),
         loop="asyncio",
         http=BoundedConnection,
         ws="none",

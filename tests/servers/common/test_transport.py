@@ -15,8 +15,9 @@ from mcp.server.mcpserver import MCPServer
 from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCNotification, JSONRPCRequest
 
+from portico_servers.common.edges import HttpEdge
 from portico_servers.common.host_messages import Refusal, read_host_messages
-from portico_servers.common.transport import EXIT_PORT_IN_USE, bind, low_level, security, serve_both_eras
+from portico_servers.common.transport import EXIT_PORT_IN_USE, bind, http_app, low_level, security, serve_both_eras
 
 pytestmark = pytest.mark.anyio
 
@@ -148,13 +149,12 @@ async def test_the_hosts_hanging_up_ends_the_service() -> None:
     ],
 )
 async def test_host_and_origin_are_checked(headers: dict[str, str], status: int) -> None:
-    server = low_level(example())
-    app = server.streamable_http_app(transport_security=security("127.0.0.1", 8931, ["portico.lan"]))
+    app = http_app(low_level(example()), security("127.0.0.1", 8931, ["portico.lan"]))
     body = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": INITIALIZE}
     accept = {"Accept": "application/json, text/event-stream"}
-    transport = httpx2.ASGITransport(app=app)
+    transport = httpx2.ASGITransport(app=HttpEdge(app))
     async with (
-        server.session_manager.run(),
+        app.router.lifespan_context(app),
         httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:8931") as client,
     ):
         assert (await client.post("/mcp", json=body, headers={**accept, **headers})).status_code == status

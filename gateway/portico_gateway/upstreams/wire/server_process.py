@@ -10,12 +10,14 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
 
 import anyio
+import anyio.lowlevel
 
 from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.upstreams.wire.fork_server import fork
 from portico_servers.common.fork_server import ForkRequest
 
 _CHUNK = 1 << 16  # bytes that are read at once
+_END_SECONDS = 5.0  # that a killed process may take to be gone, with its pipes
 
 
 class ServerProcess(Protocol):
@@ -58,8 +60,7 @@ class _OwnProcess:
         await self._input.drain()
 
     async def close_input(self) -> None:
-        self._input.close()
-        await self._input.wait_closed()
+        self._input.close()  # when the server has read what was sent, if it reads
 
     async def output(self) -> AsyncIterator[bytes]:
         while chunk := await self._output.read(_CHUNK):
@@ -67,7 +68,8 @@ class _OwnProcess:
 
     async def aclose(self) -> None:
         self._process._transport.close()  # type: ignore[attr-defined]  # its pipes too, which others may hold open
-        await self._process.wait()
+        with anyio.move_on_after(_END_SECONDS, shield=True):  # it is killed; else nobody would fetch its exit code
+            await self._process.wait()
 
 
 async def start_server(spec: UpstreamSpec, environ: Mapping[str, str], stderr: int) -> ServerProcess:
@@ -78,7 +80,9 @@ async def start_server(spec: UpstreamSpec, environ: Mapping[str, str], stderr: i
             return forked
     command = [spec.command, *spec.args]
     pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(
-        *command, stdin=pipe, stdout=pipe, stderr=stderr, env=environ, cwd=spec.cwd, start_new_session=True
-    )
+    await anyio.lowlevel.checkpoint()  # it is cancelled before it starts, or not at all: amid it asyncio leaves its pipes open
+    with anyio.CancelScope(shield=True):
+        process = await asyncio.create_subprocess_exec(
+            *command, stdin=pipe, stdout=pipe, stderr=stderr, env=environ, cwd=spec.cwd, start_new_session=True
+        )
     return _OwnProcess(process)
