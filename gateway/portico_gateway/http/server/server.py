@@ -43,7 +43,7 @@ class HttpServer(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                loop="asyncio",  # uvloop, which uvicorn would take where it is installed, starts no process in a group of its own
+                loop="asyncio",  # uvloop, if installed, would be taken, and starts no process in a group of its own
                 http=BoundedConnection,
                 ws="none",
                 log_config=None,
