@@ -32,7 +32,7 @@ _PASSING = re.compile(
     r"\b(?:pass(?:es|ed|ing)?|hand(?:s|ed|ing)?|feed(?:s|ing)?|fed|giv(?:e|es|ing)|gave)\s+(?:(?:it|in|them)\s+)?(\d[\d.]*)\b",
     re.IGNORECASE,
 )
-_SENTENCE = re.compile(r"(?:[^.?!:;]|[.?!:;](?!\s|$))+[.?!:;]*\s*")
+_SENTENCE = re.compile(r"(?:[^.?!]|[.?!](?![\"'”]?\s|[\"'”]?$))+[.?!]*[\"'”]?\s*")
 _ASKING = re.compile(
     r"\?\s*$|^\W*(?:and\s+)?(?:which|what|who|whose|when|where|why|how|in\s+which|is|are|does|do|did|can|tell|name|give|list|find|"
     r"show|say|exception|i need)\b",

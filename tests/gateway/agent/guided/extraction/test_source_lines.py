@@ -356,3 +356,10 @@ def test_a_message_that_the_question_quotes_leads_to_where_it_stands() -> None:
     )
     best = found_in('Our pump says "no water in ... of it" when its valve must open. Which exception?', text)[0]
     assert "DryRun" in best.text
+
+
+def test_a_comment_within_a_condition_is_no_value() -> None:
+    text = "let pumpPort = '9229';\nif (\n  pump &&\n  // e.g. --pump=1234, the port of the pump\n  port\n) {\n  run();\n}\n"
+    best = found_in("which port does the pump get by default", text)[0]
+    assert best.citation is not None
+    assert best.citation.line == 1

@@ -74,6 +74,7 @@ def test_what_a_call_leaves_out_accounts_for_no_word() -> None:
         ("Does it believe the valve?", set()),
         ("A customer sent BadValve. Which file is it from?", {"customer", "sent"}),  # a name is none of the scene alone
         ("Which pump is it? Which valve?", set()),
+        ("The valve is shut; which error comes?", set()),  # a condition is no scene
     ],
 )
 def test_words_of_a_sentence_that_asks_nothing_set_the_scene(question: str, aside: set[str]) -> None:

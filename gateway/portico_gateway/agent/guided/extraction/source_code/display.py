@@ -17,7 +17,7 @@ from portico_gateway.agent.guided.extraction.source_code.constants import (
     named,
     values,
 )
-from portico_gateway.agent.guided.extraction.source_code.expected import CodeKind, ExpectedCode
+from portico_gateway.agent.guided.extraction.source_code.expected import KIND_WORDS, CodeKind, ExpectedCode
 from portico_gateway.agent.guided.extraction.source_code.places import ScoredPlace
 from portico_gateway.agent.guided.extraction.source_code.statements import Role, SourceTree, Statement
 from portico_gateway.agent.guided.extraction.source_code.words import line_words, words_in
@@ -92,7 +92,7 @@ class PlaceDisplay:
         lines = [line.strip() for line in place.tree.lines[place.statement.first - 1 : place.statement.last]]
         name = next((n for n, line in enumerate(lines) if place.statement.name in line), 0)
         asked = {place.first - place.statement.first} if place.first == place.last else set[int]()
-        shares = [len(self.asked.intersection(words_in(line))) for line in lines]
+        shares = [len((self.asked - KIND_WORDS).intersection(words_in(line))) for line in lines]
         most = max(shares)
         asked |= {n for n, share in enumerate(shares) if share == most > 0}
         kept = sorted({name, *sorted(asked)[:MOST_PARAMETERS]})
