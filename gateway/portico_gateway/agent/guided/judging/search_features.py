@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from portico_gateway.agent.events import ToolCallFinished
 from portico_gateway.agent.guided.answers.answer_generation import QuotedAnswer
 from portico_gateway.agent.guided.extraction.candidate import is_source
-from portico_gateway.agent.guided.judging.coverage import passed, scene_words, units
+from portico_gateway.agent.guided.judging.coverage import passed, scene_words, units, without_denials
 from portico_gateway.agent.guided.questions.answer_type import asks_for_one, lacks_number
 from portico_gateway.agent.judgement import Coverage
 from portico_gateway.guidance.question import Question
@@ -77,7 +77,9 @@ def of_information(
     plain = [word.lower() for word in words]
     told = information([word if word.isalpha() else "" for word in plain]).tolist()
     known, own, aside = known_words(calls), _own_name(answer), scene_words(question)
-    whole, places = _stems_there("\n".join(_texts(answer))), [_stems_there(text) for text in _texts_apart(answer)]
+    said_there = without_denials if asks_for_one(question) else str
+    whole = _stems_there(said_there("\n".join(_texts(answer))))
+    places = [_stems_there(said_there(text)) for text in _texts_apart(answer)]
     every = used = 0.0
     at = [0.0] * len(places)
     for word, low, says in zip(words, plain, told, strict=True):

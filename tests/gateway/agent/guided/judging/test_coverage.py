@@ -84,3 +84,15 @@ def test_words_of_a_sentence_that_asks_nothing_set_the_scene(question: str, asid
 def test_a_number_that_is_passed_is_the_askers_own() -> None:
     assert "1200" in passed(read_question("Passing 1200 to res.status blows up. Which error?"))
     assert "1200" not in passed(read_question("Which error does a status of 1200 give?"))
+
+
+@pytest.mark.parametrize(
+    ("question", "unused"),
+    [
+        ("How many redirects are followed?", ("redirects", "followed")),
+        ("Does it follow redirects?", ()),  # what is denied answers that
+    ],
+)
+def test_what_is_said_not_to_be_there_accounts_for_no_word_of_a_question_for_it(question: str, unused: tuple[str, ...]) -> None:
+    evidence = Evidence(("It pumps. It does not follow redirects, nor handle cookies. It is small.",))
+    assert covered(read_question(question), evidence, unrelated).unused == unused

@@ -9,6 +9,7 @@ from portico_gateway.agent.guided.questions.answer_type import (
     asked_words,
     asks_when,
     fits,
+    names_nobody,
     says_when,
 )
 from portico_gateway.guidance.question import read_question
@@ -98,3 +99,17 @@ def test_a_point_in_time_is_asked_for_where_nothing_else_answers(text: str, asks
 )
 def test_a_text_says_when_or_it_does_not(text: str, says: bool) -> None:
     assert says_when(text) is says
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "nobody"),
+    [
+        ("Who joined before 2018?", "members columns: name: joined; type: date; nullable: true", True),
+        ("Who joined before 2018?", "Ada Brook", False),
+        ("Who owns the key?", "ada_brook", False),
+        ("Who owns Ada's key?", "the key of Ada", True),
+        ("When did they join?", "columns: joined", False),
+    ],
+)
+def test_who_is_asked_for_must_be_named(question: str, answer: str, nobody: bool) -> None:
+    assert names_nobody(read_question(question), answer) is nobody
