@@ -52,6 +52,8 @@ _ASKS_WHEN = re.compile(
     re.IGNORECASE,
 )
 _COUNTS = re.compile(r"\b(?:how\s+many|count\s+(?:of|the|all|them|how)|wie\s+viele)\b", re.IGNORECASE)
+_COLUMNS = re.compile(r"^[^\n|]*\bcolumns:", re.IGNORECASE)
+_ASKS_COLUMNS = re.compile(r"\b(?:columns?|fields?|schema|structure|attributes?|describe|layout|type)\b", re.IGNORECASE)
 _ASKS_WHO = re.compile(r"^\W*(?:and\s+)?(?:who|whom|whose)\b", re.IGNORECASE)
 _SOMEBODY = re.compile(r"\b[^\W\d_]*[A-Z]\w+|\w+_\w+|[\w.]+@\w+|\d+")
 _WHO_DOES = re.compile(r"\bwho(?:\s+(?:has|have|had))?\s+(?P<verb>[a-z]{3,})\b", re.IGNORECASE)
@@ -143,6 +145,11 @@ def names_nobody(question: Question, answer: str) -> bool:
     return _ASKS_WHO.search(question.text) is not None and not any(
         found.lower() not in question.text.lower() for found in _SOMEBODY.findall(answer)
     )
+
+
+def lists_columns(question: Question, answer: str) -> bool:
+    """Is it what the columns of a table are called, which nobody has asked for?"""
+    return _COLUMNS.search(answer) is not None and _ASKS_COLUMNS.search(question.text) is None
 
 
 def fits(question: Question, kind: AnswerType, answer: str) -> bool:

@@ -9,6 +9,7 @@ from portico_gateway.agent.guided.questions.answer_type import (
     asked_words,
     asks_when,
     fits,
+    lists_columns,
     names_nobody,
     says_when,
 )
@@ -113,3 +114,15 @@ def test_a_text_says_when_or_it_does_not(text: str, says: bool) -> None:
 )
 def test_who_is_asked_for_must_be_named(question: str, answer: str, nobody: bool) -> None:
     assert names_nobody(read_question(question), answer) is nobody
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "lists"),
+    [
+        ("Whose token is tok_3?", "tenants sample: columns: id, name, api_token", True),
+        ("Which columns do tenants have?", "tenants sample: columns: id, name, api_token", False),
+        ("Whose token is tok_3?", "| name |\n|---|\n| columns: none |", False),
+    ],
+)
+def test_what_columns_are_called_answers_no_other_question(question: str, answer: str, lists: bool) -> None:
+    assert lists_columns(read_question(question), answer) is lists
