@@ -76,7 +76,7 @@ def of_information(
     words = list(dict.fromkeys(unit.text for unit in units(question) if unit.text in coverage.used or unit.text not in example))
     plain = [word.lower() for word in words]
     told = information([word if word.isalpha() else "" for word in plain]).tolist()
-    known, own, aside = known_words(calls), _own_name(answer), scene_words(question)
+    known, own, aside = known_words(calls), _own_name(answer), _aside(question, answer)
     said_there = without_denials if asks_for_one(question) else str
     whole = _stems_there(said_there("\n".join(_texts(answer))))
     places = [_stems_there(said_there(text)) for text in _texts_apart(answer)]
@@ -103,6 +103,11 @@ def of_information(
         "name_open": unsaid * (_AS_CODE.search(question.text) is not None),
         "lacks_number": float(lacks_number(question, answer.parts[0].text if answer.parts else answer.text)),
     }
+
+
+def _aside(question: Question, answer: QuotedAnswer) -> frozenset[str]:
+    """The words that set the scene, for an answer from code, which knows no scenes; a documentation tells by them what for."""
+    return scene_words(question) if is_source(answer.candidate) else frozenset()
 
 
 def _stems_there(text: str) -> set[str]:
@@ -134,7 +139,7 @@ def of_words(
     there = set(stems_of(text)) | set(stems_of(spaced(text)))
     asked = {stem for token in question.tokens for stem in stems_of(token.text) if stem in rarity}
     whole = sum(rarity[stem] for stem in asked)
-    aside = scene_words(question)
+    aside = _aside(question, answer)
     unused = [
         rarity[stem] * (OF_A_SCENE if word in aside else 1.0)
         for word in coverage.unused
@@ -165,7 +170,8 @@ def _bare(text: str) -> str:
 
 def of_others(question: Question, answer: QuotedAnswer, others: Sequence[QuotedAnswer]) -> dict[str, float]:
     """`disagreed`: another tool has an answer, and it names no figure or identifier that this one does;
-    `beside_code`: how well a place in source code fits, where the answer is none."""
+    `beside_code`: how well a place in source code fits, where the answer is none; `beside_prose`: how well a passage of a
+    document does, where the answer is a place in source code."""
     mine = _specific(answer.own_text, question.text)
     rivals = [
         other for other in others if other.call is not None and answer.call is not None and other.call.tool != answer.call.tool
@@ -174,12 +180,18 @@ def of_others(question: Question, answer: QuotedAnswer, others: Sequence[QuotedA
     return {
         "disagreed": float(bool(rivals) and not same),
         "beside_code": max((_as_code(other) for other in rivals), default=0.0) * (not _as_code(answer)),
+        "beside_prose": max((_as_prose(other) for other in rivals), default=0.0) * is_source(answer.candidate),
     }
 
 
 def _as_code(answer: QuotedAnswer) -> float:
     candidate = answer.candidate
     return (candidate.found or 0.0) * min(1.0, candidate.fit or 0.0) if candidate and is_source(candidate) else 0.0
+
+
+def _as_prose(answer: QuotedAnswer) -> float:
+    passage = answer.candidate.features if answer.candidate else None
+    return passage.context_words * passage.kind_text if passage else 0.0
 
 
 def _specific(text: str, question: str) -> set[str]:

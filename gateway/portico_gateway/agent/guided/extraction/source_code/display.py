@@ -29,10 +29,11 @@ DOCUMENTATION_LINES = 2
 SHOWN_LINES = 6  # of a short place with what follows it, where no definition is added
 SHORT_LINES = 4  # of a place behind another
 LONGEST_HEAD = 420  # characters of a definition's head that is shown whole
-MOST_PARAMETERS = 4  # lines of a longer one
+MOST_PARAMETERS = 4  # parameters, or decorators, of a longer one
 MOST_FOLLOWED = 3  # definitions that are added to a place
 
 _CLOSES = re.compile(r"[\])}]|(?:else|elif|except|catch|finally|end)\b")  # goes on with a block, though it stands further out
+_HEAD = re.compile(r"(?:async\s+)?(?:def|class)\s|(?:export\s+)?(?:async\s+)?function\b")
 _BASE = re.compile(r"[A-Z]\w+")
 _NAME = re.compile(r"[A-Za-z_]\w{3,}")
 
@@ -88,15 +89,19 @@ class PlaceDisplay:
         return CodeKind.REASON in self.expected.kinds[:2]
 
     def _asked_parameters(self, place: ScoredPlace) -> str:
-        """Of a head that is too long to be read, its beginning, and the lines that have the question's words."""
-        lines = [line.strip() for line in place.tree.lines[place.statement.first - 1 : place.statement.last]]
-        name = next((n for n, line in enumerate(lines) if place.statement.name in line), 0)
-        asked = {place.first - place.statement.first} if place.first == place.last else set[int]()
-        shares = [len((self.asked - KIND_WORDS).intersection(words_in(line))) for line in lines]
+        """Of a head that is too long to be read, its beginning, and the parameters or decorators that have the question's
+        words."""
+        statement = place.statement
+        groups = _parameters([line.strip() for line in place.tree.lines[statement.first - 1 : statement.last]])
+        shares = [len((self.asked - KIND_WORDS).intersection(words_in(text))) for _, text in groups]
         most = max(shares)
-        asked |= {n for n, share in enumerate(shares) if share == most > 0}
-        kept = sorted({name, *sorted(asked)[:MOST_PARAMETERS]})
-        return " … ".join(lines[n] for n in kept)[:MOST_CHARACTERS] + " …"
+        asked = [n for n, share in enumerate(shares) if share == most > 0]
+        line = place.first - statement.first
+        if place.first == place.last:
+            asked.insert(0, max(n for n, (first, _) in enumerate(groups) if first <= line))
+        name = next((n for n, (_, text) in enumerate(groups) if statement.name in text and not text.startswith("@")), 0)
+        kept = sorted({name, *asked[:MOST_PARAMETERS]})
+        return " … ".join(groups[n][1] for n in kept)[:MOST_CHARACTERS] + " …"
 
     def _bases(self, tree: SourceTree, statement: Statement) -> Iterator[str]:
         """The heads of a class's bases, and of theirs, where they are defined in these files."""
@@ -160,6 +165,18 @@ class PlaceDisplay:
     def _from(self, near: SourceTree) -> Iterator[SourceTree]:
         yield near
         yield from (tree for tree in self.trees if tree is not near)
+
+
+def _parameters(lines: Sequence[str]) -> list[tuple[int, str]]:
+    """The lines of a definition's head, those of one decorator as one: the first one's index, and the text."""
+    found: list[tuple[int, str]] = []
+    for number, line in enumerate(lines):
+        decorates = bool(found) and found[-1][1].startswith("@") and not _HEAD.match(line)
+        if decorates and not line.startswith("@"):
+            found[-1] = (found[-1][0], f"{found[-1][1]} {line}")
+        else:
+            found.append((number, line))
+    return found
 
 
 def _lines(place: ScoredPlace) -> str:
