@@ -40,11 +40,12 @@ async def test_a_database_that_changes_is_asked_as_before(tmp_path: Path) -> Non
             await upstreams.ready(60)
             host = UpstreamToolHost(upstreams)
             before = host.tools()
+            heard = anyio.Event()
+            upstreams.catalog.subscribe(lambda kinds: heard.set() if "tools" in kinds else None)
             connection.executescript(
                 "CREATE TABLE plants (id INTEGER PRIMARY KEY, species TEXT); INSERT INTO plants VALUES (1, 'kale')"
             )
-            while host.tools() == before:
-                await anyio.sleep(0.1)
+            await heard.wait()
             assert [tool.name for tool in host.tools()] == [tool.name for tool in before]
             reading = await host.read_question("db__rows", "How many plants are kale?")
             assert reading is not None
