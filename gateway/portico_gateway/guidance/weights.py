@@ -279,7 +279,6 @@ class ConfidenceWeights:
     rare_words: float = 0.14  # share of the question's words, by rarity, that the answer and the names of its place have
     rarest_word: float = 0.14  # the rarest of them is there
     beside_code: float = 0.31  # another search has a place in source code that fits, and the answer is none
-    beside_prose: float = 0.0  # another search has a passage of a document that fits, and the answer is a place in source code
     names_there: float = 0.65  # a place in source code has every name of the question that is spelled as code is
     file_margin: float = 0.50  # of the candidate to the best in another file, in fives of nats
     disagreed: float = -0.44  # another tool has an answer, and names no such figure or identifier

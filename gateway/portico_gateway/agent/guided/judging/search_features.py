@@ -170,8 +170,7 @@ def _bare(text: str) -> str:
 
 def of_others(question: Question, answer: QuotedAnswer, others: Sequence[QuotedAnswer]) -> dict[str, float]:
     """`disagreed`: another tool has an answer, and it names no figure or identifier that this one does;
-    `beside_code`: how well a place in source code fits, where the answer is none; `beside_prose`: how well a passage of a
-    document does, where the answer is a place in source code."""
+    `beside_code`: how well a place in source code fits, where the answer is none."""
     mine = _specific(answer.own_text, question.text)
     rivals = [
         other for other in others if other.call is not None and answer.call is not None and other.call.tool != answer.call.tool
@@ -180,18 +179,12 @@ def of_others(question: Question, answer: QuotedAnswer, others: Sequence[QuotedA
     return {
         "disagreed": float(bool(rivals) and not same),
         "beside_code": max((_as_code(other) for other in rivals), default=0.0) * (not _as_code(answer)),
-        "beside_prose": max((_as_prose(other) for other in rivals), default=0.0) * is_source(answer.candidate),
     }
 
 
 def _as_code(answer: QuotedAnswer) -> float:
     candidate = answer.candidate
     return (candidate.found or 0.0) * min(1.0, candidate.fit or 0.0) if candidate and is_source(candidate) else 0.0
-
-
-def _as_prose(answer: QuotedAnswer) -> float:
-    passage = answer.candidate.features if answer.candidate else None
-    return passage.context_words * passage.kind_text if passage else 0.0
 
 
 def _specific(text: str, question: str) -> set[str]:

@@ -128,8 +128,8 @@ def test_another_search_disagrees_where_it_names_no_figure_of_the_answer() -> No
     code, documents = answer("blocks: int = 64"), answer("64 blocks", "docs__search", code=False)
     other = answer("a pool of 7", "docs__search", code=False)
     assert of_others(question, code, [documents])["disagreed"] == 0.0
-    assert of_others(question, code, [other]) == {"disagreed": 1.0, "beside_code": 0.0, "beside_prose": 0.0}
-    assert of_others(question, code, []) == {"disagreed": 0.0, "beside_code": 0.0, "beside_prose": 0.0}
+    assert of_others(question, code, [other]) == {"disagreed": 1.0, "beside_code": 0.0}
+    assert of_others(question, code, []) == {"disagreed": 0.0, "beside_code": 0.0}
     assert of_others(question, code, [code])["disagreed"] == 0.0  # the same search is no second opinion
 
 

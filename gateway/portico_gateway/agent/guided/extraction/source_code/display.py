@@ -79,7 +79,8 @@ class PlaceDisplay:
             head = in_one_line(tree.text(statement))
             return cut(f"{heading}\n{head if len(head) <= LONGEST_HEAD else self._asked_parameters(place)}")
         lines = dedented([line[:LONGEST_LINE] for line in tree.lines[place.first - 1 : place.last] if line.strip()])
-        constants = list(self._constants(place)) if CodeKind.VALUE in self.expected.kinds[:2] else []
+        asks_value = CodeKind.VALUE in self.expected.kinds[:2]
+        constants = list(self._constants(place, values(_lines(place)))) if asks_value else []
         if len(lines) == 1:
             return cut("\n".join((f"{heading} {lines[0].strip()}", *constants)))
         return cut("\n".join((heading, *lines[:SHORT_LINES], *constants)))
@@ -117,11 +118,11 @@ class PlaceDisplay:
                     count += 1
                 told.add(base)
 
-    def _constants(self, place: ScoredPlace) -> Iterator[str]:
-        """The definitions of the constants in a short place, or in a definition's head."""
+    def _constants(self, place: ScoredPlace, names: Sequence[str] | None = None) -> Iterator[str]:
+        """The definitions of the constants in a short place, or in a definition's head; of these `names` alone."""
         if place.last - place.first > 2 and not _is_head(place):
             return
-        found = (definition(name, place.tree, self.trees) for name in named(_lines(place)))
+        found = (definition(name, place.tree, self.trees) for name in (named(_lines(place)) if names is None else names))
         for tree, statement in list(filter(None, found))[:MOST_FOLLOWED]:
             yield f"{tree.path}:{statement.first}: {in_one_line(tree.text(statement))[:LONGEST_LINE]}"
 
