@@ -40,8 +40,8 @@ WEIGHTS = Path(inspect.getfile(ConfidenceWeights))
 # What only an answer of code or documents is measured by, or which of the two it is.
 OF_SEARCHES = frozenset(
     "code prose place_found place_fit source_found source_fit source_weight passage_says passage_alike passage_pairs "
-    "passage_share passages source_share places both_told history first_hits beside_code file_margin informed uninformed words "
-    "names_there rare_unused one_open name_open lacks_number".split()
+    "passage_share passages source_share places both_told history first_hits beside_code file_margin informed "
+    "uninformed words names_there rare_unused one_open name_open lacks_number lacks_value message_there".split()
 )
 # How an answer was put together that is neither of a table's rows nor of a search.
 OF_RESULTS = frozenset("several whole computed".split())

@@ -127,10 +127,10 @@ class Catalog:
             self._rebuild()
             self.announce(changed)
 
-    def begin(self, server: str, identity: str | None) -> None:
+    def begin(self, server: str, identity: str | None, *, own: bool = False) -> None:
         """The server of this name begins, maybe in another's place: its tools are seen for the first time, unless they are kept
-        by this `identity`."""
-        self._definitions.begin(server, identity)
+        by this `identity`. Those of our `own` servers may change."""
+        self._definitions.begin(server, identity, own=own)
 
     def consent(self, entry: CatalogTool, caller: str) -> None:
         """A person has allowed a call of a tool whose definition changed: for this caller, later processes take it as it is."""

@@ -65,14 +65,17 @@ class FirstDefinitions:
     def __init__(self, pins: DefinitionPins | None = None) -> None:
         self._pins = pins
         self._identities: dict[str, str] = {}  # by server, of those whose definitions are kept
+        self._ours: set[str] = set()  # servers whose definitions are as trusted as this gateway, and name what they find
         self._first: dict[str, dict[str, str]] = {}  # server -> tool -> digest
         self._consents: dict[str, dict[tuple[str, str], str]] = {}  # server -> (tool, caller) -> digest; of earlier processes
 
-    def begin(self, server: str, identity: str | None) -> None:
+    def begin(self, server: str, identity: str | None, *, own: bool = False) -> None:
         """From here on this is the server of that name. What was known of another goes; `identity` is what its definitions are
-        kept by, None where they count in this process alone."""
+        kept by, None where they count in this process alone. `own`: it is one of ours, whose tools name the tables that a
+        database has now, so that no change of theirs is one that a person has to look at."""
         self._first[server], self._consents[server] = {}, {}
         self._identities.pop(server, None)
+        (self._ours.add if own else self._ours.discard)(server)
         if identity is None or self._pins is None:
             return
         self._identities[server] = identity
@@ -93,7 +96,7 @@ class FirstDefinitions:
             digest, key = definition_digest(tool), _key(tool.name)
             if key not in first and len(first) < _MAX_TOOLS:
                 first[key] = new[key] = digest
-            found[tool.name] = Standing(digest, first.get(key) != digest)
+            found[tool.name] = Standing(digest, first.get(key) != digest and server not in self._ours)
         if new and self._pins is not None and server in self._identities:
             self._pins.add(self._identities[server], server, new)
         n_changed = sum(each.changed for each in found.values())

@@ -61,7 +61,7 @@ class Upstreams:
         self._watches = ResourceWatches(self.catalog, lambda: {name: each.supervisor for name, each in self._servers.items()})
 
     def _upstream(self, spec: UpstreamSpec) -> Upstream:
-        self.catalog.begin(spec.name, server_identity(spec))
+        self.catalog.begin(spec.name, server_identity(spec), own=spec.own is not None)
         return Upstream(spec, self.catalog, self._log_dir, self._sampler)
 
     async def __aenter__(self) -> Upstreams:

@@ -7,6 +7,7 @@ import re
 _TESTS = re.compile(
     r"(^|/)(tests?|testing|specs?|__tests__|fixtures?)(/|$)|(^|/)(test_[^/]*|[^/]*_test|[^/]*\.(test|spec)|conftest)\.[^/.]+$"
 )
+_ASKED_TESTS = re.compile(r"(?<!\bto )\btests?\b", re.IGNORECASE)
 _ASIDE = re.compile(
     r"(^|/)(vendor|vendored|third_party|_vendor|node_modules|dist|build|generated|examples?|benchmarks?|migrations|locale)(/|$)"
 )
@@ -26,3 +27,8 @@ def path_prior(path: str, language: str) -> float:
     if path.lower().endswith(_RECORDS):
         value *= 0.7
     return value
+
+
+def asks_for_tests(question: str) -> bool:
+    """Are tests what is meant? Neither who wants to test something means them, nor "the latest" and `TestClient`."""
+    return _ASKED_TESTS.search(question) is not None

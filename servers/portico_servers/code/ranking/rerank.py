@@ -20,6 +20,7 @@ import numpy as np
 
 from portico_servers.code.ranking import tokens
 from portico_servers.code.ranking.documents import NAME_FIELD, IndexedFile
+from portico_servers.code.ranking.path_prior import asks_for_tests
 from portico_servers.code.ranking.segment import Floats, Ints, Segment
 from portico_servers.code.ranking.semantic import TermVectors
 
@@ -69,7 +70,7 @@ def rerank(
             group.scores *= 1 + np.float32(weights.named) * share
         if weights.definition:
             group.scores *= 1 + np.float32(weights.definition) * (group.segment.ordinal[group.docs] >= 0)
-        if weights.prior and "test" not in question.lower():
+        if weights.prior and not asks_for_tests(question):
             known = [files.get(file_id) for file_id in group.segment.file[group.docs].tolist()]
             priors = np.array([1.0 if file is None else file.prior for file in known], np.float32)
             group.scores *= priors ** np.float32(weights.prior)

@@ -10,7 +10,7 @@ import pytest
 
 from portico_servers.code.index.extraction import extract
 from portico_servers.code.index.store import IndexStore
-from portico_servers.code.ranking.path_prior import path_prior
+from portico_servers.code.ranking.path_prior import asks_for_tests, path_prior
 from portico_servers.code.ranking.ranked_index import RankedIndex, ScoredChunk
 from portico_servers.code.ranking.rerank import RankingWeights
 from portico_servers.common.embeddings import shared_embedder
@@ -150,3 +150,17 @@ def test_priors_prefer_a_projects_own_code(likelier: str, other: str) -> None:
     from portico_servers.code.syntax.languages import language_of
 
     assert path_prior(likelier, language_of(likelier)) > path_prior(other, language_of(other))
+
+
+@pytest.mark.parametrize(
+    ("question", "tests"),
+    [
+        ("which test releases a block?", True),
+        ("where are the tests of the pool", True),
+        ("which class do I use to test commands?", False),
+        ("what is the greatest depth of the pool", False),
+        ("what base url does TestClient use", False),
+    ],
+)
+def test_tests_are_meant_where_the_word_says_so(question: str, tests: bool) -> None:
+    assert asks_for_tests(question) is tests

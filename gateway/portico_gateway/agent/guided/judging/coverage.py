@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from portico_gateway.agent.guided.questions.answer_type import asks_for_one
 from portico_gateway.agent.judgement import Coverage
 from portico_gateway.guidance.description_convention import ROOM, THE_KEY, Phrase, StringRole, string_role, trigger_phrases
 from portico_gateway.guidance.question import Question, Token, Value, phrase_at
@@ -32,7 +33,11 @@ _PASSING = re.compile(
     r"\b(?:pass(?:es|ed|ing)?|hand(?:s|ed|ing)?|feed(?:s|ing)?|fed|giv(?:e|es|ing)|gave)\s+(?:(?:it|in|them)\s+)?(\d[\d.]*)\b",
     re.IGNORECASE,
 )
-_SENTENCE = re.compile(r"(?:[^.?!:;]|[.?!:;](?!\s|$))+[.?!:;]*\s*")
+_DENIED = re.compile(
+    r"\b(?:does|do|is|are|will|can)(?:n['’]t|\s+not)\s+(?:handle|support|provide|follow|include|implement|offer|have|perform)\b[^.;]*",
+    re.IGNORECASE,
+)
+_SENTENCE = re.compile(r"(?:[^.?!]|[.?!](?![\"'”]?\s|[\"'”]?$))+[.?!]*[\"'”]?\s*")
 _ASKING = re.compile(
     r"\?\s*$|^\W*(?:and\s+)?(?:which|what|who|whose|when|where|why|how|in\s+which|is|are|does|do|did|can|tell|name|give|list|find|"
     r"show|say|exception|i need)\b",
@@ -57,6 +62,8 @@ def covered(
 ) -> Coverage:
     """The question's words, divided. A value of several words is one."""
     text = "\n".join((*evidence.texts, *map(spaced, evidence.names)))
+    if asks_for_one(question):
+        text = without_denials(text)
     known = set(stems_of(text)) | set(stems_of(spaced(text)))
     said = {i for phrase in evidence.phrases for i in _said(question.tokens, phrase)}
     used: dict[str, bool] = {}
@@ -105,6 +112,11 @@ def passed(question: Question) -> str:
     """What a question passes to what it calls, as code is written or said: an asker's own example, "myapp" of
     `load('myapp')`, 1200 of "passing 1200 to status"."""
     return " ".join((*_PASSED.findall(question.text), *_PASSING.findall(question.text)))
+
+
+def without_denials(text: str) -> str:
+    """A text without what it says that there is not: "does not handle redirects" tells nothing of how many are followed."""
+    return _DENIED.sub("", text)
 
 
 def scene_words(question: Question) -> frozenset[str]:

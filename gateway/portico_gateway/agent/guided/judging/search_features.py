@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from portico_gateway.agent.events import ToolCallFinished
 from portico_gateway.agent.guided.answers.answer_generation import QuotedAnswer
 from portico_gateway.agent.guided.extraction.candidate import is_source
-from portico_gateway.agent.guided.judging.coverage import passed, scene_words, units
+from portico_gateway.agent.guided.judging.coverage import passed, scene_words, units, without_denials
 from portico_gateway.agent.guided.questions.answer_type import asks_for_one, lacks_number
 from portico_gateway.agent.judgement import Coverage
 from portico_gateway.guidance.question import Question
@@ -76,8 +76,10 @@ def of_information(
     words = list(dict.fromkeys(unit.text for unit in units(question) if unit.text in coverage.used or unit.text not in example))
     plain = [word.lower() for word in words]
     told = information([word if word.isalpha() else "" for word in plain]).tolist()
-    known, own, aside = known_words(calls), _own_name(answer), scene_words(question)
-    whole, places = _stems_there("\n".join(_texts(answer))), [_stems_there(text) for text in _texts_apart(answer)]
+    known, own, aside = known_words(calls), _own_name(answer), _aside(question, answer)
+    said_there = without_denials if asks_for_one(question) else str
+    whole = _stems_there(said_there("\n".join(_texts(answer))))
+    places = [_stems_there(said_there(text)) for text in _texts_apart(answer)]
     every = used = 0.0
     at = [0.0] * len(places)
     for word, low, says in zip(words, plain, told, strict=True):
@@ -101,6 +103,11 @@ def of_information(
         "name_open": unsaid * (_AS_CODE.search(question.text) is not None),
         "lacks_number": float(lacks_number(question, answer.parts[0].text if answer.parts else answer.text)),
     }
+
+
+def _aside(question: Question, answer: QuotedAnswer) -> frozenset[str]:
+    """The words that set the scene, for an answer from code, which knows no scenes; a documentation tells by them what for."""
+    return scene_words(question) if is_source(answer.candidate) else frozenset()
 
 
 def _stems_there(text: str) -> set[str]:
@@ -132,7 +139,7 @@ def of_words(
     there = set(stems_of(text)) | set(stems_of(spaced(text)))
     asked = {stem for token in question.tokens for stem in stems_of(token.text) if stem in rarity}
     whole = sum(rarity[stem] for stem in asked)
-    aside = scene_words(question)
+    aside = _aside(question, answer)
     unused = [
         rarity[stem] * (OF_A_SCENE if word in aside else 1.0)
         for word in coverage.unused

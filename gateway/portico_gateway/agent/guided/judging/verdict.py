@@ -24,6 +24,8 @@ from portico_gateway.agent.guided.questions.answer_type import (
     asks_count,
     asks_when,
     lacks_number,
+    lists_columns,
+    names_nobody,
     says_when,
     undone,
 )
@@ -84,6 +86,10 @@ def judge(
     reasons = tuple(_reasons(left, run.said, coverage, sure, weights.confidence.threshold))
     if asks_when(question) and not says_when(first):
         reasons = ("what was found says no date", *reasons)
+    if features["other"] and names_nobody(question, first):
+        reasons = ("what was found names nobody", *reasons)
+    if features["other"] and lists_columns(question, first):
+        reasons = ("what was found only names columns", *reasons)
     if asks_count(question) and not answer.several and lacks_number(question, first):
         reasons = ("what was found says no number", *reasons)
     return Judgement(

@@ -52,6 +52,10 @@ _ASKS_WHEN = re.compile(
     re.IGNORECASE,
 )
 _COUNTS = re.compile(r"\b(?:how\s+many|count\s+(?:of|the|all|them|how)|wie\s+viele)\b", re.IGNORECASE)
+_COLUMNS = re.compile(r"^[^\n|]*\bcolumns:", re.IGNORECASE)
+_ASKS_COLUMNS = re.compile(r"\b(?:columns?|fields?|schema|structure|attributes?|describe|layout|type)\b", re.IGNORECASE)
+_ASKS_WHO = re.compile(r"^\W*(?:and\s+)?(?:who|whom|whose)\b", re.IGNORECASE)
+_SOMEBODY = re.compile(r"\b[^\W\d_]*[A-Z]\w+|\w+_\w+|[\w.]+@\w+|\d+")
 _WHO_DOES = re.compile(r"\bwho(?:\s+(?:has|have|had))?\s+(?P<verb>[a-z]{3,})\b", re.IGNORECASE)
 _DOER = re.compile(
     r"\b(?:author|by|owner|name|customer|member|user|assignee|assigned|manager|person|creator|committer|employee|contact|from)s?\b",
@@ -134,6 +138,18 @@ def lacks_number(question: Question, answer: str) -> bool:
     Neither the places that it is printed with tell one, nor what is called by digits: telephone numbers, dates."""
     kind, told = asked_for(question), _JOINED.sub(" ", _PLACE.sub(" ", answer))
     return kind is AnswerType.NUMBER and not fits(question, kind, told) and not _CONSTANT.search(told)
+
+
+def names_nobody(question: Question, answer: str) -> bool:
+    """Is it asked who, and nobody told that the question does not name itself? Names have capitals, digits, or are joined."""
+    return _ASKS_WHO.search(question.text) is not None and not any(
+        found.lower() not in question.text.lower() for found in _SOMEBODY.findall(answer)
+    )
+
+
+def lists_columns(question: Question, answer: str) -> bool:
+    """Is it what the columns of a table are called, which nobody has asked for?"""
+    return _COLUMNS.search(answer) is not None and _ASKS_COLUMNS.search(question.text) is None
 
 
 def fits(question: Question, kind: AnswerType, answer: str) -> bool:

@@ -356,3 +356,18 @@ def test_a_message_that_the_question_quotes_leads_to_where_it_stands() -> None:
     )
     best = found_in('Our pump says "no water in ... of it" when its valve must open. Which exception?', text)[0]
     assert "DryRun" in best.text
+
+
+def test_a_comment_within_a_condition_is_no_value() -> None:
+    text = "let pumpPort = '9229';\nif (\n  pump &&\n  // e.g. --pump=1234, the port of the pump\n  port\n) {\n  run();\n}\n"
+    best = found_in("which port does the pump get by default", text)[0]
+    assert best.citation is not None
+    assert best.citation.line == 1
+
+
+def test_of_many_decorators_the_one_that_is_asked_for_is_told_whole() -> None:
+    options = "".join(f'@option(\n    "--pump-{n}",\n    help="what is of no use here, number {n}",\n)\n' for n in range(8))
+    text = options + '@option(\n    "--dry",\n    help="run the valve without water",\n)\ndef start(dry):\n    run(dry)\n'
+    told = next(c.text for c in found_in("run the valve without water: which option?", text) if "--dry" in c.text)
+    assert '"--dry", help="run the valve without water"' in told
+    assert "--pump-3" not in told

@@ -74,6 +74,7 @@ def test_what_a_call_leaves_out_accounts_for_no_word() -> None:
         ("Does it believe the valve?", set()),
         ("A customer sent BadValve. Which file is it from?", {"customer", "sent"}),  # a name is none of the scene alone
         ("Which pump is it? Which valve?", set()),
+        ("The valve is shut; which error comes?", set()),  # a condition is no scene
     ],
 )
 def test_words_of_a_sentence_that_asks_nothing_set_the_scene(question: str, aside: set[str]) -> None:
@@ -83,3 +84,15 @@ def test_words_of_a_sentence_that_asks_nothing_set_the_scene(question: str, asid
 def test_a_number_that_is_passed_is_the_askers_own() -> None:
     assert "1200" in passed(read_question("Passing 1200 to res.status blows up. Which error?"))
     assert "1200" not in passed(read_question("Which error does a status of 1200 give?"))
+
+
+@pytest.mark.parametrize(
+    ("question", "unused"),
+    [
+        ("How many redirects are followed?", ("redirects", "followed")),
+        ("Does it follow redirects?", ()),  # what is denied answers that
+    ],
+)
+def test_what_is_said_not_to_be_there_accounts_for_no_word_of_a_question_for_it(question: str, unused: tuple[str, ...]) -> None:
+    evidence = Evidence(("It pumps. It does not follow redirects, nor handle cookies. It is small.",))
+    assert covered(read_question(question), evidence, unrelated).unused == unused

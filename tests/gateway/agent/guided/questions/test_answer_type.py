@@ -9,6 +9,8 @@ from portico_gateway.agent.guided.questions.answer_type import (
     asked_words,
     asks_when,
     fits,
+    lists_columns,
+    names_nobody,
     says_when,
 )
 from portico_gateway.guidance.question import read_question
@@ -98,3 +100,29 @@ def test_a_point_in_time_is_asked_for_where_nothing_else_answers(text: str, asks
 )
 def test_a_text_says_when_or_it_does_not(text: str, says: bool) -> None:
     assert says_when(text) is says
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "nobody"),
+    [
+        ("Who joined before 2018?", "members columns: name: joined; type: date; nullable: true", True),
+        ("Who joined before 2018?", "Ada Brook", False),
+        ("Who owns the key?", "ada_brook", False),
+        ("Who owns Ada's key?", "the key of Ada", True),
+        ("When did they join?", "columns: joined", False),
+    ],
+)
+def test_who_is_asked_for_must_be_named(question: str, answer: str, nobody: bool) -> None:
+    assert names_nobody(read_question(question), answer) is nobody
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "lists"),
+    [
+        ("Whose token is tok_3?", "tenants sample: columns: id, name, api_token", True),
+        ("Which columns do tenants have?", "tenants sample: columns: id, name, api_token", False),
+        ("Whose token is tok_3?", "| name |\n|---|\n| columns: none |", False),
+    ],
+)
+def test_what_columns_are_called_answers_no_other_question(question: str, answer: str, lists: bool) -> None:
+    assert lists_columns(read_question(question), answer) is lists

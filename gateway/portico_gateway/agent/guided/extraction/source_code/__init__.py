@@ -5,6 +5,7 @@
     expected.py    what kind of code a question is after
     kind_fit.py    whether a place is that kind of code
     places.py      how well each place of some files answers
+    messages.py    messages that a question quotes, and whether lines hold them
     members.py     what a class or a file has, named and counted
     different.py   which places are different answers, and which lines belong to one
     constants.py   constants that lines name, and where they are defined

@@ -16,6 +16,7 @@ from portico_gateway.guidance.weights import SourceWeights
 
 MOST_LINES = 8  # of places that are shown as one
 MOST_APART = 5  # lines between two of them
+_LINE_COMMENT = re.compile(r"\s*(?:#(?!\[|include|define)|//|--\s)")
 _TWIN = re.compile(r"\b(?:async|await)\s+|async_?(?=\w)|(?<=[.\s])a(?=close\b|iter|next|enter|exit)|\s+", re.IGNORECASE)
 
 
@@ -70,9 +71,11 @@ def _one_definition(place: ScoredPlace, other: ScoredPlace) -> bool:
 
 
 def _whole_comment(place: ScoredPlace) -> ScoredPlace:
-    """With the lines of text right before and behind it: a sentence goes on in the next line."""
-    lines = {line for s in place.tree.statements if s.role is Role.TEXT for line in range(s.first, s.last + 1)}
+    """Of a comment in lines of its own, with those right before and behind it: a sentence goes on in the next one."""
+    lines = {number for number, line in enumerate(place.tree.lines, 1) if _LINE_COMMENT.match(line)}
     first, last = place.first, place.last
+    if not lines.issuperset(range(first, last + 1)):
+        return place
     while last + 1 in lines and last - first + 1 < MOST_LINES:
         last += 1
     while first - 1 in lines and last - first + 1 < MOST_LINES:

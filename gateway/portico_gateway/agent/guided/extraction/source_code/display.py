@@ -17,7 +17,7 @@ from portico_gateway.agent.guided.extraction.source_code.constants import (
     named,
     values,
 )
-from portico_gateway.agent.guided.extraction.source_code.expected import CodeKind, ExpectedCode
+from portico_gateway.agent.guided.extraction.source_code.expected import KIND_WORDS, CodeKind, ExpectedCode
 from portico_gateway.agent.guided.extraction.source_code.places import ScoredPlace
 from portico_gateway.agent.guided.extraction.source_code.statements import Role, SourceTree, Statement
 from portico_gateway.agent.guided.extraction.source_code.words import line_words, words_in
@@ -29,10 +29,11 @@ DOCUMENTATION_LINES = 2
 SHOWN_LINES = 6  # of a short place with what follows it, where no definition is added
 SHORT_LINES = 4  # of a place behind another
 LONGEST_HEAD = 420  # characters of a definition's head that is shown whole
-MOST_PARAMETERS = 4  # lines of a longer one
+MOST_PARAMETERS = 4  # parameters, or decorators, of a longer one
 MOST_FOLLOWED = 3  # definitions that are added to a place
 
 _CLOSES = re.compile(r"[\])}]|(?:else|elif|except|catch|finally|end)\b")  # goes on with a block, though it stands further out
+_HEAD = re.compile(r"(?:async\s+)?(?:def|class)\s|(?:export\s+)?(?:async\s+)?function\b")
 _BASE = re.compile(r"[A-Z]\w+")
 _NAME = re.compile(r"[A-Za-z_]\w{3,}")
 
@@ -78,7 +79,8 @@ class PlaceDisplay:
             head = in_one_line(tree.text(statement))
             return cut(f"{heading}\n{head if len(head) <= LONGEST_HEAD else self._asked_parameters(place)}")
         lines = dedented([line[:LONGEST_LINE] for line in tree.lines[place.first - 1 : place.last] if line.strip()])
-        constants = list(self._constants(place)) if CodeKind.VALUE in self.expected.kinds[:2] else []
+        asks_value = CodeKind.VALUE in self.expected.kinds[:2]
+        constants = list(self._constants(place, values(_lines(place)))) if asks_value else []
         if len(lines) == 1:
             return cut("\n".join((f"{heading} {lines[0].strip()}", *constants)))
         return cut("\n".join((heading, *lines[:SHORT_LINES], *constants)))
@@ -88,15 +90,19 @@ class PlaceDisplay:
         return CodeKind.REASON in self.expected.kinds[:2]
 
     def _asked_parameters(self, place: ScoredPlace) -> str:
-        """Of a head that is too long to be read, its beginning, and the lines that have the question's words."""
-        lines = [line.strip() for line in place.tree.lines[place.statement.first - 1 : place.statement.last]]
-        name = next((n for n, line in enumerate(lines) if place.statement.name in line), 0)
-        asked = {place.first - place.statement.first} if place.first == place.last else set[int]()
-        shares = [len(self.asked.intersection(words_in(line))) for line in lines]
+        """Of a head that is too long to be read, its beginning, and the parameters or decorators that have the question's
+        words."""
+        statement = place.statement
+        groups = _parameters([line.strip() for line in place.tree.lines[statement.first - 1 : statement.last]])
+        shares = [len((self.asked - KIND_WORDS).intersection(words_in(text))) for _, text in groups]
         most = max(shares)
-        asked |= {n for n, share in enumerate(shares) if share == most > 0}
-        kept = sorted({name, *sorted(asked)[:MOST_PARAMETERS]})
-        return " … ".join(lines[n] for n in kept)[:MOST_CHARACTERS] + " …"
+        asked = [n for n, share in enumerate(shares) if share == most > 0]
+        line = place.first - statement.first
+        if place.first == place.last:
+            asked.insert(0, max(n for n, (first, _) in enumerate(groups) if first <= line))
+        name = next((n for n, (_, text) in enumerate(groups) if statement.name in text and not text.startswith("@")), 0)
+        kept = sorted({name, *asked[:MOST_PARAMETERS]})
+        return " … ".join(groups[n][1] for n in kept)[:MOST_CHARACTERS] + " …"
 
     def _bases(self, tree: SourceTree, statement: Statement) -> Iterator[str]:
         """The heads of a class's bases, and of theirs, where they are defined in these files."""
@@ -112,11 +118,11 @@ class PlaceDisplay:
                     count += 1
                 told.add(base)
 
-    def _constants(self, place: ScoredPlace) -> Iterator[str]:
-        """The definitions of the constants in a short place, or in a definition's head."""
+    def _constants(self, place: ScoredPlace, names: Sequence[str] | None = None) -> Iterator[str]:
+        """The definitions of the constants in a short place, or in a definition's head; of these `names` alone."""
         if place.last - place.first > 2 and not _is_head(place):
             return
-        found = (definition(name, place.tree, self.trees) for name in named(_lines(place)))
+        found = (definition(name, place.tree, self.trees) for name in (named(_lines(place)) if names is None else names))
         for tree, statement in list(filter(None, found))[:MOST_FOLLOWED]:
             yield f"{tree.path}:{statement.first}: {in_one_line(tree.text(statement))[:LONGEST_LINE]}"
 
@@ -160,6 +166,18 @@ class PlaceDisplay:
     def _from(self, near: SourceTree) -> Iterator[SourceTree]:
         yield near
         yield from (tree for tree in self.trees if tree is not near)
+
+
+def _parameters(lines: Sequence[str]) -> list[tuple[int, str]]:
+    """The lines of a definition's head, those of one decorator as one: the first one's index, and the text."""
+    found: list[tuple[int, str]] = []
+    for number, line in enumerate(lines):
+        decorates = bool(found) and found[-1][1].startswith("@") and not _HEAD.match(line)
+        if decorates and not line.startswith("@"):
+            found[-1] = (found[-1][0], f"{found[-1][1]} {line}")
+        else:
+            found.append((number, line))
+    return found
 
 
 def _lines(place: ScoredPlace) -> str:

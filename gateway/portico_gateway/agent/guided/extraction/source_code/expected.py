@@ -33,7 +33,7 @@ class CodeKind(Enum):
 _BY_DEFAULT = (
     r"by default|defaults?|out of the box|initial(?:ly)?|left out|omitted|(?:unless|(?:when|if) (?:nobody|nothing|none|no \w+)|"
     r"(?:if|when) (?:i|you|we) (?:don['’]?t|do not|never)) (?:\w+ )?"
-    r"(?:set|configured?|touch|pass|passes|passed|give|gives|given|say|says|said|told|specif\w+|otherwise)|"
+    r"(?:set|configur\w*|touch|pass|passes|passed|give|gives|given|say|says|said|told|specif\w+|otherwise)|"
     r"(?:if|when) (?:i|you|we) leave (?:\S+ ){1,3}?(?:out|alone|away|unset)"
 )
 # What is said, in the order of how much it decides; the first two count.
@@ -209,7 +209,7 @@ _ASSIGNMENT = re.compile(
     """,
     re.VERBOSE,
 )
-_ASSIGNED_NUMBER = re.compile(r"(?:[=:(,]|\breturn\b)\s*-?\d")
+_ASSIGNED_NUMBER = re.compile(r"(?:[=:(,]|\breturn\b)\s*[\"']?-?\d")
 _RELEASE = re.compile(r"(?<![\w.])v?\d+(?:\.\d+)*")
 _REFUSED = re.compile(r"^\s*(?:raise|throw|assert|warnings?\.|log\w*\.|print|console\.)\b")
 

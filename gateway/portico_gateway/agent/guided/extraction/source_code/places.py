@@ -16,7 +16,7 @@ import numpy as np
 from portico_gateway.agent.guided.extraction.source_code.expected import CodeKind, ExpectedCode, expected_code
 from portico_gateway.agent.guided.extraction.source_code.kind_fit import KindFit, is_import
 from portico_gateway.agent.guided.extraction.source_code.messages import Message, holds_message, messages
-from portico_gateway.agent.guided.extraction.source_code.statements import Role, SourceTree, Statement, is_prose
+from portico_gateway.agent.guided.extraction.source_code.statements import Role, SourceTree, Statement, is_comment, is_prose
 from portico_gateway.agent.guided.extraction.source_code.words import Senses, Term, with_synonyms, words_in
 from portico_gateway.guidance.tool_retrieval import Floats
 from portico_gateway.guidance.weights import SourceWeights
@@ -26,6 +26,7 @@ _STRING = re.compile(r"[\"'`][^\"'`\s][^\"'`]*[\"'`]|\b[A-Z]{2,}_[A-Z_]+\b")  # 
 _GIVEN = re.compile(r"=\s*\S|\bdefault|\breturn\b|\braise\b|\bthrow\b|\w\s*:\s*[\w\"'\[{]", re.IGNORECASE)
 _SWITCH = re.compile(r"\b(?:true|false|none|null|nil)\b", re.IGNORECASE)
 _TESTS = re.compile(r"(^|/)(tests?|testing|benchmarks?|examples?)(/|$)|(^|/)(test_|conftest)|[._]test\.|\.spec\.")
+_ASKED_TESTS = re.compile(r"(?<!\bto )\btests?\b", re.IGNORECASE)  # and nothing that somebody wants to test
 _IN_WORDS = frozenset((CodeKind.SINCE, CodeKind.REASON))  # what comments say
 LONG_TEXT = 6  # lines of a comment
 LONG_STATEMENT = 14  # lines; a longer one is read line by line
@@ -199,7 +200,8 @@ class _FileScores:
             score += weights.message
         if not (self.expected.several or named):
             score -= weights.line * max(0, last - first - 2)
-        if statement.role is Role.TEXT and not _IN_WORDS & set(self.expected.kinds):
+        is_text = statement.role is Role.TEXT or (first == last and is_comment(text))
+        if is_text and not _IN_WORDS & set(self.expected.kinds):
             score -= weights.text
         elif CodeKind.IMPORTS not in self.expected.kinds and is_import(self.tree.lines[statement.first - 1]):
             score -= weights.imports
@@ -207,7 +209,7 @@ class _FileScores:
 
     def _of_path(self) -> float:
         score = 0.0
-        if _TESTS.search(self.tree.path) and not re.search(r"\b(?:unit )?tests?\b", self.question.lower()):
+        if _TESTS.search(self.tree.path) and not _ASKED_TESTS.search(self.question):
             score += self.weights.test_file
         if is_prose(self.tree.path):
             score += self.weights.prose_file

@@ -87,6 +87,11 @@ def is_prose(path: str) -> bool:
     return _PROSE.search(path) is not None
 
 
+def is_comment(line: str) -> bool:
+    """Is the line one of a comment, with nothing before it?"""
+    return _COMMENT.match(line.strip()) is not None
+
+
 def source_tree(path: str, text: str) -> SourceTree:
     """The statements of a file."""
     lines = [line[:LONGEST_LINE] for line in text.splitlines()]
@@ -112,7 +117,7 @@ def source_tree(path: str, text: str) -> SourceTree:
 
 def _role(lines: Sequence[str]) -> tuple[Role, str]:
     first = lines[0].strip()
-    if _COMMENT.match(first) or _DOCSTRING.match(first):
+    if is_comment(first) or _DOCSTRING.match(first):
         return Role.TEXT, ""
     head = 0
     if first.startswith("@"):
