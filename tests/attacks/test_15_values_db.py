@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import sqlite3
 import struct
@@ -64,6 +65,8 @@ def duck(tmp_path: Path) -> Iterator[Databases]:
         (5.0, "5"),
         (-0.25, "-0.25"),
         (0.1, "0.1"),
+        (0.1 + 0.2, "0.30000000000000004"),
+        (31638.000000004, "31638.000000004"),
         (1e300, "1e+300"),
         (2.0**53 - 1, "9007199254740991"),
         (5e-324, "5e-324"),
@@ -74,6 +77,20 @@ def duck(tmp_path: Path) -> Iterator[Databases]:
 def test_a_number_is_shown_in_the_shortest_form_that_reads_back_as_the_same(number: float, text: str) -> None:
     assert render.value(number) == text
     assert type(number)(float(text) if isinstance(number, float) else int(text)) == number
+
+
+def test_a_sum_of_floats_is_shown_as_it_is_beside_the_number_that_it_is_near() -> None:
+    assert render.computed(0.1 + 0.2) == "0.3 (as floats add up: 0.30000000000000004)"
+    exact = [0.1, 1 / 3, 2, None, "x", math.inf, 5e-324]
+    assert [render.computed(cell) for cell in exact] == exact
+        0.1,
+        1 / 3,
+        2,
+        None,
+        "x",
+        math.inf,
+        5e-324,
+    ]
 
 
 @pytest.mark.parametrize(

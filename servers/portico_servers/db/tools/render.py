@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -57,17 +58,21 @@ def value(cell: Any) -> str:
         return "true" if cell else "false"
     if isinstance(cell, float):
         # The shortest form that reads back as the same number; without a fraction it's written as the integer that it is.
-        cell = without_noise(cell)
         return f"{cell:.0f}" if cell.is_integer() and abs(cell) < _EXACT_INTEGERS else repr(cell)
     if isinstance(cell, dict | list):
         return json.dumps(cell, ensure_ascii=False)
     return str(cell)
 
 
-def without_noise(number: float) -> float:
-    """Without what adding up floats leaves far behind the point: 31638.000000004 is 31638. Any other number stays as it is."""
-    near = round(number, _DECIMALS)
-    return near if number and abs(number - near) < min(abs(number) * _NOISE, _SMALL) else number
+def computed(cell: Any) -> Any:
+    """A cell that was computed. What adding up floats leaves far behind the point stands behind the number that it is near:
+    31638 (as floats add up: 31638.000000004). Any other cell stays as it is."""
+    if not isinstance(cell, float) or not math.isfinite(cell):
+        return cell
+    near = round(cell, _DECIMALS)
+    if near == cell or abs(cell - near) >= min(abs(cell) * _NOISE, _SMALL):
+        return cell
+    return f"{value(near)} (as floats add up: {value(cell)})"
 
 
 def _head(columns: Sequence[str]) -> list[str]:

@@ -53,6 +53,8 @@ def _rows_in(snapshot: SchemaSnapshot, connections: Sequence[str]) -> JSON:
 
 def _rows_text(qualified: QualifiedTable, query: RowsQuery, answer: dict[str, Any]) -> str:
     understood = query_text(qualified.name, query)
+    if query.aggregate not in ("none", "distinct"):
+        answer = {**answer, "rows": [[render.computed(cell) for cell in row] for row in answer["rows"]]}
     if query.aggregate not in ("none", "distinct") and not query.group_by:
         values = ", ".join(f"{name} = {render.value(v)}" for name, v in zip(answer["columns"], answer["rows"][0], strict=True))
         lines = [f"{understood}: {values}"]
