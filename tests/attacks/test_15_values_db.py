@@ -83,14 +83,6 @@ def test_a_sum_of_floats_is_shown_as_it_is_beside_the_number_that_it_is_near() -
     assert render.computed(0.1 + 0.2) == "0.3 (as floats add up: 0.30000000000000004)"
     exact = [0.1, 1 / 3, 2, None, "x", math.inf, 5e-324]
     assert [render.computed(cell) for cell in exact] == exact
-        0.1,
-        1 / 3,
-        2,
-        None,
-        "x",
-        math.inf,
-        5e-324,
-    ]
 
 
 @pytest.mark.parametrize(
