@@ -115,11 +115,10 @@ def redacted(text: str) -> str:
     text = text if whole else text[: _MAX_TEXT + _LONGEST_SECRET]
     text = without_known_values(text)
     plain = text.lower() if text.isascii() else None
-    if plain is not None and _ANY_PART.search(plain) is None:
-        return text
-    for parts, pattern, replacement in _RULES:
-        if plain is None or any(part in plain for part in parts):
-            text = pattern.sub(replacement, text)
+    if plain is None or _ANY_PART.search(plain) is not None:
+        for parts, pattern, replacement in _RULES:
+            if plain is None or any(part in plain for part in parts):
+                text = pattern.sub(replacement, text)
     return text if whole else f"{text[:_MAX_TEXT]} […]"
 
 

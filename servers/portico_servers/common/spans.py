@@ -12,7 +12,6 @@ from opentelemetry import propagate, trace
 
 _sdk = OpenTelemetryMiddleware()
 _NO_SPANS = (trace.ProxyTracerProvider, trace.NoOpTracerProvider)
-trace.get_tracer_provider()  # loads the one that the environment names
 
 
 def make_spans_where_wanted(middleware: list[ServerMiddleware[Any]]) -> None:
@@ -29,5 +28,4 @@ async def wanted_spans(ctx: ServerRequestContext[Any, Any], call_next: CallNext)
 
 def spans_are_taken() -> bool:
     """Whether anybody has asked for spans in this process."""
-    provider = trace._TRACER_PROVIDER  # `get_tracer_provider` gives it too, and looks into the environment each time
-    return provider is not None and not isinstance(provider, _NO_SPANS)
+    return not isinstance(trace.get_tracer_provider(), _NO_SPANS)

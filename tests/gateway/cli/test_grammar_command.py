@@ -19,7 +19,7 @@ SEARCH = {
     "description": "Search.",
     "inputSchema": {"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]},
 }
-BAD = {"name": "bad", "inputSchema": {"type": "object", "properties": {"x": {"$ref": "#/properties/x"}}}}
+BAD = {"name": "bad", "inputSchema": {"type": "object", "properties": {"x": {"$id": "http://own/", "$ref": "#/nowhere"}}}}
 NEVER = {"name": "never", "inputSchema": {"type": "object", "properties": {"x": False}, "required": ["x"]}}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,4 +25,5 @@ def test_nothing_is_left_in_that_a_rule_would_take_out(pieces: list[str], spelle
     expected = text
     for rule in redaction._RULES:
         expected = rule.pattern.sub(rule.replacement, expected)
-    assert redacted(text) == expected
+    with patch.object(redaction, "_values", {}):  # what other tests have made known
+        assert redacted(text) == expected
