@@ -253,7 +253,7 @@ def test_callers_who_ask_for_about_the_same_are_not_held_back() -> None:
     for i in range(15):
         engine.submit(Request(f"r{i}", prompt(i, 6), max_tokens=30, caller="one" if i < 10 else "two"))
     run(engine)
-    assert len(executor.steps) <= 36  # thirty, and a few to begin with
+    assert len(executor.steps) <= 40  # thirty, and some in which the second caller has only begun
 
 
 @attack

@@ -2,9 +2,9 @@
 
 On a CPU a step takes longer with each row: beside fifteen rows of somebody else an answer takes five times as long as alone,
 though it waits in no queue. So a caller's part of a shared step is held to what lets the step take half as long again as for a
-token alone (`light_tokens` of the executor), or to EVEN times what the most modest caller wants, whichever is more; its rows
-take turns in that. With one caller, or where the executor's steps are as long whatever is in them, nothing is held back. It
-knows neither blocks nor slots.
+token alone (`light_tokens` of the executor), or to what the most modest caller wants, whichever is more; its rows take turns
+in that. Who wants at most EVEN times as much isn't held back. With one caller, or where the executor's steps are as long
+whatever is in them, nobody is. It knows neither blocks nor slots.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TypeAlias
 from portico_engine.fairness.fair_queue import fair_shares
 from portico_engine.sequence import Sequence
 
-EVEN = 2  # times what another caller wants: callers who are no further apart share a step as they come
+EVEN = 2
 _ONE_ROW = 2  # the cost of a row that samples: everybody gets that far in every step
 _Account: TypeAlias = tuple[int, str]  # rank and caller: a lower rank is not held back for a higher one
 
@@ -37,9 +37,12 @@ class Turns:
         if sum(demands.values()) <= light_tokens:
             return
         first = min(rank for rank, _ in demands)
-        enough = EVEN * min(demand for (rank, _), demand in demands.items() if rank == first)
+        least = min(demand for (rank, _), demand in demands.items() if rank == first)
         even, light = fair_shares(budget, demands), fair_shares(light_tokens, demands)
-        self._left = {account: max(_ONE_ROW, light[account], min(enough, even[account])) for account in demands}
+        self._left = {
+            account: max(_ONE_ROW, light[account], min(demand if demand <= EVEN * least else least, even[account]))
+            for account, demand in demands.items()
+        }
         for seq in sorted(running, key=lambda seq: (seq.planned, seq.arrival)):
             self._counts[seq.arrival] = self._take(seq)
 
