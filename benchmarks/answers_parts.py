@@ -65,15 +65,15 @@ def lost(
 
 def _name_prior(stack: ExitStack) -> None:
     """No tool's name weighs more than another's; which are offered, and in which order, stays."""
-    from portico_gateway.agent.guided.calls.tool_call_generation import ToolCallGenerator
+    from portico_gateway.guidance.call_guide import CallGuide
 
-    weighed = ToolCallGenerator._with_readings
+    read = CallGuide.read
 
-    def unweighed(self: Any, guided: Any, readings: Any) -> Any:
-        found = weighed(self, guided, readings)
+    def unweighed(self: Any, *arguments: Any) -> Any:
+        found = read(self, *arguments)
         return replace(found, prior=found.prior and replace(found.prior, names=dict.fromkeys(found.prior.names, 0.0)))
 
-    stack.enter_context(patch.object(ToolCallGenerator, "_with_readings", unweighed))
+    stack.enter_context(patch.object(CallGuide, "read", unweighed))
 
 
 def _copy_grammar(stack: ExitStack) -> None:
