@@ -49,9 +49,9 @@ class MendedSchema:
 
 @dataclass(slots=True)
 class _Mender:
-    names: Names
+    root: Any
     tool: str
-    refers: bool = False  # is there a reference?
+    names: Names | None = None  # looked for at the first reference: most schemas have none
     loosened: list[Loosened] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -142,11 +142,11 @@ class _Mender:
         return value if isinstance(value, bool) else self.left_out(at, at.rsplit("/", 1)[-1], "it is neither true nor false")
 
     def reference(self, value: Any, at: str) -> Any:
-        self.refers = True
         keyword = at.rsplit("/", 1)[-1]
         if not isinstance(value, str):
             return self.left_out(at, keyword, f"a reference is a string, not {read.short_repr(value)}")
-        if self.names.target(value) is not None or self.names.resources:
+        names = self.names = self.names or Names(self.root)
+        if names.target(value) is not None or names.resources:
             return value
         if not value.startswith("#"):
             if "json-schema.org/" in value:
@@ -154,7 +154,7 @@ class _Mender:
             return self.left_out(at, keyword, f"{read.short_repr(value)} is outside this schema, and nothing is fetched")
         for old, new in (("#/definitions/", "#/$defs/"), ("#/$defs/", "#/definitions/"), ("#/components/schemas/", "#/$defs/")):
             other = new + value.removeprefix(old)
-            if value.startswith(old) and self.names.target(other) is not None:
+            if value.startswith(old) and names.target(other) is not None:
                 self.meant(at, other)
                 return other
         return self.left_out(at, keyword, f"{read.short_repr(value)} leads to nothing in this schema")
@@ -190,7 +190,7 @@ class _Mender:
             return self.schema(value, at, depth + 1)
         if not value:
             return self.left_out(at, "items", "an empty list of schemas says nothing")
-        if isinstance(self.names.root, dict) and "2020-12" in str(self.names.root.get("$schema")):
+        if isinstance(self.root, dict) and "2020-12" in str(self.root.get("$schema")):
             return self.left_out(at, "items", "items is one schema in draft 2020-12")
         return [self.schema(one, f"{at}/{index}", depth + 1) for index, one in enumerate(value)]
 
@@ -238,9 +238,9 @@ _KEYWORDS: Mapping[str, _Mend] = {
 
 def mend(schema: Any, tool: str = "") -> MendedSchema:
     """The schema as it can be read. A new value; the one that was given stays as it is."""
-    mender = _Mender(Names(schema), tool)
+    mender = _Mender(schema, tool)
     mended = mender.schema(schema, "", 0)
-    if mender.refers:
+    if mender.names is not None:
         mended = _without_circles(mended, mender)
     if not mender.loosened and not mender.notes and mended == schema:
         return MendedSchema(schema)
